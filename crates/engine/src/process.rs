@@ -89,7 +89,6 @@ pub use tree_end::{
 };
 
 #[cfg(target_os = "linux")]
-pub(crate) use descriptors::shortage_of;
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{WardenSetup, Wardens, enter, session_of};
 #[cfg(target_os = "linux")]

@@ -12,7 +12,6 @@ use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::descriptors::{explained, shortage_of};
 use super::folder::{Begun, OpenRecord, SessionFolder};
 use super::launch::{Launch, LaunchError};
 use super::mark::Mark;
@@ -22,6 +21,7 @@ use super::session_processes::{SessionProcesses, end_processes};
 use super::setup::WardenSetup;
 use super::subreapers::{NotSpawned, SpawnedWarden, Subreapers};
 use super::wire::{FromWarden, Inbox, MAX_FRAME, Order, ToWarden, VERSION, frame};
+use crate::room::explained;
 
 /// How long a warden may take to answer before the session runs.
 const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -174,7 +174,10 @@ impl SessionStart {
         };
         let begun = Begun::of(warden.pid(), agent);
         let folder = self.folder.clone();
-        let written = tokio::task::spawn_blocking(move || folder.begin(&begun)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            folder.begin(&begun).map_err(|error| at(folder.path(), &error))
+        });
+        let written = written.await;
         written
             .map_err(io::Error::other)
             .and_then(|written| written)
@@ -254,9 +257,11 @@ impl LaunchError {
     pub fn shortage(&self) -> Option<String> {
         match self {
             Self::System { doing, error, .. } => {
-                Some(explained(&format!("cannot {doing}: {error}")))
+                let text = format!("cannot {doing}: {error}");
+                Some(explained(&text).unwrap_or(text))
             }
-            Self::Unprepared { problem, .. } => shortage_of(problem),
+            // A warden has touched nothing yet of what the session names.
+            Self::Unprepared { problem, .. } => explained(problem),
             _ => None,
         }
     }

@@ -192,8 +192,16 @@ pub enum ResultFile {
     Kept,
     /// One of this size, which is over the cap and was not read.
     TooLarge(u64),
-    /// Something that is no regular file, or cannot be read.
+    /// Something that is no regular file, or changes while it is read.
     Unreadable,
+    /// One that the system refuses to read, with the number of its error.
+    Failing(i32),
+}
+
+impl ResultFile {
+    pub(super) fn failing(error: &std::io::Error) -> Self {
+        Self::Failing(error.raw_os_error().unwrap_or(0))
+    }
 }
 
 /// What a session used, as far as its warden saw.

@@ -141,7 +141,7 @@ impl Warden {
         if let Some((directory, cap)) = &order.scratch {
             let found = self
                 .outlast(|| result_file::keep(&directory.path(), *cap, &order.secrets, &folder));
-            end.result = found.unwrap_or(ResultFile::Unreadable);
+            end.result = found.unwrap_or_else(|error| ResultFile::failing(&error));
         }
         end.used.cpu_ms = tree::reaped_cpu_ms();
         // An engine that is there hears it; one that is not finds it.
@@ -159,7 +159,8 @@ impl Warden {
     fn carry_out(&mut self, job: &Assignment<'_>) -> io::Result<ProgramEnd> {
         let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
-        let mut child = program::fork(&job.program, &[self.engine.descriptor()])?;
+        let mut child = program::fork(&job.program, &[self.engine.descriptor()])
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot fork: {error}")))?;
         let mut reaper = Reaper::of(child.pid());
         let (stdout, stderr) = child.take_outputs();
         let mut outputs = [

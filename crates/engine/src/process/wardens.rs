@@ -19,6 +19,7 @@ use super::subreaper::Left;
 use super::subreapers::Subreapers;
 use super::sweep::{self, Swept};
 use crate::hand_over;
+use crate::room::Shortage;
 
 /// The sessions folder of a state directory, and the way to start sessions in it.
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl Wardens {
         }
         full(format!(
             "{} carries {} sessions at a time; one has to end first",
-            self.descriptors.told(),
+            Shortage::OpenFiles.limit().unwrap_or_default(),
             self.descriptors.sessions()
         ));
         places().acquire_owned().await.unwrap_or_else(|_| panic!("BUG: nobody closes the places"))

@@ -49,14 +49,9 @@ impl<'a> Capture<'a> {
         secrets: &'a [Secret],
         cap: u64,
     ) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)?;
-        hand_over::to_owner_of(path.parent().unwrap_or(Path::new(".")), &file)?;
+        let file = made(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()))
+        })?;
         let tail_cap = Some((cap / 2).min(MAX_TAIL)).filter(|&tail| tail >= MIN_TAIL).unwrap_or(0);
         Ok(Self {
             pipe,
@@ -210,6 +205,19 @@ impl<'a> Capture<'a> {
 /// The line between the beginning and the end of what is kept.
 fn left_out(bytes: u64) -> String {
     format!("\n[antiphon: {bytes} bytes were left out here]\n")
+}
+
+/// Makes the file of an output.
+fn made(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    hand_over::to_owner_of(path.parent().unwrap_or(Path::new(".")), &file)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -26,8 +26,7 @@ pub(super) fn keep(
     let file = match opened {
         Ok(file) => file,
         Err(error) if error.is_absent() => return Ok(ResultFile::Absent),
-        Err(ReadError::System(error)) if room::is_lacking(&error) => return Err(error),
-        Err(_) => return Ok(ResultFile::Unreadable),
+        Err(error) => return refused(error),
     };
     let meta = match file.metadata() {
         Ok(meta) if meta.nlink() == 1 => meta,
@@ -41,6 +40,14 @@ pub(super) fn keep(
         Ok(bytes) => {
             folder.keep(Kept::Result, &redacted(secrets, &bytes)).map(|()| ResultFile::Kept)
         }
-        Err(_) => Ok(ResultFile::Unreadable),
+        Err(error) => refused(error),
+    }
+}
+
+fn refused(error: ReadError) -> io::Result<ResultFile> {
+    match error {
+        ReadError::System(error) if room::is_lacking(&error) => Err(error),
+        ReadError::System(error) => Ok(ResultFile::failing(&error)),
+        ReadError::NotAFile(_) | ReadError::TooLarge { .. } => Ok(ResultFile::Unreadable),
     }
 }

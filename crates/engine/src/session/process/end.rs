@@ -12,8 +12,9 @@ use super::RESULT_CAP;
 use crate::plan::{self, CommandSpec, UsageReader};
 use crate::process::{
     Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder,
-    TreeEnd, shortage_of,
+    TreeEnd,
 };
+use crate::room::shortage_of;
 use crate::session::{Failed, Output, SessionResult};
 use crate::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, claude, result_file};
 
@@ -133,6 +134,10 @@ fn read(
             RESULT_CAP >> 20
         )),
         ResultFile::Unreadable => unread("its result file could not be read".to_owned()),
+        ResultFile::Failing(errno) => {
+            let error = std::io::Error::from_raw_os_error(errno);
+            unread(format!("its result file could not be read: {error}"))
+        }
     };
     if matches!(spec.usage, UsageReader::None | UsageReader::Result) {
         return own;

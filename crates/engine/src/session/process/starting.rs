@@ -14,7 +14,8 @@ use crate::ledger::ReadError;
 use crate::mailbox::Unavailable;
 use crate::outside;
 use crate::plan::{CommandSpec, RenderedStdin};
-use crate::process::{Cause, TreeEnd, shortage_of};
+use crate::process::{Cause, TreeEnd};
+use crate::room::shortage_of;
 use crate::session::{Failed, SessionContext};
 
 /// How long a session waits for room on its machine before it counts as one that could not be
