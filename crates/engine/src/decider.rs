@@ -126,6 +126,7 @@ impl Decider {
             DiskHealth::Sound => self.world.has_more(),
             DiskHealth::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
             DiskHealth::Full { .. }
+            | DiskHealth::Unread { .. }
             | DiskHealth::Poisoned { .. }
             | DiskHealth::Gone { .. }
             | DiskHealth::Newer { .. } => false,
@@ -141,6 +142,7 @@ impl Decider {
                 DiskHealth::Sound => !self.world.is_taking_over(),
                 DiskHealth::Proving { .. } => false,
                 DiskHealth::Full { .. }
+                | DiskHealth::Unread { .. }
                 | DiskHealth::Poisoned { .. }
                 | DiskHealth::Gone { .. }
                 | DiskHealth::Newer { .. } => true,
@@ -181,6 +183,9 @@ impl Decider {
     fn turn(&mut self) {
         if !self.disk.has_room() || self.gathers() {
             return;
+        }
+        if self.disk.may_read_again() {
+            self.read_again();
         }
         if !self.disk.may_write() {
             // The world is as it was last durable, or its state is unknown: then reads are refused,

@@ -135,6 +135,69 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     Ok(())
 }
 
+#[tokio::test]
+async fn while_the_state_cannot_be_read_again_nothing_hangs_and_the_engine_goes_on_once_it_can()
+-> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start().await?;
+    let run = engine.submit(config("first", &["a", "b"])?).await?;
+    bench.begun.notified().await;
+
+    bench.faults.full();
+    bench.faults.unreadable(true);
+    bench.go.notify_one();
+    bench.faults.failed().await;
+    // Refused with the turn that failed, or behind it.
+    engine.submit(config("second", &["c"])?).await.unwrap_err();
+    let refused = "the ledger is read-only until a write succeeds again (could not read: too many open files); repeat the command then";
+    assert_eq!(engine.submit(config("third", &["d"])?).await.unwrap_err().to_string(), refused);
+    assert_eq!(engine.health().await.unwrap_err().to_string(), refused);
+    assert_eq!(
+        engine.at_work().await.unwrap_err().to_string(),
+        refused,
+        "there is no state to look at"
+    );
+    let waiting = engine.run("first")?;
+    let waiting = tokio::spawn(async move { waiting.wait().await });
+
+    bench.faults.unreadable(false);
+    bench.faults.failed().await;
+    engine.submit(config("second", &["c"])?).await.unwrap_err();
+    assert_eq!(engine.at_work().await?.len(), 1, "a full disk can be read");
+
+    bench.faults.none();
+    bench.begun.notified().await;
+    bench.go.notify_one();
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    assert_eq!(waiting.await??.verdict, Verdict::Succeeded);
+    assert_eq!(bench.runs(), ["first.1", "first.2"]);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_can_be_closed_while_the_state_cannot_be_read_again() -> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start().await?;
+    engine.submit(config("first", &["a"])?).await?;
+    bench.begun.notified().await;
+    bench.faults.full();
+    bench.faults.unreadable(true);
+    bench.go.notify_one();
+    bench.faults.failed().await;
+    engine.submit(config("second", &["b"])?).await.unwrap_err();
+    let closed = engine.close().await.unwrap_err();
+    assert!(matches!(closed, Unavailable::ReadOnly { .. }), "{closed}");
+
+    bench.faults.none();
+    let engine = bench.restart().await?;
+    bench.begun.notified().await;
+    bench.go.notify_one();
+    assert_eq!(engine.run("first")?.wait().await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    Ok(())
+}
+
 /// What verifying the ledger in the bench's directory finds.
 fn findings(bench: &Bench) -> Result<Vec<String>> {
     let report = Location::directory(bench.dir.path().join("state")).verify(&Scope::Ledger)?;

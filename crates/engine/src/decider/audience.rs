@@ -100,8 +100,12 @@ impl Audience {
         }
     }
 
-    /// Sends those away who wait for what is not live any more.
-    pub(super) fn keep_waiting_for(&mut self, is_live: impl Fn(&CoordinationId) -> bool) {
+    /// Sends those away who wait for what is not live any more, or follow it.
+    pub(super) fn keep(&mut self, is_live: impl Fn(&CoordinationId) -> bool) {
+        self.feeds.keep(|stream| match stream {
+            StreamName::Coordination(id) => is_live(id),
+            _ => true,
+        });
         self.waiters.keep(is_live);
     }
 

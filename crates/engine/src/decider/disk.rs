@@ -37,6 +37,13 @@ pub(super) enum DiskHealth {
         reason: String,
         retry: Instant,
     },
+    /// What is durable could not be read after an append had failed. There is no state to decide on
+    /// or to look at until it is read; tried again at the moment given.
+    Unread {
+        reason: String,
+        since: Instant,
+        retry: Instant,
+    },
     /// An append was refused: what the engine does of itself must be written before commands are
     /// taken in again.
     Proving {
@@ -80,7 +87,9 @@ impl DiskHealth {
     fn refusal(&self) -> Option<Unavailable> {
         match self {
             Self::Sound => None,
-            Self::Full { reason, .. } => Some(Unavailable::ReadOnly { reason: reason.clone() }),
+            Self::Full { reason, .. } | Self::Unread { reason, .. } => {
+                Some(Unavailable::ReadOnly { reason: reason.clone() })
+            }
             Self::Proving { reason } => Some(Unavailable::NotTaken { reason: reason.clone() }),
             Self::Poisoned { reason } => Some(Unavailable::Poisoned { reason: reason.clone() }),
             Self::Gone { gone } => Some(Unavailable::Gone { gone: gone.clone() }),
@@ -169,25 +178,44 @@ impl Disk {
     }
 
     /// What a look at the live state is refused with now, if it is: what a poisoned ledger holds is
-    /// unknown, and of a newer one there is no state.
+    /// unknown, and of a newer one, or one that could not be read again, there is no state.
     pub(super) fn refusal_of_reads(&self) -> Result<(), Unavailable> {
-        if self.is_closed_to_writes() { self.refusal().map_or(Ok(()), Err) } else { Ok(()) }
+        let has_state = !self.is_closed_to_writes() && self.unread_since().is_none();
+        if has_state { Ok(()) } else { self.refusal().map_or(Ok(()), Err) }
+    }
+
+    /// Since when there is no state, if it has to be read again.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        match &self.health {
+            DiskHealth::Unread { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
+    /// Whether it is time to read the state again.
+    pub(super) fn may_read_again(&self) -> bool {
+        matches!(&self.health, DiskHealth::Unread { retry, .. } if *retry <= Instant::now())
     }
 
     pub(super) fn may_write(&self) -> bool {
         match &self.health {
             DiskHealth::Sound | DiskHealth::Proving { .. } => true,
             DiskHealth::Full { retry, .. } => *retry <= Instant::now(),
-            DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } | DiskHealth::Newer { .. } => {
-                false
-            }
+            DiskHealth::Unread { .. }
+            | DiskHealth::Poisoned { .. }
+            | DiskHealth::Gone { .. }
+            | DiskHealth::Newer { .. } => false,
         }
     }
 
-    /// When a full disk is tried again although nothing happens.
+    /// When a full disk is tried again although nothing happens, be it to write or to read.
     pub(super) fn retry(&self) -> Option<Instant> {
         match &self.health {
-            DiskHealth::Full { retry, .. } if self.in_flight.is_empty() => Some(*retry),
+            DiskHealth::Full { retry, .. } | DiskHealth::Unread { retry, .. }
+                if self.in_flight.is_empty() =>
+            {
+                Some(*retry)
+            }
             _ => None,
         }
     }
@@ -279,10 +307,26 @@ impl Disk {
         self.in_flight.drain(..).collect()
     }
 
+    /// What is durable could not be read since an append failed.
+    pub(super) fn leave_unread(&mut self, reason: String, since: Instant) {
+        self.health = DiskHealth::Unread { reason, since, retry: since };
+    }
+
+    /// What is durable was read after all. Whether the ledger takes something in is seen from the
+    /// next append.
+    pub(super) fn read_after_all(&mut self) {
+        if let DiskHealth::Unread { reason, retry, .. } = &mut self.health {
+            self.health = DiskHealth::Full { reason: std::mem::take(reason), retry: *retry };
+        }
+    }
+
     /// Has a full disk wait before it is tried again: building the world may have taken longer than
     /// the wait, and others are to have their turn. Returns how long it has been full.
     pub(super) fn wait_for_room(&mut self, failed_at: Instant) -> Option<Duration> {
-        let DiskHealth::Full { retry, .. } = &mut self.health else { return None };
+        let (DiskHealth::Full { retry, .. } | DiskHealth::Unread { retry, .. }) = &mut self.health
+        else {
+            return None;
+        };
         *retry = Instant::now() + RETRY_FULL;
         Some(failed_at.duration_since(*self.full_since.get_or_insert(failed_at)))
     }

@@ -79,9 +79,9 @@ impl Decider {
                 self.draft.answer(release);
             }
             Request::Wait { coordination, reply } => {
-                if let Err(refusal) = self.disk.refusal_of_reads() {
+                if self.disk.is_closed_to_writes() {
                     // Nothing ends on the record any more.
-                    let _ = reply.send(Err(refusal));
+                    let _ = reply.send(self.disk.refusal().map_or(Ok(None), Err));
                 } else if self.is_live(&coordination) {
                     self.audience.await_end(coordination, reply);
                 } else {
@@ -149,9 +149,12 @@ impl Decider {
         Ok(())
     }
 
-    /// Whether a coordination has not ended, as far as can be known.
+    /// Whether a coordination has not ended, as far as can be known. As long as there is no state,
+    /// any may be live; that is seen once the state was read.
     fn is_live(&self, id: &CoordinationId) -> bool {
-        self.world.coordination(id).is_some() || self.audience.ending(id).is_some()
+        self.disk.unread_since().is_some()
+            || self.world.coordination(id).is_some()
+            || self.audience.ending(id).is_some()
     }
 
     /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so

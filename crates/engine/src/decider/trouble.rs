@@ -13,9 +13,6 @@ use crate::incidents::Incident;
 use crate::ledger::{AppendError, Gone};
 use crate::mailbox::{StartError, Unavailable};
 
-/// Wait before the state is built again that could not be read.
-const REBUILD_AGAIN: Duration = Duration::from_millis(50);
-
 /// How long it may take until the state can be read again.
 const REBUILT_WITHIN: Duration = Duration::from_secs(10 * 60);
 
@@ -34,30 +31,32 @@ impl Decider {
         if let DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } = self.disk.health() {
             return self.stop_for_good(&answer);
         }
-        if let Err(error) = self.rebuild_at_last(failed_at) {
-            return self.poison(error.to_string());
-        }
         self.sessions.keep(kept);
+        if let Err(error) = self.rebuild() {
+            let Some(passing) = error.passing() else { return self.poison(error.to_string()) };
+            self.incidents.note(Incident::AppendFailed, &"reading the state again", passing);
+            self.disk.leave_unread(passing.told(), failed_at);
+        }
+        self.wait_for_room(failed_at);
+    }
+
+    /// Tries again to read the state, which may need what there is none of, as the append did.
+    pub(super) fn read_again(&mut self) {
+        let Some(since) = self.disk.unread_since() else { return };
+        match self.rebuild() {
+            Ok(()) => self.disk.read_after_all(),
+            Err(error) if error.passing().is_some() && since.elapsed() < REBUILT_WITHIN => {}
+            Err(error) => return self.poison(error.to_string()),
+        }
+        self.wait_for_room(Instant::now());
+    }
+
+    /// Waits with the next try, and lets sessions run on meanwhile, but not for ever.
+    fn wait_for_room(&mut self, failed_at: Instant) {
         let full_for = self.disk.wait_for_room(failed_at);
         if full_for.is_some_and(|full_for| self.sessions.have_run_on_for(full_for)) {
             self.sessions.stop_all(StopCause::Ending);
         }
-    }
-
-    /// Builds the world again, which may need what there is none of, as the append did. Until then
-    /// there is no state to decide on.
-    fn rebuild_at_last(&mut self, failed_at: Instant) -> Result<(), StartError> {
-        let mut rebuilt = self.rebuild();
-        if let Err(error) = &rebuilt {
-            self.incidents.note(Incident::AppendFailed, &"building the state anew", error);
-        }
-        while rebuilt.as_ref().is_err_and(StartError::may_pass)
-            && failed_at.elapsed() < REBUILT_WITHIN
-        {
-            std::thread::sleep(REBUILD_AGAIN);
-            rebuilt = self.rebuild();
-        }
-        rebuilt
     }
 
     /// Builds the world again from what is durable, as after a restart, but for what this process
@@ -84,7 +83,7 @@ impl Decider {
             world.hold_secrets(&coordination);
         }
         self.world = world;
-        self.audience.keep_waiting_for(|id| self.world.coordination(id).is_some());
+        self.audience.keep(|id| self.world.coordination(id).is_some());
         self.snapshots.clear();
         if let Some(closing) = &mut self.closing {
             closing.record_again();

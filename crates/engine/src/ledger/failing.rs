@@ -2,7 +2,7 @@
 //! real store.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
 use antiphon_core::append::{Append, HeadRow};
@@ -20,7 +20,7 @@ use crate::locked::locked;
 
 type Rule = Box<dyn Fn(&Append) -> Option<AppendError> + Send>;
 
-/// What appends meet. Clones set the same rule.
+/// What appends and reads meet. Clones set the same rule.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<FaultState>);
 
@@ -30,6 +30,7 @@ struct FaultState {
     stuck: Mutex<bool>,
     unstuck: Condvar,
     failed: Notify,
+    unreadable: AtomicBool,
     read_back: AtomicUsize,
 }
 
@@ -56,9 +57,15 @@ impl Faults {
         *locked(&self.0.stuck) = true;
     }
 
+    /// From now on nothing can be read, or it can again.
+    pub fn unreadable(&self, unreadable: bool) {
+        self.0.unreadable.store(unreadable, SeqCst);
+    }
+
     /// From now on nothing fails.
     pub fn none(&self) {
         *locked(&self.0.rule) = None;
+        self.unreadable(false);
         self.unstick();
     }
 
@@ -88,6 +95,17 @@ impl Faults {
         Some(error)
     }
 
+    /// What reading the state meets now.
+    fn meet_read(&self) -> Result<(), ReadError> {
+        match self.0.unreadable.load(SeqCst) {
+            true => {
+                let fault = fault("read", "too many open files", false, false);
+                Err(Fault { passing: true, ..fault }.into())
+            }
+            false => Ok(()),
+        }
+    }
+
     fn unstick(&self) {
         *locked(&self.0.stuck) = false;
         self.0.unstuck.notify_all();
@@ -107,13 +125,13 @@ impl Drop for Lifted {
 /// The error of a full disk.
 #[must_use]
 pub fn full() -> AppendError {
-    AppendError::NotWritten { source: fault("no space left on device", true, false) }
+    AppendError::NotWritten { source: fault("append", "no space left on device", true, false) }
 }
 
 /// The error of a sync.
 #[must_use]
 pub fn unsynced() -> AppendError {
-    AppendError::Unknown { source: fault("input/output error", false, true) }
+    AppendError::Unknown { source: fault("append", "input/output error", false, true) }
 }
 
 /// The error of a store that refuses an append.
@@ -122,8 +140,8 @@ pub fn refused() -> AppendError {
     Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()
 }
 
-fn fault(source: &str, disk_full: bool, sync_failed: bool) -> Fault {
-    let doing = "append".to_owned();
+fn fault(doing: &str, source: &str, disk_full: bool, sync_failed: bool) -> Fault {
+    let doing = doing.to_owned();
     Fault { doing, source: source.into(), disk_full, passing: disk_full, sync_failed }
 }
 
@@ -151,6 +169,7 @@ impl Store for FailingStore {
     }
 
     fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
+        self.faults.meet_read()?;
         let page = self.store.commits(after, limit)?;
         self.faults.0.read_back.fetch_add(page.len(), SeqCst);
         Ok(page)
@@ -174,6 +193,7 @@ impl Store for FailingStore {
         self.store.read_all(after, limit)
     }
     fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
+        self.faults.meet_read()?;
         self.store.heads(query)
     }
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {

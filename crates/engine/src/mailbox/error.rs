@@ -13,7 +13,7 @@ use antiphon_core::world::Rejection;
 
 use crate::ledger::export::ExportError;
 use crate::ledger::{
-    AppendError, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
+    AppendError, Fault, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
 };
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
@@ -285,8 +285,11 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether it is trouble of the surroundings, so that the same may work in a while.
-    pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::Read(ReadError::Fault(fault)) if fault.passing)
+    /// The trouble of the surroundings that it is, if it is one: the same may work in a while.
+    pub(crate) fn passing(&self) -> Option<&Fault> {
+        match self {
+            Self::Read(ReadError::Fault(fault)) if fault.passing => Some(fault),
+            _ => None,
+        }
     }
 }

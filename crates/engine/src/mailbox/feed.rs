@@ -90,6 +90,11 @@ impl Feeds {
         self.feeds.remove(stream);
     }
 
+    /// Ends the feeds of the other streams.
+    pub(crate) fn keep(&mut self, goes_on: impl Fn(&StreamName) -> bool) {
+        self.feeds.retain(|stream, _| goes_on(stream));
+    }
+
     pub(crate) fn clear(&mut self) {
         self.feeds.clear();
     }
