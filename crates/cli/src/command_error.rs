@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use antiphon::ledger::export::ExportError;
-use antiphon::ledger::{Gone, OpenError, ReadError};
+use antiphon::ledger::{Fault, Gone, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
@@ -128,6 +128,18 @@ impl From<ExportError> for CommandError {
     }
 }
 
+/// An engine that cannot take its ledger: for want of room that is waited for only once a run has
+/// begun.
+fn not_opened(fault: &Fault) -> CommandError {
+    CommandError::new(Kind::State, fault.told()).with_hint(match fault.passing {
+        true => {
+            "nothing has begun; make room, if that is what it lacks, and run the command again, or \
+             choose another directory with --dir or ANTIPHON_DIR"
+        }
+        false => "choose a writable directory with --dir or ANTIPHON_DIR, or run `antiphon doctor`",
+    })
+}
+
 impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         match &error {
@@ -135,9 +147,9 @@ impl From<OpenError> for CommandError {
             OpenError::Mark(_) => Self::because(Kind::State, &error).with_hint(
                 "`antiphon doctor` says what may be lost, and how to go on all the same",
             ),
-            OpenError::Fault(_) => Self::because(Kind::State, &error).with_hint(
-                "choose a writable directory with --dir or ANTIPHON_DIR, or run `antiphon doctor`",
-            ),
+            OpenError::Fault(fault) | OpenError::Damaged(ReadError::Fault(fault)) => {
+                not_opened(fault)
+            }
             _ => Self::because(Kind::State, &error),
         }
     }
@@ -147,6 +159,7 @@ impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Open(error) => error.into(),
+            StartError::Read(ReadError::Fault(fault)) => not_opened(&fault),
             error => Self::because(Kind::State, &error),
         }
     }

@@ -238,6 +238,58 @@ fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk(
     Ok(())
 }
 
+/// What a script prints that mounts small file systems, with the binary as `$0`; nothing where none
+/// can be mounted, which is told.
+#[cfg(target_os = "linux")]
+fn mounting(dir: &Path, script: &str) -> Result<Option<String>> {
+    let ended = Command::new("unshare")
+        .args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_antiphon")])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|ended| ended.status.code() != Some(77));
+    let Some(ended) = ended else {
+        println!("skipped: no file system can be mounted here");
+        return Ok(None);
+    };
+    let told = String::from_utf8(ended.stdout)?;
+    assert!(ended.status.success(), "{told}{}", String::from_utf8_lossy(&ended.stderr));
+    Ok(Some(told))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_engine_that_cannot_begin_on_a_full_disk_says_so_at_once_and_what_is_there_can_be_read()
+-> Result {
+    const SCRIPT: &str = r#"
+        mkdir m && mount -t tmpfs -o size=2m tmpfs m || exit 77
+        fill() { head -c 8M /dev/zero > m/filler 2> nothing; }
+        export NO_COLOR=1 ANTIPHON_DIR=m/state
+        exec 2>&1
+        fill; "$0" run plan.yaml --id r; echo "exit $?"
+        rm m/filler; "$0" run plan.yaml --id r > nothing; echo "exit $?"
+        fill; "$0" run plan.yaml --id again; echo "exit $?"
+        "$0" list | cut -c 1-20; "$0" output r a
+        rm m/filler; "$0" run plan.yaml --id again > nothing; echo "exit $?"
+    "#;
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { shell: \"echo done\" }\n")?;
+    let Some(told) = mounting(dir.path(), SCRIPT)? else { return Ok(()) };
+    let hint = "hint: nothing has begun; make room, if that is what it lacks, and run the command \
+                again, or choose another directory with --dir or ANTIPHON_DIR\nexit 3\n";
+    assert_eq!(
+        told,
+        format!(
+            "error: could not write the lock of m/state: No space left on device (os error 28); \
+             make room\n{hint}exit 0\nerror: could not read the ledger in m/state: disk I/O \
+             error; the disk, a quota or the file system refuses it\n{hint}\
+             ID  NAME  STATUS    \nr   test  succeeded \ndone\nexit 0\n"
+        )
+    );
+    Ok(())
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_result_that_a_full_disk_kept_from_being_known_is_no_failure() -> Result {
@@ -247,7 +299,8 @@ fn a_result_that_a_full_disk_kept_from_being_known_is_no_failure() -> Result {
         read -r filled < full
         sleep 1
         rm m/filler
-        wait $run
+        wait $run || exit 1
+        cat told
     "#;
     let dir = tempfile::tempdir()?;
     let _full = plans::pipe(dir.path(), "full")?;
@@ -256,17 +309,7 @@ fn a_result_that_a_full_disk_kept_from_being_known_is_no_failure() -> Result {
         "  a:\n    usage: result\n    shell: |\n      echo '{\"output\": \"done\"}' > \"$ANTIPHON_RESULT\"\n      \
          head -c 8M /dev/zero > m/filler\n      echo full > full\n",
     )?;
-    let ended = Command::new("unshare")
-        .args(["-rm", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_antiphon")])
-        .current_dir(dir.path())
-        .stdin(Stdio::null())
-        .output();
-    let told = match (ended, std::fs::read_to_string(dir.path().join("told"))) {
-        (Ok(ended), Ok(told)) if ended.status.success() => told,
-        (Ok(ended), Ok(told)) if ended.status.code() != Some(77) => return Err(told.into()),
-        // No file system can be mounted here.
-        _ => return Ok(()),
-    };
+    let Some(told) = mounting(dir.path(), SCRIPT)? else { return Ok(()) };
     assert!(told.contains("succeeded in") && told.contains("1 session"), "{told}");
     Ok(())
 }

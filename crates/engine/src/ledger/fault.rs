@@ -25,7 +25,8 @@ pub struct Fault {
 
 impl Fault {
     /// The whole of it in one text, with what to do where that is known.
-    pub(crate) fn told(&self) -> String {
+    #[must_use]
+    pub fn told(&self) -> String {
         let of_sqlite = self.source.downcast_ref::<rusqlite::Error>();
         let code = of_sqlite.and_then(rusqlite::Error::sqlite_error_code);
         let advice = match code {

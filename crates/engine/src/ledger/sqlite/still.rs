@@ -1,5 +1,5 @@
-//! Reading a ledger where nothing can be written beside it: a medium for reading only, or files
-//! that belong to somebody else.
+//! Reading a ledger where nothing can be written beside it: a medium for reading only, a disk that
+//! is full, or files that belong to somebody else.
 //!
 //! SQLite then has no place for the index of a write-ahead log, which is also what tells readers
 //! and writers of each other. So such a ledger is read only while no engine owns it, and what was
@@ -72,7 +72,10 @@ fn needs_a_file(error: &rusqlite::Error) -> bool {
         ErrorCode::ReadOnly => error.extended_code != ffi::SQLITE_READONLY_ROLLBACK,
         _ => matches!(
             error.extended_code,
-            ffi::SQLITE_IOERR_SHMOPEN | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMLOCK
+            ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMSIZE
+                | ffi::SQLITE_IOERR_SHMMAP
+                | ffi::SQLITE_IOERR_SHMLOCK
         ),
     }
 }

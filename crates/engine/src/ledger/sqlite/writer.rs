@@ -81,9 +81,9 @@ impl Writer {
         check: impl FnOnce(&FoundLedger<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
         dir.write_new("ledger.db", b"")?;
-        let mut connection = connection::writing(&dir.database(), options.vfs.as_deref())
-            .map_err(|error| read_error("the ledger", error))?;
-        let sql = |error| read_error("the ledger", error);
+        let sql = |error| read_error(format!("the ledger in {}", dir.path().display()), error);
+        let mut connection =
+            connection::writing(&dir.database(), options.vfs.as_deref()).map_err(sql)?;
 
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
