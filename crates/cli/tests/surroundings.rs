@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran};
+use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -116,28 +116,42 @@ fn a_session_has_the_limit_of_open_files_that_its_engine_was_started_with() -> R
 }
 
 /// An end within the time, of which the engine hears when the time is over: it was stopped, as a
-/// whole machine is that sleeps.
+/// whole machine is that sleeps. That the time is over is said by another item, which its warden
+/// asks to stop two seconds after the same time.
 #[test]
 fn what_ended_in_time_while_its_engine_was_suspended_is_what_it_was() -> Result {
     let dir = tempfile::tempdir()?;
-    let (started, done) = (pipe(dir.path(), "started")?, pipe(dir.path(), "done")?);
-    let item = "  a: { shell: \"echo it > started; echo it > done\", timeout: 1s }\n";
-    plan(dir.path(), item)?;
+    let [started, waits, go, done, over] =
+        ["started", "waits", "go", "done", "over"].map(|name| pipe(dir.path(), name));
+    std::fs::write(
+        dir.path().join("plan.yaml"),
+        "name: test\nbudget: { sessions: 9, duration: 5m }\nconcurrency: 2\n\
+         retry: { attempts: 1 }\nwork:\n  \
+           a: { shell: \"echo it > started; read it < go; echo it > done\", timeout: 1s }\n  \
+           late:\n    timeout: 1s\n    shell: |\n      \
+             trap 'echo it > over; exit 1' TERM\n      sleep 300 & echo it > waits\n      wait\n",
+    )?;
     let mut command = antiphon(dir.path(), &["run", "plan.yaml", "--id", "r"]);
     let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
-    heard(&started)?;
+    heard(&started?)?;
+    heard(&waits?)?;
     running.signal(Signal::STOP)?;
-    heard(&done)?;
+    say(&go?, "on")?;
+    heard(&done?)?;
     // Its time is over before its engine goes on.
-    assert!(Command::new("sleep").arg("1.2").status()?.success());
+    heard(&over?)?;
     running.signal(Signal::CONT)?;
-    assert_eq!(running.0.wait()?.code(), Some(0));
-    assert_eq!(ends(dir.path(), "r")?, [("SUCCESS".to_owned(), 1)]);
+    assert_eq!(running.0.wait()?.code(), Some(6));
+    let mut ends = ends(dir.path(), "r")?;
+    ends.sort();
+    assert_eq!(ends, [("SUCCESS".to_owned(), 1), ("TIMEOUT".to_owned(), 1)]);
     let log = String::from_utf8(ran(dir.path(), &["log", "r", "--json"])?.stdout)?;
-    let used = log.lines().filter_map(|line| {
-        serde_json::from_str::<Value>(line).ok()?["payload"]["used"]["ticks"].as_u64()
-    });
-    assert!(used.max().is_some_and(|ticks| ticks < 1_000), "it is charged the time it took: {log}");
+    let events =
+        log.lines().map(serde_json::from_str).collect::<std::result::Result<Vec<Value>, _>>();
+    let events = events?;
+    let ended = events.iter().find(|event| event["payload"]["outcome"] == "SUCCESS");
+    let ticks = ended.and_then(|event| event["payload"]["used"]["ticks"].as_u64());
+    assert!(ticks.is_some_and(|ticks| ticks < 1_000), "it is charged the time it took: {log}");
     Ok(())
 }
 
