@@ -79,7 +79,7 @@ const EDGES: &[Allowed] = &[
             "tokio-util",
             "unicode-width",
         ],
-        dev: &["tempfile"],
+        dev: &["libc", "tempfile"],
     },
     Allowed { package: "xtask", normal: &["serde_json", "syn"], dev: &["tempfile"] },
 ];
