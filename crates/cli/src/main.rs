@@ -5,6 +5,7 @@ mod colour;
 mod command_error;
 mod commands;
 mod connection;
+mod continuation;
 mod describe;
 mod diagnostics;
 mod follow;

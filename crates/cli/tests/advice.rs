@@ -1,5 +1,7 @@
 //! What commands advise is done here to the letter, and works.
 
+#[path = "advice/cut_off_start.rs"]
+mod cut_off_start;
 #[path = "advice/plan_hints.rs"]
 mod plan_hints;
 mod plans;
@@ -153,11 +155,11 @@ fn a_run_whose_secrets_are_gone_gets_them_again_by_the_same_command() -> Result 
         ),
         "{said}"
     );
-    let said = text(&ran(dir.path(), &["why", "r"])?.stdout);
-    assert!(
-        said.contains("`antiphon run PLAN --id r` starts one and brings the secrets"),
-        "{said}"
-    );
+    let advice = "`antiphon run PLAN --id r`, which brings its secrets, continues it";
+    for asked in [&["status", "r"][..], &["why", "r"]] {
+        let said = text(&ran(dir.path(), asked)?.stdout);
+        assert!(said.contains(advice), "{said}");
+    }
     std::fs::write(dir.path().join("again"), "")?;
     let again = Running(with_secret()?);
     heard(&dir.path().join("runs"))?;

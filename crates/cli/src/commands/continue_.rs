@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use antiphon::coordination::Stage;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
 use antiphon_server::RaiseRequest;
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
+use crate::continuation::Lack;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
@@ -65,10 +67,10 @@ impl Args {
             (true, _) => output.json(&accepted)?,
             (false, true) => output.line(format!("{} continued", self.id))?,
             (false, false) => {
-                output.line(format!(
-                    "{} continued, but no engine is running; `antiphon resume {}` starts one",
-                    self.id, self.id
-                ))?;
+                let lack = Lack::of(&ledger.replayed(&self.id)?, &ledger)?;
+                let advice = lack.advice(&self.id, Stage::Running);
+                output
+                    .line(format!("{} continued, but no engine is running; {advice}", self.id))?;
             }
         }
         output.finish()?;

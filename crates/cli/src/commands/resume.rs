@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::id::CoordinationId;
+use antiphon::coordination::Stage;
+use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 
 use super::run::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, SessionPolicy};
+use crate::continuation::Lack;
 use crate::follow::{Outcome, RunFollower};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
@@ -40,15 +42,42 @@ impl Args {
             false => self.ids,
         };
         for id in &ids {
-            ledger.head(&antiphon::id::StreamName::Coordination(id.clone()))?;
+            ledger.head(&StreamName::Coordination(id.clone()))?;
         }
+        let (cut_off, ids) = divided(&ledger, ids)?;
+        for id in &cut_off {
+            let advice = Lack::Items.advice(id, Stage::Starting);
+            stderr::say(format!("{id} was only partly submitted; {advice}"));
+        }
+        let worst = (!cut_off.is_empty()).then_some(Kind::Usage);
         if ids.is_empty() {
             end_what_is_left(&ledger.dir)?;
-            stderr::say(format!("there are no unfinished runs in {}", ledger.dir.display()));
-            return Ok(ExitCode::SUCCESS);
+            if worst.is_none() {
+                stderr::say(format!("there are no unfinished runs in {}", ledger.dir.display()));
+            }
+            return Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from));
         }
-        on_a_runtime(resume(ledger, options.json, ids))
+        on_a_runtime(resume(ledger, options.json, ids, worst))
     }
+}
+
+/// The runs whose start was cut off and which no engine can complete, and the others.
+fn divided(
+    ledger: &Ledger,
+    ids: Vec<CoordinationId>,
+) -> Result<(Vec<CoordinationId>, Vec<CoordinationId>), CommandError> {
+    // Whoever submits one to an engine that is there may be about to.
+    if ledger.is_held()? {
+        return Ok((Vec::new(), ids));
+    }
+    let (mut cut_off, mut others) = (Vec::new(), Vec::new());
+    for id in ids {
+        let head = ledger.head(&StreamName::Coordination(id.clone()))?;
+        let is_cut_off = ledger::stage(&head)? == Stage::Starting
+            && Lack::of(&ledger.replayed(&id)?, ledger)? == Lack::Items;
+        if is_cut_off { cut_off.push(id) } else { others.push(id) }
+    }
+    Ok((cut_off, others))
 }
 
 /// Has an engine end what one that was killed left of sessions, where no run is left to be resumed.
@@ -75,14 +104,15 @@ async fn resume(
     ledger: Ledger,
     json: bool,
     mut ids: Vec<CoordinationId>,
+    worst: Option<Kind>,
 ) -> Result<ExitCode, CommandError> {
     let mut follower = RunFollower::connect(&ledger.dir).await?;
     follower.sort_running_first(&mut ids).await?;
     let followed = follow_each(&mut follower, &ledger.dir, json, &ids).await;
     let last = followed.as_ref().map_or_else(|_| Outcome::Terminated, |(last, _)| last.clone());
     follower.detach(Ok(last)).await?;
-    let (_, worst) = followed?;
-    Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from))
+    let (_, followed) = followed?;
+    Ok(worst.or(followed).map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// Follows one after the other; all of them run meanwhile. Gives how the last was left, and the

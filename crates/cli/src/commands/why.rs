@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::{Blocked, Coordination, Runners};
+use antiphon::coordination::{Coordination, Runners};
 use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
 
 use crate::command_error::CommandError;
 use crate::connection::Connection;
+use crate::continuation::Lack;
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
@@ -58,7 +59,12 @@ impl Args {
                     explanations
                 }
                 _ => {
-                    works.into_iter().map(|work| recorded(&run, work)).collect::<Result<_, _>>()?
+                    let advice = match run.is_ended() {
+                        true => None,
+                        false => Some(Lack::of(&run, &ledger)?.advice(&self.id, run.stage())),
+                    };
+                    let recorded = |work| recorded(&run, work, advice.as_deref());
+                    works.into_iter().map(recorded).collect::<Result<_, _>>()?
                 }
             };
             let mut output = Stdout::open();
@@ -102,8 +108,12 @@ impl Args {
     }
 }
 
-/// What the record says where no engine runs.
-fn recorded(run: &Coordination, work: String) -> Result<Explanation, CommandError> {
+/// What the record says where no engine runs, and what continues the run.
+fn recorded(
+    run: &Coordination,
+    work: String,
+    advice: Option<&str>,
+) -> Result<Explanation, CommandError> {
     let (at, wall) = run.last_times();
     let mut runners = Runners::default();
     runners.allow_processes();
@@ -111,17 +121,6 @@ fn recorded(run: &Coordination, work: String) -> Result<Explanation, CommandErro
         .why(&work, &Now { at, wall, random: [0; 32] }, &runners)
         .map_err(CommandError::internal)?;
     let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
-    if !run.status().is_terminal() {
-        let id = run.coordination_id();
-        let lacks = |what: fn(&Blocked) -> bool| blocked.iter().any(what);
-        let advice = if lacks(|blocked| matches!(blocked, Blocked::NoSecrets)) {
-            format!("`antiphon run PLAN --id {id}` starts one and brings the secrets")
-        } else if lacks(|blocked| matches!(blocked, Blocked::Paused { .. })) {
-            format!("`antiphon continue {id}`, then `antiphon resume {id}` continue it")
-        } else {
-            format!("`antiphon resume {id}` starts one")
-        };
-        reasons.push(format!("no engine is running; {advice}"));
-    }
+    reasons.extend(advice.map(|advice| format!("no engine is running; {advice}")));
     Ok(Explanation { work, reasons })
 }

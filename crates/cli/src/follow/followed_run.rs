@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::CommandError;
 use crate::connection::{Connection, has_gone, passing};
+use crate::continuation::Lack;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 
@@ -27,6 +28,8 @@ pub(super) struct FollowedRun {
     is_paused: bool,
     /// Whether it was submitted from here with secrets, which are not kept.
     has_secrets: bool,
+    /// Whether items of it need secrets.
+    needs_secrets: bool,
     /// The nested runs that were said to be paused.
     told: BTreeSet<CoordinationId>,
     /// How often Ctrl-C was pressed.
@@ -66,6 +69,7 @@ impl FollowedRun {
             outcome: None,
             is_paused: false,
             has_secrets,
+            needs_secrets: false,
             told: BTreeSet::new(),
             presses: 0,
             steering: None,
@@ -91,6 +95,9 @@ impl FollowedRun {
         match CoordinationEvent::of(recorded) {
             Ok(CoordinationEvent::Paused(_)) => self.is_paused = true,
             Ok(CoordinationEvent::Continued(_)) => self.is_paused = false,
+            Ok(CoordinationEvent::WorkAdded(added)) => {
+                self.needs_secrets |= added.items.iter().any(|item| item.runner.needs_secrets());
+            }
             _ => {}
         }
         self.outcome = RunOutcome::of(recorded).or(self.outcome.take());
@@ -105,19 +112,26 @@ impl FollowedRun {
     /// with it.
     pub(super) fn interrupted(&self, hosts: bool) -> String {
         let id = &self.id;
-        let resume = match self.has_secrets {
-            true => format!("the same command with `--id {id}`, which brings its secrets again,"),
-            false => format!("`antiphon resume {id}`"),
-        };
-        match (hosts, self.is_paused) {
-            (false, _) => format!("interrupted; the engine keeps running {id}"),
-            (true, false) => format!("interrupted; {resume} continues it"),
-            (true, true) => {
-                format!(
-                    "interrupted while paused; `antiphon continue {id}`, then {resume} continue it"
-                )
-            }
+        if !hosts {
+            return format!("interrupted; the engine keeps running {id}");
         }
+        let while_paused = if self.is_paused { " while paused" } else { "" };
+        let advice = match (self.has_secrets, self.is_paused) {
+            (false, is_paused) => {
+                let lack = if self.needs_secrets { Lack::Secrets } else { Lack::Engine };
+                lack.advice(id, if is_paused { Stage::Paused } else { Stage::Running })
+            }
+            (true, false) => format!("{} continues it", self.repeated()),
+            (true, true) => {
+                format!("`antiphon continue {id}`, then {} continue it", self.repeated())
+            }
+        };
+        format!("interrupted{while_paused}; {advice}")
+    }
+
+    /// The command that brings the secrets of the run again.
+    fn repeated(&self) -> String {
+        format!("the same command with `--id {}`, which brings its secrets again,", self.id)
     }
 
     /// Whether there is something to send to the engine.
@@ -187,7 +201,10 @@ impl FollowedRun {
                 "{id} is paused; `antiphon continue {id}` continues it, with --sessions, --duration, --tokens or \
                  --cost to raise a ceiling"
             ))?,
-            Ok(Stage::Starting) => view.tell(&format!("{id} was only partly submitted; submit it again to complete it"))?,
+            Ok(Stage::Starting) => {
+                let advice = Lack::Items.advice(id, Stage::Starting);
+                view.tell(&format!("{id} was only partly submitted; {advice}"))?;
+            }
             Ok(Stage::Running) if connection.host.is_some() => {
                 view.tell(&format!("{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"))?;
             }

@@ -138,7 +138,9 @@ impl Coordination {
             .iter()
             .any(|live| !self.work().item(live.item()).spec().runner.is_plan());
         let waits = self.work().next_due() != (None, None);
-        let may_bind = self.pause_reason().is_none() && self.stop_condition_at(now.at).is_none();
+        let may_bind = !self.is_starting()
+            && self.pause_reason().is_none()
+            && self.stop_condition_at(now.at).is_none();
         runs || waits
             || self.holding().next().is_some()
             || (may_bind && self.first_to_bind(now, runners).is_some())

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use antiphon::coordination::Stage;
 use antiphon::id::StreamName;
 use antiphon::ledger::verify::{Place, Scope, VerifyReport};
 use antiphon::ledger::{
@@ -293,6 +294,7 @@ impl Examination {
                 }
             }
         }
+        let cut_off = states.get(Stage::Starting.as_str()).copied().unwrap_or(0);
         let states: Vec<String> =
             states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
         let states =
@@ -309,6 +311,14 @@ impl Examination {
             Err(error) => return self.unreadable_contents(NAME, &error),
         };
         match own.first() {
+            _ if cut_off > 0 && !self.held => {
+                let runs = counted(cut_off, "run");
+                self.note(
+                    NAME,
+                    format!("{text}\n{runs} only partly submitted"),
+                    "`antiphon list --status starting` lists them; `antiphon status ID` says how to continue or end each",
+                );
+            }
             Some(head) if head.is_open_ledger() && !self.held => {
                 self.note(
                     NAME,

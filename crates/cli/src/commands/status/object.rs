@@ -70,7 +70,7 @@ struct ItemJson {
 
 /// Items are listed one by one, also those of a group.
 pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
-    let RunStatus { head, stage, board, owned, now, said } = status;
+    let RunStatus { head, stage, board, owned, now, said, .. } = status;
     let run = board.run();
     let running = run.filter(|run| !run.status().is_terminal());
     let rows = Rows::new(board, now.clone(), &said.waits);

@@ -9,6 +9,7 @@ use antiphon::time::Now;
 use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::connection::{Said, said};
+use crate::continuation::Lack;
 use crate::ledger::{self, Ledger};
 use crate::stdout::Stdout;
 use crate::table::Table;
@@ -29,6 +30,8 @@ pub(super) struct RunStatus {
     pub(super) now: Now,
     /// What the engine says, which is in no event.
     pub(super) said: Said,
+    /// What it needs in order to continue, where no engine carries it out.
+    lack: Option<Lack>,
 }
 
 impl RunStatus {
@@ -49,7 +52,13 @@ impl RunStatus {
             true => said(&ledger.dir, board.id(), &board.running()),
             false => Said::default(),
         };
-        Ok(Self { head, stage, board, owned, now, said })
+        let lack = match board.run() {
+            _ if head.ended || owned => None,
+            // What cannot be read of nested runs is no reason to show nothing of this one.
+            Some(run) => Some(Lack::of(run, ledger).unwrap_or(Lack::Engine)),
+            None => Some(Lack::Engine),
+        };
+        Ok(Self { head, stage, board, owned, now, said, lack })
     }
 
     pub(super) fn print(&self, lines: usize, output: &mut Stdout) -> Result<(), CommandError> {
@@ -65,15 +74,9 @@ impl RunStatus {
             timestamps::millis(head.started),
             timestamps::age(head.started)
         ))?;
-        if !head.ended && !self.owned {
-            let id = printable(board.id().as_str());
-            let advice = match stage {
-                Stage::Paused => {
-                    format!("`antiphon continue {id}`, then `antiphon resume {id}` continue it")
-                }
-                _ => format!("`antiphon resume {id}` continues it"),
-            };
-            output.line(format!("engine        not running; {advice}"))?;
+        if let Some(lack) = self.lack {
+            let advice = lack.advice(board.id(), *stage);
+            output.line(format!("engine        not running; {}", printable(&advice)))?;
         }
         if let Some(trouble) = &said.trouble {
             output.line(format!("shortage      {}", printable(trouble)))?;

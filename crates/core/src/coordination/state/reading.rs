@@ -111,6 +111,12 @@ impl Coordination {
         self.work.unfinished()
     }
 
+    /// Whether an item without an outcome needs secrets, which are never recorded.
+    #[must_use]
+    pub fn needs_secrets(&self) -> bool {
+        self.work.iter_unfinished().any(|item| item.spec().runner.needs_secrets())
+    }
+
     /// What is known of one item.
     #[must_use]
     pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
