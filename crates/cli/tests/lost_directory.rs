@@ -5,8 +5,11 @@
 
 mod plans;
 
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, story};
@@ -160,5 +163,115 @@ fn a_file_system_that_is_unmounted_below_a_run_ends_it() -> Result {
     let told = fs::read_to_string(dir.path().join("told"))?;
     assert_eq!(ended.status.code(), Some(3), "{told}");
     assert!(told.contains("m/state is gone: its file system was unmounted"), "{told}");
+    Ok(())
+}
+
+/// What is at a path: its kind and rights, its number, when it was changed, and what is in it.
+type Found = (u32, u64, i64, i64, Option<Vec<u8>>);
+
+/// All that is below a directory, by its path there.
+fn tree(dir: &Path) -> Result<BTreeMap<PathBuf, Found>> {
+    let (mut found, mut below) = (BTreeMap::new(), vec![PathBuf::new()]);
+    while let Some(path) = below.pop() {
+        let at = dir.join(&path);
+        let meta = fs::symlink_metadata(&at)?;
+        if meta.is_dir() {
+            for entry in fs::read_dir(&at)? {
+                below.push(path.join(entry?.file_name()));
+            }
+        }
+        let bytes = meta.is_file().then(|| fs::read(&at)).transpose()?;
+        found.insert(path, (meta.mode(), meta.ino(), meta.mtime(), meta.mtime_nsec(), bytes));
+    }
+    Ok(found)
+}
+
+/// Makes a directory with a copy of all files of another.
+fn copy(from: &Path, to: &Path) -> Result {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, to) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// A run of which one session ends when it is told to, and another stays until it is released; and
+/// what to read the process of that from.
+fn at_work(dir: &Path) -> Result<(Running, String)> {
+    const WORK: &str = r#"
+  ends: { command: [sh, -c, 'echo > begun; read -r go < go; seq 1 200000; echo {} > "$ANTIPHON_RESULT"'] }
+  stays: { command: [sh, -c, 'test -e released && exit; echo $$ > staying; exec sleep 300'] }
+  after: { shell: "true", needs: [ends] }
+"#;
+    let (begun, staying, _go) = (pipe(dir, "begun")?, pipe(dir, "staying")?, pipe(dir, "go")?);
+    let file = format!("name: test\n{BUDGET}\nconcurrency: 2\nwork:{WORK}");
+    fs::write(dir.join("plan.yaml"), file)?;
+    let run = Running::start(dir, &["run", "plan.yaml", "--id", "r"])?;
+    heard(&begun)?;
+    let process = heard(&staying)?;
+    Ok((run, process))
+}
+
+/// Goes on with the run in the directory that was moved, once it is back.
+fn goes_on(dir: &Path) -> Result {
+    let (state, away) = (dir.join("state"), dir.join("away"));
+    fs::rename(&state, dir.join("other"))?;
+    fs::rename(away, state)?;
+    fs::write(dir.join("released"), "")?;
+    fs::remove_file(dir.join("begun"))?;
+    fs::remove_file(dir.join("go"))?;
+    fs::write(dir.join("go"), "go\n")?;
+    let ended = ran(dir, &["resume", "r"])?;
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ran(dir, &["verify"])?.status.code(), Some(0));
+    assert_eq!(fs::read_dir(dir.join("state/sessions"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_takes_the_place_is_not_touched_by_what_still_runs() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (run, process) = at_work(dir.path())?;
+    let (state, other) = (dir.path().join("state"), dir.path().join("other"));
+    // It has all names that the engine and its wardens could take for their own.
+    copy(&state, &other)?;
+    let before = tree(&other)?;
+    fs::rename(&state, dir.path().join("away"))?;
+    fs::rename(&other, &state)?;
+    // Opened for both, it waits for no reader: the session may have been ended by now.
+    let mut go = OpenOptions::new().read(true).write(true).open(dir.path().join("go"))?;
+    go.write_all(b"go\n")?;
+    let ended = run.end()?;
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(3), "{stderr}");
+    let said = stderr.lines().filter(|line| line.contains("another has its name"));
+    assert_eq!(said.count(), 1, "{stderr}");
+    assert!(!Path::new("/proc").join(process).exists(), "the session is ended");
+    assert_eq!(tree(&state)?, before);
+    goes_on(dir.path())?;
+    assert_eq!(tree(&other)?, before);
+    Ok(())
+}
+
+#[test]
+fn wardens_that_outlive_their_engine_leave_their_ends_in_the_directory_that_was_moved() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (mut run, process) = at_work(dir.path())?;
+    let (state, other) = (dir.path().join("state"), dir.path().join("other"));
+    copy(&state, &other)?;
+    let before = tree(&other)?;
+    fs::rename(&state, dir.path().join("away"))?;
+    fs::rename(&other, &state)?;
+    run.kill()?;
+    // It waits until those wardens have ended.
+    goes_on(dir.path())?;
+    assert!(!Path::new("/proc").join(process).exists(), "the session is ended");
+    assert_eq!(tree(&other)?, before);
     Ok(())
 }

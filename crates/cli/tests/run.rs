@@ -253,7 +253,7 @@ fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
     let stderr = String::from_utf8(refused.stderr)?;
     assert!(
-        stderr.starts_with("error: could not list ")
+        stderr.starts_with("error: could not open ")
             && stderr.contains("hint: choose a writable directory"),
         "{stderr}"
     );

@@ -4,7 +4,7 @@
 //! Only what is made is given away, through the handle that it was made with, and never what has a
 //! second name: the directory's owner can put anything there.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
@@ -23,7 +23,7 @@ fn create_with(path: &Path, mode: u32) -> io::Result<()> {
     }
     let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
     let made = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    to_owner_of(parent(path), &made)
+    to_owner_of(&File::open(parent(path))?, &made)
 }
 
 /// Makes a directory and those above it that are missing, with these permissions as far as the
@@ -41,44 +41,13 @@ pub(crate) fn create_directories(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Makes a private file that is not there yet, of the owner of the directory it is in.
-pub(crate) fn create_file(path: &Path) -> io::Result<File> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    to_owner_of(parent(path), &made)?;
-    Ok(made)
-}
-
-/// Makes a private file, also where there is one.
-pub(crate) fn create_file_anew(path: &Path) -> io::Result<File> {
-    match create_file(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // Not written over: it may be a link to something else.
-            std::fs::remove_file(path)?;
-            create_file(path)
-        }
-        other => other,
-    }
-}
-
 /// Gives a file or directory that this process has just made to the owner of another directory, if
 /// this process is root and he is not.
-pub(crate) fn to_owner_of(dir: &Path, made: &File) -> io::Result<()> {
-    match rustix::process::geteuid().is_root() {
-        true => to_owner(dir, &std::fs::metadata(dir)?, made),
-        false => Ok(()),
+pub(crate) fn to_owner_of(dir: &File, made: &File) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
     }
-}
-
-/// The same for a directory that is open.
-pub(crate) fn to_owner_of_open(dir: &File, made: &File) -> io::Result<()> {
-    match rustix::process::geteuid().is_root() {
-        true => to_owner(Path::new("the directory that it is in"), &dir.metadata()?, made),
-        false => Ok(()),
-    }
-}
-
-fn to_owner(dir: &Path, owner: &Metadata, made: &File) -> io::Result<()> {
-    let found = made.metadata()?;
+    let (owner, found) = (dir.metadata()?, made.metadata()?);
     let is_ours = found.uid() == 0 && (found.is_dir() || found.nlink() == 1);
     if owner.uid() == 0 || !is_ours {
         return Ok(());
@@ -86,7 +55,7 @@ fn to_owner(dir: &Path, owner: &Metadata, made: &File) -> io::Result<()> {
     if let Err(error) = fchown(made, Some(owner.uid()), Some(owner.gid())) {
         // A root who may not give away (a container without that capability, a file system without
         // owners) is none who could lock anybody out.
-        tracing::debug!(%error, dir = %dir.display(), "could not give a file to the directory's owner");
+        tracing::debug!(%error, "could not give a file to the owner of its directory");
     }
     Ok(())
 }
@@ -116,29 +85,23 @@ mod tests {
         chown(dir.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
         let owner = |name: &str| dir.path().join(name).metadata().unwrap().uid();
         create_directories(&dir.path().join("a/b"), 0o700).unwrap();
-        create_file(&dir.path().join("a/b/file")).unwrap();
-        std::fs::write(dir.path().join("head"), b"before").unwrap();
-        create_file_anew(&dir.path().join("head")).unwrap();
-        for name in ["a", "a/b", "a/b/file", "head"] {
+        for name in ["a", "a/b"] {
             assert_eq!(owner(name), SOMEBODY, "{name}");
         }
     }
 
     #[test]
-    fn what_has_another_name_or_is_a_link_is_neither_given_away_nor_written_over() {
-        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let precious = other.path().join("precious");
-        std::fs::write(&precious, b"kept").unwrap();
-        let (linked, named) = (dir.path().join("linked"), dir.path().join("named"));
-        std::os::unix::fs::symlink(&precious, &linked).unwrap();
-        std::fs::hard_link(&precious, &named).unwrap();
-        if rustix::process::geteuid().is_root() {
-            chown(dir.path(), Some(SOMEBODY), None).unwrap();
-            to_owner_of(dir.path(), &File::open(&named).unwrap()).unwrap();
-            assert_eq!(precious.metadata().unwrap().uid(), 0);
+    fn what_has_another_name_is_not_given_away() {
+        if !rustix::process::geteuid().is_root() {
+            return;
         }
-        create_file_anew(&linked).unwrap();
-        create_file_anew(&named).unwrap();
-        assert_eq!(std::fs::read(&precious).unwrap(), b"kept");
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (precious, named) = (other.path().join("precious"), dir.path().join("named"));
+        std::fs::write(&precious, b"kept").unwrap();
+        std::fs::hard_link(&precious, &named).unwrap();
+        chown(dir.path(), Some(SOMEBODY), None).unwrap();
+        let [dir, named] = [dir.path(), &named].map(|path| File::open(path).unwrap());
+        to_owner_of(&dir, &named).unwrap();
+        assert_eq!(precious.metadata().unwrap().uid(), 0);
     }
 }

@@ -55,6 +55,7 @@ pub mod coordination;
 pub mod crash;
 mod decider;
 mod engine;
+mod folder;
 mod hand_over;
 mod incidents;
 pub mod ledger;

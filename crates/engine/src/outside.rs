@@ -3,10 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::io::retry_on_intr;
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,26 +43,34 @@ impl From<ReadError> for io::Error {
 ///
 /// It may still block on a slow disk, so the runtime's threads are no place for it.
 pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
-    open_with(path, OFlags::empty())
+    open_with(CWD, path, OFlags::empty())
 }
 
 /// The same where a symbolic link is something else too.
 pub(crate) fn open_no_link(path: &Path) -> Result<File, ReadError> {
-    open_with(path, OFlags::NOFOLLOW)
+    open_with(CWD, path, OFlags::NOFOLLOW)
 }
 
-fn open_with(path: &Path, more: OFlags) -> Result<File, ReadError> {
+/// The same for a name in a folder that is open.
+pub(crate) fn open_in(folder: BorrowedFd<'_>, name: &Path) -> Result<File, ReadError> {
+    open_with(folder, name, OFlags::NOFOLLOW)
+}
+
+fn open_with(from: BorrowedFd<'_>, path: &Path, more: OFlags) -> Result<File, ReadError> {
     // Opening is an act on a FIFO and on some devices, so they are not even opened if they were
     // there before.
-    let before = match more.contains(OFlags::NOFOLLOW) {
-        true => std::fs::symlink_metadata(path)?,
-        false => std::fs::metadata(path)?,
+    let look = match more.contains(OFlags::NOFOLLOW) {
+        true => AtFlags::SYMLINK_NOFOLLOW,
+        false => AtFlags::empty(),
     };
-    refuse_others(&before)?;
+    let before = statat(from, path, look).map_err(io::Error::from)?;
+    refuse_others(FileType::from_raw_mode(before.st_mode))?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | more;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
-    refuse_others(&file.metadata()?)?;
-    Ok(file)
+    let opened = retry_on_intr(|| openat(from, path, flags, Mode::empty()));
+    let file = opened.map_err(io::Error::from)?;
+    let found = fstat(&file).map_err(io::Error::from)?;
+    refuse_others(FileType::from_raw_mode(found.st_mode))?;
+    Ok(File::from(file))
 }
 
 /// Reads a regular file of at most `max` bytes, whatever its size was said to be.
@@ -79,22 +88,15 @@ pub(crate) fn read_open(file: impl io::Read, max: u64) -> Result<Vec<u8>, ReadEr
     Ok(bytes)
 }
 
-fn refuse_others(found: &std::fs::Metadata) -> Result<(), ReadError> {
-    let kind = found.file_type();
-    let what = if kind.is_file() {
-        return Ok(());
-    } else if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a pipe"
-    } else if kind.is_socket() {
-        "a socket"
-    } else if kind.is_symlink() {
-        "a symbolic link"
-    } else {
-        "a device"
-    };
-    Err(ReadError::NotAFile(what))
+fn refuse_others(found: FileType) -> Result<(), ReadError> {
+    Err(ReadError::NotAFile(match found {
+        FileType::RegularFile => return Ok(()),
+        FileType::Directory => "a directory",
+        FileType::Fifo => "a pipe",
+        FileType::Socket => "a socket",
+        FileType::Symlink => "a symbolic link",
+        _ => "a device",
+    }))
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ pub use tree_end::{
 };
 
 #[cfg(target_os = "linux")]
+pub(crate) use sweep::sweep_in;
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{WardenSetup, Wardens, enter, session_of};
 #[cfg(target_os = "linux")]

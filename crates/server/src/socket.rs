@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use antiphon::ledger::Location;
 use tokio::net::UnixStream;
@@ -67,7 +68,7 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 pub(crate) struct ShortPath {
     path: PathBuf,
     /// What a short path goes through must stay open.
-    _dir: Option<File>,
+    _dir: Option<Arc<File>>,
 }
 
 impl ShortPath {
@@ -84,10 +85,22 @@ impl ShortPath {
             path,
             source,
         })?;
-        Ok(Self {
-            path: PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name),
-            _dir: Some(dir),
-        })
+        Ok(Self::through(Arc::new(dir), name))
+    }
+
+    /// A path to a file in this directory, whatever its own path names by now, where the system has
+    /// such paths.
+    #[cfg(feature = "server")]
+    pub(crate) fn within(opened: &Arc<File>, dir: &Path, name: &str) -> Result<Self, SocketError> {
+        match cfg!(target_os = "linux") && Path::new("/proc/self/fd").is_dir() {
+            true => Ok(Self::through(Arc::clone(opened), name)),
+            false => Self::to(dir, name),
+        }
+    }
+
+    fn through(dir: Arc<File>, name: &str) -> Self {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);
+        Self { path, _dir: Some(dir) }
     }
 
     pub(crate) fn as_path(&self) -> &Path {

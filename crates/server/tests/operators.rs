@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ async fn bench() -> Result<Bench> {
     let state = dir.clone();
     let setting = Setting {
         processes: true,
-        session_of: Some(Arc::new(move |pid| session_of(&state, pid))),
+        session_of: Some(Arc::new(move |pid| session_of(File::open(&state).ok()?, pid))),
         ..Setting::default()
     };
     Bench::at(folder, dir, setting).await

@@ -111,15 +111,13 @@ impl Args {
     fn printed(&self, ledger: &Ledger, found: &FoundSession) -> Result<Printed, CommandError> {
         let Some(end) = &found.end else {
             let session = SessionId { coordination: self.id.clone(), number: found.number };
-            let folder = SessionFolder::in_state_directory(&ledger.dir, &session);
-            let read = |kept| {
-                folder.read(kept).map_err(|error| {
-                    CommandError::new(
-                        Kind::State,
-                        format!("cannot read what session {session} prints: {error}"),
-                    )
-                })
+            let unread = |error| {
+                let problem = format!("cannot read what session {session} prints: {error}");
+                CommandError::new(Kind::State, problem)
             };
+            let folder =
+                SessionFolder::in_state_directory(&ledger.dir, &session).map_err(unread)?;
+            let read = |kept| folder.read(kept).map_err(unread);
             return Ok(Printed {
                 stdout: read(Kept::Stdout)?,
                 stderr: read(Kept::Stderr)?,

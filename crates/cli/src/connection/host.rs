@@ -2,6 +2,7 @@
 //! this process included.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,13 +51,11 @@ impl Host {
             engine.close().await?;
             return Err(refusal.into());
         }
-        let place = dir.to_owned();
-        let server = match Server::bind(dir, engine.clone()).await {
-            Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),
+        let server = match bind(dir, &engine).await {
+            Ok(server) => server,
             Err(error) => {
-                let command_error = CommandError::because(Kind::State, &error);
                 engine.close().await?;
-                return Err(command_error);
+                return Err(error);
             }
         };
         let stop = CancellationToken::new();
@@ -91,4 +90,16 @@ impl Host {
             .map_err(|error| CommandError::internal(format!("the server failed: {error}")))?;
         Ok(self.engine.close().await?)
     }
+}
+
+/// Makes the socket of an engine. Whose process a caller is is looked up in the directory as it is
+/// open now.
+async fn bind(dir: &Path, engine: &Engine) -> Result<Server, CommandError> {
+    let server = Server::bind(dir, engine.clone())
+        .await
+        .map_err(|error| CommandError::because(Kind::State, &error))?;
+    let opened = File::open(dir).map_err(|error| {
+        CommandError::new(Kind::State, format!("cannot open {}: {error}", dir.display()))
+    })?;
+    Ok(server.with_sessions(Arc::new(move |pid| session_of(&opened, pid))))
 }

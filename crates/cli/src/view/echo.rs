@@ -1,7 +1,6 @@
 //! What a single command prints, passed on as it prints it: standard output to standard output,
 //! standard error to standard error.
 
-use std::fs::File;
 use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
@@ -37,7 +36,8 @@ pub(super) struct Echo {
 
 /// How much of a session's outputs was passed on.
 struct EchoedSession {
-    folder: SessionFolder,
+    /// Absent where the state directory cannot be opened now: its end brings everything.
+    folder: Option<SessionFolder>,
     bound_at: LedgerTime,
     stdout: u64,
     stderr: u64,
@@ -57,7 +57,7 @@ impl Echo {
             Ok(CoordinationEvent::SessionBound(bound)) => {
                 let session =
                     SessionId { coordination: self.coordination.clone(), number: bound.session };
-                let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session);
+                let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session).ok();
                 self.running =
                     Some(EchoedSession { folder, bound_at: recorded.at, stdout: 0, stderr: 0 });
             }
@@ -100,12 +100,13 @@ impl Echo {
     /// Passes on what was printed since.
     pub(super) fn tick(&mut self) -> Result<(), CommandError> {
         let Some(session) = &mut self.running else { return Ok(()) };
+        let Some(folder) = &session.folder else { return Ok(()) };
         // A folder that is gone, or not there yet: its end brings what is left.
-        if let Ok(bytes) = after(&session.folder, Kept::Stderr, session.stderr) {
+        if let Ok(bytes) = after(folder, Kept::Stderr, session.stderr) {
             session.stderr += bytes.len() as u64;
             tell(&bytes, &mut self.shown.1);
         }
-        if let Ok(bytes) = after(&session.folder, Kept::Stdout, session.stdout) {
+        if let Ok(bytes) = after(folder, Kept::Stdout, session.stdout) {
             session.stdout += bytes.len() as u64;
             self.pass_on(&bytes)?;
         }
@@ -151,7 +152,7 @@ impl Echo {
 }
 
 fn after(folder: &SessionFolder, kept: Kept, from: u64) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(folder.path_of(kept))?;
+    let mut file = folder.open_kept(kept)?;
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(CHUNK).read_to_end(&mut bytes)?;

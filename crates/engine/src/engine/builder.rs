@@ -9,6 +9,7 @@ use antiphon_core::id::{IdError, RunnerName};
 
 use super::Engine;
 use crate::decider::{self, Recovered};
+use crate::folder::Folder;
 use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{Location, MarkFinding, Opened, Owner, Store};
 use crate::mailbox::StartError;
@@ -50,8 +51,8 @@ pub struct EngineBuilder {
     recovered: Recovered,
     functions: Vec<(RunnerName, Capability, RunnerFn)>,
     plans: Vec<(RunnerName, CoordinationConfig)>,
-    /// The state directory, if the ledger has one.
-    directory: Option<PathBuf>,
+    /// The state directory, if the ledger has one, as it was named and held open.
+    directory: Option<(PathBuf, Folder)>,
     processes: Option<Arc<Processes>>,
     grace: Duration,
     patience: Option<Duration>,
@@ -120,7 +121,14 @@ impl EngineBuilder {
     /// Takes over the ledger at a location.
     pub(super) fn at(location: &Location) -> Result<Self, StartError> {
         let taken_over = Self::on(location.store())?;
-        Ok(Self { directory: Some(location.path().to_owned()), ..taken_over })
+        let path = location.path();
+        let folder = match taken_over.store.held() {
+            Some(held) => held.folder().clone(),
+            // A ledger that is only read is not held.
+            None => Folder::open(path)
+                .map_err(|error| StartError::System { what: "the state directory", error })?,
+        };
+        Ok(Self { directory: Some((path.to_owned(), folder)), ..taken_over })
     }
 
     /// Takes over a ledger in any store.
@@ -244,8 +252,8 @@ impl EngineBuilder {
     /// [`WardensError`] if the ledger has no directory, this program cannot be its own warden and
     /// names no other, or the system has not what it takes.
     pub fn run_processes(&mut self, setup: WardenSetup) -> Result<&mut Self, WardensError> {
-        let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
-        let wardens = Wardens::open(directory, setup)?;
+        let (directory, folder) = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
+        let wardens = Wardens::in_folder(folder.clone(), setup)?;
         // Sessions run in directories of their own, so no path that they get may be relative to
         // this process's.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
@@ -303,7 +311,7 @@ impl EngineBuilder {
     fn swept(self) -> Result<(Self, Orphans), StartError> {
         let orphans = match &self.directory {
             // What a newer version runs is that version's to look after.
-            Some(directory) if !self.recovered.is_newer() => {
+            Some((_, directory)) if !self.recovered.is_newer() => {
                 orphans::sweep(self.recovered.world(), self.store.as_ref(), directory)?
             }
             _ => Orphans::default(),

@@ -1,46 +1,48 @@
 //! Blobs that are too large for the database: one file each, named by its digest, durable before
 //! any row names it.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 
 use super::durable;
 use super::fault::Fault;
-use crate::hand_over;
+use crate::folder::{Entry, Folder, is_absent};
+
+const BLOBS: &str = "blobs";
 
 /// The folder `blobs` of a state directory: `blobs/<first two digits>/<all 64 digits>`.
-#[derive(Debug)]
-pub(super) struct BlobFiles(PathBuf);
+#[derive(Debug, Clone)]
+pub(super) struct BlobFiles {
+    state: Folder,
+}
 
 impl BlobFiles {
-    pub(super) fn of(state: &Path) -> Self {
-        Self(state.join("blobs"))
+    pub(super) fn of(state: Folder) -> Self {
+        Self { state }
     }
 
     /// Every blob that has a file now.
     pub(super) fn all(&self) -> Result<Vec<Digest>, Fault> {
         let mut found = Vec::new();
-        for folder in list(&self.0)? {
-            let names = list(&folder)?;
-            found.extend(
-                names.iter().filter_map(|file| file.file_name()?.to_str()?.parse::<Digest>().ok()),
-            );
+        for folder in self.folders()? {
+            let names = names(&folder)?;
+            found.extend(names.iter().filter_map(|name| name.parse::<Digest>().ok()));
         }
         Ok(found)
     }
 
     /// Whether a blob has a file.
     pub(super) fn has(&self, digest: &Digest) -> bool {
-        self.path(digest).exists()
+        self.folder_of(digest).is_ok_and(|folder| folder.has(digest.to_string()))
     }
 
-    /// Where the file of a blob is, or would be.
+    /// Where the file of a blob is, or would be, for people.
     pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        self.0.join(&name[..2]).join(name)
+        self.state.shown_of(BLOBS).join(&name[..2]).join(name)
     }
 
     /// Makes a blob durable. Returns whether it was not there before.
@@ -48,46 +50,58 @@ impl BlobFiles {
     /// One that is there is written again unless it is whole, so that a blob that was damaged or
     /// lost heals.
     pub(super) fn write(&self, blob: &Blob) -> Result<bool, Fault> {
-        let path = self.path(&blob.digest);
-        if std::fs::read(&path).is_ok_and(|bytes| bytes == blob.bytes) {
+        if self.read(&blob.digest).is_ok_and(|bytes| bytes.is_some_and(|all| all == blob.bytes)) {
             return Ok(false);
         }
-        let folder = path.parent().unwrap_or(&self.0);
-        if !folder.exists() {
-            // One that is there counts as durable, so what is not is taken back.
-            self.make_folder(folder).inspect_err(|_| drop(std::fs::remove_dir(folder)))?;
-        }
-        durable::replace(&path, &blob.bytes).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+        let name = blob.digest.to_string();
+        let folder = match self.folder_of(&blob.digest) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_folder(&name[..2])?
+            }
+            found => found.map_err(|error| self.fault("open the folder of", &name, error))?,
+        };
+        durable::replace(&folder, &name, &blob.bytes)
+            .inspect_err(|_| drop(folder.remove_file(&name)))?;
         Ok(true)
     }
 
-    fn make_folder(&self, folder: &Path) -> Result<(), Fault> {
-        hand_over::create_directories(folder, 0o700)
-            .map_err(|error| Fault::io(format!("create {}", folder.display()), error))?;
-        durable::sync_directory(&self.0)?;
-        durable::sync_directory(self.0.parent().unwrap_or(&self.0))
+    fn make_folder(&self, name: &str) -> Result<Folder, Fault> {
+        let fault = |error| self.fault("create the folder of", name, error);
+        let blobs = match self.state.below(BLOBS) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.state.create_folder(BLOBS)
+            }
+            found => found,
+        };
+        let blobs = blobs.map_err(fault)?;
+        let made = blobs.create_folder(name).map_err(fault)?;
+        let synced = durable::sync(&blobs).and_then(|()| durable::sync(&self.state));
+        // One that is there counts as durable, so what is not is taken back.
+        synced.inspect_err(|_| drop(blobs.remove_empty(name)))?;
+        Ok(made)
     }
 
     /// The bytes, unchecked.
     pub(super) fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
-        let path = self.path(digest);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Fault::io(format!("read {}", path.display()), error)),
+        let name = digest.to_string();
+        let mut bytes = Vec::new();
+        let read = self
+            .folder_of(digest)
+            .and_then(|folder| folder.open_any(&name)?.read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fault("read", &name, error)),
         }
     }
 
     /// Removes a blob for good; one that is not there is no error.
     pub(super) fn remove(&self, digest: &Digest) -> Result<(), Fault> {
-        let path = self.path(digest);
-        match std::fs::remove_file(&path) {
-            // Also one that is not there any more may have gone only a moment ago.
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Fault::io(format!("remove {}", path.display()), error))
-            }
-            _ if path.parent().is_some_and(|folder| !folder.exists()) => Ok(()),
-            _ => durable::sync_directory(path.parent().unwrap_or(&self.0)),
+        let name = digest.to_string();
+        match self.folder_of(digest) {
+            Ok(folder) => durable::remove(&folder, &name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.fault("open the folder of", &name, error)),
         }
     }
 
@@ -97,35 +111,48 @@ impl BlobFiles {
         &self,
         mut named: impl FnMut(&Digest) -> Result<bool, E>,
     ) -> Result<(), E> {
-        for folder in list(&self.0)? {
-            for file in list(&folder)? {
-                let digest = file
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .and_then(|name| name.parse::<Digest>().ok());
-                let orphaned = match &digest {
-                    Some(digest) => !named(digest)?,
-                    None => file.extension().is_some_and(|extension| extension == "tmp"),
+        for folder in self.folders()? {
+            for name in names(&folder)? {
+                let orphaned = match name.parse::<Digest>() {
+                    Ok(digest) => !named(&digest)?,
+                    Err(_) => name.ends_with(".tmp"),
                 };
                 if orphaned {
-                    std::fs::remove_file(&file)
-                        .map_err(|error| Fault::io(format!("remove {}", file.display()), error))?;
+                    folder.remove_file(&name).map_err(|error| {
+                        Fault::io(format!("remove {}", folder.shown_of(&name).display()), error)
+                    })?;
                 }
             }
         }
         Ok(())
     }
+
+    fn folder_of(&self, digest: &Digest) -> io::Result<Folder> {
+        self.state.below(BLOBS)?.below(&digest.to_string()[..2])
+    }
+
+    /// Folders with blobs. What is none of ours, a link for one, is passed over.
+    fn folders(&self) -> Result<Vec<Folder>, Fault> {
+        let listed = self.state.below(BLOBS).and_then(|blobs| {
+            let folders = blobs.entries()?.into_iter().filter(Entry::is_folder);
+            folders.map(|entry| blobs.below(entry.name)).collect()
+        });
+        match listed {
+            // None of them goes away, so this is the folder of all.
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
+            listed => listed.map_err(|error| self.fault("list", BLOBS, error)),
+        }
+    }
+
+    fn fault(&self, doing: &str, name: &str, error: io::Error) -> Fault {
+        Fault::io(format!("{doing} {}", self.state.shown_of(BLOBS).join(name).display()), error)
+    }
 }
 
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let fault = |error| Fault::io(format!("list {}", folder.display()), error);
-    match std::fs::read_dir(folder) {
-        Ok(entries) => {
-            entries.map(|entry| entry.map(|entry| entry.path()).map_err(fault)).collect()
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(Vec::new())
-        }
-        Err(error) => Err(fault(error)),
-    }
+/// The names in a folder; ours are all text.
+fn names(folder: &Folder) -> Result<Vec<String>, Fault> {
+    let entries = folder
+        .entries()
+        .map_err(|error| Fault::io(format!("list {}", folder.shown().display()), error))?;
+    Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
 }

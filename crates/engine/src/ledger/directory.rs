@@ -1,19 +1,24 @@
 //! The state directory: private, ignored by git, on a local disk, and held by one engine at a time.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rustix::fs::Mode;
 
 use super::durable;
 use super::error::OpenError;
 use super::fault::Fault;
 use super::held_directory::{DATABASE, HeldDirectory, POISONED};
 use super::owner::{LockHolder, Owner};
+use crate::folder::Folder;
 use crate::hand_over;
 
 pub(super) const LOCK: &str = "lock";
+
+/// What keeps git from taking any of it.
+pub(super) const HIDES_ALL: &[u8] = b"*\n";
 
 /// How long the lock of an owner that died may take to come free: a child of his that was on its
 /// way to its own program holds it until it is there.
@@ -103,13 +108,19 @@ impl StateDirectory {
     /// held: another one that comes under its name is not taken for it.
     pub(super) fn take(&self, owner: &Owner) -> Result<(Lock, HeldDirectory), OpenError> {
         self.create()?;
-        self.refuse_network_file_systems()?;
-        self.refuse_strangers()?;
         let held = HeldDirectory::open(&self.0).map_err(|error| self.fault("open", error))?;
-        let lock = self.lock(&held, owner)?;
-        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700))
-            .map_err(|error| self.fault("make private", error))?;
-        self.write_new(".gitignore", b"*\n")?;
+        let folder = held.folder();
+        self.refuse_network_file_systems(folder)?;
+        self.refuse_strangers(folder)?;
+        let lock = self.lock(folder, owner)?;
+        rustix::fs::fchmod(folder, Mode::RWXU)
+            .map_err(|error| self.fault("make private", error.into()))?;
+        match folder.create(".gitignore") {
+            Ok(mut file) => file.write_all(HIDES_ALL),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| self.fault("hide from git", error))?;
         Ok((lock, held))
     }
 
@@ -129,18 +140,16 @@ impl StateDirectory {
     }
 
     /// A directory that holds other things is neither made private nor hidden from git.
-    fn refuse_strangers(&self) -> Result<(), OpenError> {
-        if [DATABASE, LOCK, "head"].iter().any(|name| self.0.join(name).exists()) {
+    fn refuse_strangers(&self, folder: &Folder) -> Result<(), OpenError> {
+        if [DATABASE, LOCK, "head"].iter().any(|name| folder.has(name)) {
             return Ok(());
         }
-        let entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
-        for entry in entries {
-            let found = entry.map_err(|error| self.fault("list", error))?.file_name();
+        for found in folder.entries().map_err(|error| self.fault("list", error))? {
             // A power cut during the very first open may leave this one alone.
-            if found != ".gitignore" {
+            if found.name != ".gitignore" {
                 return Err(OpenError::NotAStateDirectory {
                     dir: self.0.clone(),
-                    found: found.to_string_lossy().into_owned(),
+                    found: found.name.to_string_lossy().into_owned(),
                 });
             }
         }
@@ -148,8 +157,8 @@ impl StateDirectory {
     }
 
     #[cfg(target_os = "linux")]
-    fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
-        let found = rustix::fs::statfs(&self.0)
+    fn refuse_network_file_systems(&self, folder: &Folder) -> Result<(), OpenError> {
+        let found = rustix::fs::fstatfs(folder)
             .map_err(|error| self.fault("look at the file system of", error.into()))?;
         #[expect(
             clippy::cast_sign_loss,
@@ -163,15 +172,13 @@ impl StateDirectory {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
+    fn refuse_network_file_systems(&self, _folder: &Folder) -> Result<(), OpenError> {
         Ok(())
     }
 
-    fn lock(&self, held: &HeldDirectory, owner: &Owner) -> Result<Lock, OpenError> {
+    fn lock(&self, folder: &Folder, owner: &Owner) -> Result<Lock, OpenError> {
         let mut file =
-            held.open_or_create(LOCK).map_err(|error| self.fault("open the lock of", error))?;
-        hand_over::to_owner_of(&self.0, &file)
-            .map_err(|error| self.fault("give away the lock of", error))?;
+            folder.open_or_create(LOCK).map_err(|error| self.fault("open the lock of", error))?;
         let patience = Instant::now() + DEAD_OWNER;
         loop {
             match file.try_lock() {
@@ -192,25 +199,6 @@ impl StateDirectory {
             .and_then(|()| file.write_all(&name))
             .map_err(|error| self.fault("write the lock of", error))?;
         Ok(Lock(file))
-    }
-
-    /// Whether an earlier owner met an error of a sync.
-    pub(super) fn is_poisoned(&self) -> bool {
-        self.0.join(POISONED).exists()
-    }
-
-    /// Leaves the note that another copy of the ledger has.
-    pub(super) fn keep_poison_note(&self, note: &str) -> Result<(), Fault> {
-        durable::replace(&self.0.join(POISONED), note.as_bytes())
-    }
-
-    /// Creates a private file with some bytes unless there is one.
-    pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        match hand_over::create_file(&self.0.join(name)) {
-            Ok(mut file) => file.write_all(bytes).map_err(|error| self.fault("write into", error)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(self.fault("create a file in", error)),
-        }
     }
 
     fn fault(&self, doing: &str, error: std::io::Error) -> Fault {

@@ -15,11 +15,15 @@ use antiphon_core::id::{CommitNumber, Epoch};
 
 use super::durable;
 use super::fault::Fault;
-use super::held_directory::HeldDirectory;
 use super::owner::LedgerId;
+use crate::folder::Folder;
+use crate::outside::ReadError;
 
 const FILE: &str = "head";
 const TAG: &str = "antiphon.head.2";
+
+/// More than any mark has.
+const MAX_BYTES: u64 = 4096;
 
 /// The tag of marks that do not name their ledger, as versions before wrote them.
 const UNNAMED: &str = "antiphon.head.1";
@@ -114,17 +118,25 @@ impl HeadMark {
     /// # Errors
     /// When the disk fails; the mark before is still there then.
     pub fn write(&self, dir: &Path) -> Result<(), Fault> {
-        durable::replace(&Self::path(dir), self.to_string().as_bytes())
+        let folder = Folder::open(dir)
+            .map_err(|error| Fault::io(format!("open {}", dir.display()), error))?;
+        self.write_in(&folder)
     }
 
     /// The same for a directory that is held, whatever its path names by now.
-    pub(super) fn write_into(&self, dir: &HeldDirectory) -> Result<(), Fault> {
-        dir.replace(FILE, self.to_string().as_bytes())
+    pub(super) fn write_in(&self, folder: &Folder) -> Result<(), Fault> {
+        durable::replace(folder, FILE, self.to_string().as_bytes())
     }
 
-    /// The mark in a directory that is held, if there is one that can be read.
-    pub(super) fn in_held(dir: &HeldDirectory) -> Option<Self> {
-        str::from_utf8(&dir.read(FILE).ok()??).ok()?.parse().ok()
+    /// The mark in a directory that is held, if there is one.
+    pub(super) fn read_in(folder: &Folder) -> Result<Option<Self>, MarkError> {
+        let path = folder.shown_of(FILE);
+        match folder.read(FILE, MAX_BYTES) {
+            Ok(bytes) => Self::parsed(&bytes, path).map(Some),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(ReadError::System(error)) => Err(MarkError::Io { path, error }),
+            Err(_) => Err(MarkError::Damaged { path }),
+        }
     }
 
     /// Reads the mark of a state directory, if there is one.
@@ -133,15 +145,16 @@ impl HeadMark {
     /// When the file cannot be read or is damaged.
     pub fn read(dir: &Path) -> Result<Option<Self>, MarkError> {
         let path = Self::path(dir);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(MarkError::Io { path, error: source }),
-        };
-        match str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()) {
-            Some(mark) => Ok(Some(mark)),
-            None => Err(MarkError::Damaged { path }),
+        match std::fs::read(&path) {
+            Ok(bytes) => Self::parsed(&bytes, path).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(MarkError::Io { path, error }),
         }
+    }
+
+    fn parsed(bytes: &[u8], path: PathBuf) -> Result<Self, MarkError> {
+        let mark = str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+        mark.ok_or(MarkError::Damaged { path })
     }
 
     /// Whether a ledger that ends at `tip` under `epoch`, and has the commit `at_mark` at the

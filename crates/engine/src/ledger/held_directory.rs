@@ -3,17 +3,18 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, renameat, stat, statat, unlinkat};
+use rustix::fs::{AtFlags, Stat, fstat, stat, statat};
 use rustix::io::Errno;
 
+use super::durable;
 use super::fault::Fault;
-use crate::hand_over;
+use crate::folder::Folder;
 
 pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const POISONED: &str = "poisoned";
@@ -28,7 +29,7 @@ struct Held {
     path: PathBuf,
     /// The same from wherever this process works now.
     absolute: PathBuf,
-    directory: File,
+    folder: Folder,
     files: Vec<(&'static str, Identity)>,
 }
 
@@ -108,26 +109,44 @@ impl HeldDirectory {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         // A library's process may go to work elsewhere, where a relative path names another one.
         let absolute = std::path::absolute(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = File::from(rustix::fs::open(&absolute, flags, Mode::empty())?);
-        Ok(Self(Arc::new(Held { path: path.to_owned(), absolute, directory, files: Vec::new() })))
+        let folder = Folder::open(&absolute)?;
+        Ok(Self(Arc::new(Held { path: path.to_owned(), absolute, folder, files: Vec::new() })))
     }
 
     /// The same with files in it that must stay the ones that they are now.
-    pub(super) fn with_files(self, names: &[&'static str]) -> io::Result<Self> {
-        let Held { path, absolute, directory, .. } = &*self.0;
+    pub(super) fn with_files(&self, names: &[&'static str]) -> io::Result<Self> {
+        let Held { path, absolute, folder, .. } = &*self.0;
         let files = names
             .iter()
-            .map(|name| Ok((*name, identity(&statat(directory, *name, AtFlags::empty())?))))
+            .map(|name| Ok((*name, identity(&statat(folder, *name, AtFlags::empty())?))))
             .collect::<io::Result<_>>()?;
-        let (path, absolute) = (path.clone(), absolute.clone());
-        Ok(Self(Arc::new(Held { path, absolute, directory: directory.try_clone()?, files })))
+        let (path, absolute, folder) = (path.clone(), absolute.clone(), folder.clone());
+        Ok(Self(Arc::new(Held { path, absolute, folder, files })))
     }
 
     /// The path that it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// What is in it, reached through its descriptor.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.0.folder
+    }
+
+    /// A path of it for SQLite, which opens files by their paths alone: where the system says that
+    /// it is at this moment, or else where it was opened.
+    pub(super) fn whereabouts(&self) -> PathBuf {
+        let Held { absolute, folder, .. } = &*self.0;
+        let names_it = |path: &Path| {
+            fstat(folder)
+                .is_ok_and(|held| stat(path).is_ok_and(|found| identity(&found) == identity(&held)))
+        };
+        match path_of(folder) {
+            Some(now) if now != *absolute && names_it(&now) => now,
+            _ => absolute.clone(),
+        }
     }
 
     /// Whether its path still names it, with the same files in it.
@@ -138,16 +157,16 @@ impl HeldDirectory {
     /// # Errors
     /// [`Gone`] if not.
     pub fn stands(&self) -> Result<(), Gone> {
-        let Held { path, absolute, directory, files } = &*self.0;
+        let Held { path, absolute, folder, files } = &*self.0;
         let gone = |loss| Err(Gone { dir: path.clone(), loss });
-        let Ok(held) = fstat(directory) else { return Ok(()) };
+        let Ok(held) = fstat(folder) else { return Ok(()) };
         match stat(absolute) {
             Ok(found) if identity(&found) != identity(&held) => return gone(Loss::Replaced),
             Err(Errno::NOENT | Errno::NOTDIR) => return gone(self.loss(&held)),
             Ok(_) | Err(_) => {}
         }
         for (name, known) in files {
-            match statat(directory, *name, AtFlags::empty()) {
+            match statat(folder, *name, AtFlags::empty()) {
                 Ok(found) if identity(&found) != *known => return gone(Loss::File { name }),
                 Err(Errno::NOENT) => return gone(Loss::File { name }),
                 Ok(_) | Err(_) => {}
@@ -161,7 +180,7 @@ impl HeldDirectory {
         if held.st_nlink == 0 {
             return Loss::Removed;
         }
-        match path_of(&self.0.directory) {
+        match path_of(&self.0.folder) {
             Some(to) if stat(&to).is_ok_and(|found| identity(&found) == identity(held)) => {
                 Loss::Moved { to }
             }
@@ -171,87 +190,20 @@ impl HeldDirectory {
         }
     }
 
-    /// Opens a file in it, and makes it a private one if it is not there.
-    pub(super) fn open_or_create(&self, name: &str) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-        Ok(File::from(openat(&self.0.directory, name, flags, Mode::RUSR | Mode::WUSR)?))
-    }
-
-    /// Reads a file in it; `None` if it is not there.
-    pub(super) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        match openat(&self.0.directory, name, flags, Mode::empty()) {
-            Ok(file) => {
-                let mut bytes = Vec::new();
-                io::Read::read_to_end(&mut File::from(file), &mut bytes)?;
-                Ok(Some(bytes))
-            }
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Puts bytes in the place of a file in it, as [`durable::replace`](super::durable::replace)
-    /// does by a path.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        let directory = &self.0.directory;
-        let shown = self.0.path.join(name);
-        let temporary = format!("{name}.tmp");
-        let fault = |doing: &str, error: Errno| {
-            Fault::io(format!("{doing} {}", shown.display()), error.into())
-        };
-        let make = || {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            openat(directory, &*temporary, flags, Mode::RUSR | Mode::WUSR)
-        };
-        let made = match make() {
-            Err(Errno::EXIST) => {
-                // Not written over: it may be a link to something else.
-                unlinkat(directory, &*temporary, AtFlags::empty()).and_then(|()| make())
-            }
-            other => other,
-        };
-        let mut file = File::from(made.map_err(|error| fault("create", error))?);
-        let io = |doing: &str, error| Fault::io(format!("{doing} {}", shown.display()), error);
-        hand_over::to_owner_of_open(directory, &file).map_err(|error| io("give away", error))?;
-        file.write_all(bytes).map_err(|error| io("write", error))?;
-        file.sync_all().map_err(|error| Fault::sync(format!("sync {}", shown.display()), error))?;
-        renameat(directory, &*temporary, directory, name)
-            .map_err(|error| fault("put in place", error))?;
-        self.sync()
-    }
-
-    /// Removes a file in it for good; one that is not there is no error.
-    pub(super) fn remove(&self, name: &str) -> Result<(), Fault> {
-        match unlinkat(&self.0.directory, name, AtFlags::empty()) {
-            Ok(()) => self.sync(),
-            Err(Errno::NOENT) => Ok(()),
-            Err(error) => {
-                Err(Fault::io(format!("remove {}", self.0.path.join(name).display()), error.into()))
-            }
-        }
-    }
-
     /// Notes an error of a sync for the next owner, as well as that can be done after one.
     pub(super) fn poison(&self, fault: &Fault) {
         let text = format!(
             "An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n",
             fault.source
         );
-        if let Err(error) = self.replace(POISONED, text.as_bytes()) {
+        if let Err(error) = durable::replace(self.folder(), POISONED, text.as_bytes()) {
             tracing::error!(%error, "could not leave a note that the ledger needs verification");
         }
     }
 
     /// Takes the note back.
     pub(super) fn absolve(&self) -> Result<(), Fault> {
-        self.remove(POISONED)
-    }
-
-    fn sync(&self) -> Result<(), Fault> {
-        self.0.directory.sync_all().map_err(|error| {
-            Fault::sync(format!("sync the directory {}", self.0.path.display()), error)
-        })
+        durable::remove(self.folder(), POISONED)
     }
 }
 
@@ -260,9 +212,8 @@ fn identity(found: &Stat) -> Identity {
 }
 
 /// Where an open directory is now, as far as the system tells.
-fn path_of(directory: &File) -> Option<PathBuf> {
-    use std::os::fd::AsRawFd as _;
-    let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
+fn path_of(folder: &Folder) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
     let path = rustix::fs::readlink(link, Vec::new()).ok()?;
     Some(PathBuf::from(OsString::from_vec(path.into_bytes())))
 }
@@ -337,16 +288,19 @@ mod tests {
         let (dir, away) = (above.path().join("state"), above.path().join("away"));
         fs::create_dir(&dir).unwrap();
         let held = held(&dir);
+        assert_eq!(held.whereabouts(), dir);
         fs::rename(&dir, &away).unwrap();
         fs::create_dir(&dir).unwrap();
-        held.replace("head", b"ours").unwrap();
+        durable::replace(held.folder(), "head", b"ours").unwrap();
         assert_eq!(fs::read(away.join("head")).unwrap(), b"ours");
-        assert_eq!(held.read("head").unwrap().as_deref(), Some(&b"ours"[..]));
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
-        held.remove("head").unwrap();
-        assert_eq!(held.read("head").unwrap(), None);
+        if cfg!(target_os = "linux") {
+            assert_eq!(held.whereabouts(), away.canonicalize().unwrap());
+        }
+        durable::remove(held.folder(), "head").unwrap();
+        assert!(!away.join("head").exists());
         fs::remove_dir_all(&away).unwrap();
-        assert!(held.replace("head", b"ours").is_err());
+        assert!(durable::replace(held.folder(), "head", b"ours").is_err());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
     }
 }

@@ -28,7 +28,7 @@ use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::{HeadMark, MarkRefusal};
-use super::held_directory::HeldDirectory;
+use super::held_directory::{DATABASE, HeldDirectory, POISONED};
 use super::owner::{LedgerId, Owner};
 use super::store::{
     Cursor, Damage, HeadQuery, MarkFinding, Opened, Placed, PlacedCommit, Snapshot, Store,
@@ -144,12 +144,13 @@ impl SqliteStore {
     /// its number.
     fn check_mark(
         &self,
+        held: &HeldDirectory,
         ledger: Option<LedgerId>,
         epoch: Epoch,
         commits: CommitTip,
         commit: impl FnOnce(CommitNumber) -> Result<Option<CommitTip>, ReadError>,
     ) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
-        let mark = match HeadMark::read(self.dir.path()) {
+        let mark = match HeadMark::read_in(held.folder()) {
             Ok(Some(mark)) => mark,
             Ok(None) if commits.number == CommitNumber(0) => {
                 return Ok((MarkFinding::Agrees, None));
@@ -173,6 +174,11 @@ impl SqliteStore {
     }
 }
 
+/// The mark that is in the directory now, if it can be read.
+fn on_disk(held: &HeldDirectory) -> Option<HeadMark> {
+    HeadMark::read_in(held.folder()).ok().flatten()
+}
+
 impl Store for SqliteStore {
     fn open(&self, owner: &Owner) -> Result<Opened, OpenError> {
         let mut owned = locked(&self.owned);
@@ -180,15 +186,17 @@ impl Store for SqliteStore {
             return Err(OpenError::AlreadyOpen);
         }
         let (lock, held) = self.dir.take(owner)?;
-        if !self.dir.database().exists() {
+        if !held.folder().has(DATABASE) {
             // A database that was removed is not created anew while a mark remembers it.
-            self.check_mark(None, Epoch(0), CommitTip::default(), |_| Ok(None))?;
+            self.check_mark(&held, None, Epoch(0), CommitTip::default(), |_| Ok(None))?;
         }
-        let needs_verification = self.dir.is_poisoned();
+        let needs_verification = held.folder().has(POISONED);
         let (writer, opened) =
-            Writer::open(&self.dir, held, &self.options, needs_verification, |found| {
+            Writer::open(held.clone(), &self.options, needs_verification, |found| {
                 let ledger = Some(found.ledger);
-                self.check_mark(ledger, found.epoch, found.commits, |number| found.commit(number))
+                self.check_mark(&held, ledger, found.epoch, found.commits, |number| {
+                    found.commit(number)
+                })
             })?;
         let held = writer.held().clone();
         let (ledger, epoch, commit) = (Some(opened.ledger), opened.epoch, opened.commits);
@@ -197,10 +205,10 @@ impl Store for SqliteStore {
         // A loss that was accepted stays marked until the owner has recorded it; a crash before
         // that asks again.
         *locked(&self.marked) = if opened.mark == MarkFinding::Agrees {
-            mark.write_into(&held)?;
+            mark.write_in(held.folder())?;
             Marked { last: Some(mark), accepted: None }
         } else {
-            Marked { last: None, accepted: HeadMark::in_held(&held).and_then(|mark| mark.ledger) }
+            Marked { last: None, accepted: on_disk(&held).and_then(|mark| mark.ledger) }
         };
         self.readers.hold(Some(held.clone()));
         *locked(&self.held) = Some(held);
@@ -282,7 +290,7 @@ impl Store for SqliteStore {
             return Ok(());
         }
         let held = locked(&self.held).clone().ok_or(Refusal::NotOpen)?;
-        if let Some(found) = HeadMark::in_held(&held) {
+        if let Some(found) = on_disk(&held) {
             if let (Some(ours), Some(theirs)) = (mark.ledger, found.ledger)
                 && ours != theirs
                 && marked.accepted != Some(theirs)
@@ -294,7 +302,7 @@ impl Store for SqliteStore {
                 return Err(Refusal::Superseded { ours, theirs }.into());
             }
         }
-        mark.write_into(&held)?;
+        mark.write_in(held.folder())?;
         *marked = Marked { last: Some(mark), accepted: None };
         Ok(())
     }

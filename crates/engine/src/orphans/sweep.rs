@@ -2,12 +2,12 @@
 //! ended, watched until it is gone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use antiphon_core::coordination::{SessionEnd, SessionOutcome, TreeReport};
 use antiphon_core::id::SessionId;
 use antiphon_core::world::{SweptEnd, World};
 
+use crate::folder::Folder;
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::StartError;
 use crate::plan::CommandSpec;
@@ -18,8 +18,8 @@ use crate::usage::Charged;
 /// What a sweep found.
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
-    /// The state directory in which it was kept.
-    pub(crate) directory: PathBuf,
+    /// The state directory in which it was kept; `None` where nothing was swept.
+    directory: Option<Folder>,
     /// How sessions ended that are still bound.
     pub(crate) found: BTreeMap<SessionId, SweptEnd>,
     /// Sessions of which nothing is left; what was kept of them goes once that is recorded.
@@ -31,8 +31,9 @@ pub(crate) struct Orphans {
 impl Orphans {
     /// Removes what was kept of sessions of which nothing is left. Blocks.
     pub(crate) fn forget_gone(&self, may_go: impl Fn(&SessionId) -> bool) {
+        let Some(directory) = &self.directory else { return };
         for session in self.gone.iter().filter(|session| may_go(session)) {
-            let folder = SessionFolder::in_state_directory(&self.directory, session);
+            let folder = SessionFolder::of(directory, session);
             if let Err(error) = folder.remove() {
                 tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
             }
@@ -47,11 +48,11 @@ impl Orphans {
 pub(crate) fn sweep(
     world: &World,
     store: &dyn Store,
-    directory: &Path,
+    directory: &Folder,
 ) -> Result<Orphans, StartError> {
-    let swept = process::sweep(directory)
+    let swept = process::sweep_in(directory)
         .map_err(|error| StartError::System { what: "the folder of the sessions", error })?;
-    let mut orphans = Orphans { directory: directory.to_owned(), ..Orphans::default() };
+    let mut orphans = Orphans { directory: Some(directory.clone()), ..Orphans::default() };
     for swept in swept {
         if swept.is_clean() { &mut orphans.gone } else { &mut orphans.left }
             .push(swept.session.clone());
@@ -66,7 +67,7 @@ pub(crate) fn sweep(
 fn found(
     world: &World,
     store: &dyn Store,
-    directory: &Path,
+    directory: &Folder,
     swept: Swept,
 ) -> Result<Option<(SessionId, SweptEnd)>, ReadError> {
     // What was not found need not be gone: then the item goes on, and the record claims no more.
@@ -84,7 +85,7 @@ fn found(
         Some(input) => store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok()),
         None => None,
     };
-    let folder = SessionFolder::in_state_directory(directory, &session);
+    let folder = SessionFolder::of(directory, &session);
     let by_itself = end.as_ref().filter(|end| clean && end.ended_by_itself_and_clean());
     if let (Some(end), Some(description)) = (by_itself, &description) {
         let (charged, now) = (Charged::default(), crate::clock::wall());

@@ -3,21 +3,24 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use rustix::process::DumpableBehavior;
 
-/// Gives what were its standard input and its standard output; nothing else is open any more.
-pub(super) fn cut_off(name: &CStr) -> io::Result<(OwnedFd, OwnedFd)> {
-    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let output = std::io::stdout().as_fd().try_clone_to_owned()?;
+/// Gives what were its standard input, output and error; nothing else is open any more.
+pub(super) fn cut_off(name: &CStr) -> io::Result<[OwnedFd; 3]> {
+    let kept = [
+        std::io::stdin().as_fd().try_clone_to_owned()?,
+        std::io::stdout().as_fd().try_clone_to_owned()?,
+        std::io::stderr().as_fd().try_clone_to_owned()?,
+    ];
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
     rustix::stdio::dup2_stderr(&null)?;
     drop(null);
     // A descriptor that the engine leaked would keep a pipe open for as long as a session lives.
-    close_all_but(input.as_raw_fd(), output.as_raw_fd());
+    close_all_but(kept.each_ref().map(|kept| kept.as_raw_fd().cast_unsigned()));
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let _ = rustix::thread::set_name(name);
@@ -26,7 +29,7 @@ pub(super) fn cut_off(name: &CStr) -> io::Result<(OwnedFd, OwnedFd)> {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // Its directory must not keep a file system busy.
     let _ = rustix::process::chdir("/");
-    Ok((input, output))
+    Ok(kept)
 }
 
 /// Why this process cannot serve: a fork of a process with threads is half a process, and orphans
@@ -40,13 +43,15 @@ pub(super) fn late() -> Option<String> {
     })
 }
 
-fn close_all_but(one: RawFd, other: RawFd) {
-    let (low, high) = (one.min(other).cast_unsigned(), one.max(other).cast_unsigned());
-    for (from, to) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
-        if from <= to {
-            // SAFETY: this process has just begun and uses only the two: no other descriptor has
-            // an owner.
-            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+fn close_all_but(mut kept: [u32; 3]) {
+    kept.sort_unstable();
+    let mut from = 3;
+    for (below, next) in kept.map(|kept| (kept - 1, kept + 1)).into_iter().chain([(u32::MAX, 0)]) {
+        if from <= below {
+            // SAFETY: this process has just begun and uses only those: no other descriptor has an
+            // owner.
+            unsafe { libc::syscall(libc::SYS_close_range, from, below, 0) };
         }
+        from = next;
     }
 }

@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Open files that an engine has besides those of its sessions: the ledger with its readers, the
-/// socket with its clients, and a session that is just being started.
+/// Open files that an engine has besides those of its sessions: the state directory, the ledger with
+/// its readers, the socket with its clients, and sessions that are just being started.
 const OWN: u64 = 72;
 
 /// Open files for each session: the socket to its warden, what tells of the warden's end, and a
-/// reserve for reading what it left.
-const EACH: u64 = 3;
+/// reserve for reading what it left, which takes its folder and one file at a time.
+const EACH: u64 = 4;
 
 /// The limit of open files of this process.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,6 @@ mod tests {
     #[test]
     fn a_small_limit_carries_few_sessions_and_at_least_one() {
         let of = |now| Descriptors { given: Rlimit { current: now, maximum: now }, now }.sessions();
-        assert_eq!([of(Some(20)), of(Some(OWN + 30)), of(None)], [1, 10, usize::MAX]);
+        assert_eq!([of(Some(20)), of(Some(OWN + 10 * EACH)), of(None)], [1, 10, usize::MAX]);
     }
 }

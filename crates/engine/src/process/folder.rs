@@ -4,9 +4,14 @@
 //! Each session has a folder under `sessions/` in the state directory. Its `open` file has a first
 //! line from before the warden is spawned and a second from before the session's program may run;
 //! the warden leaves its `end` there. It is no evidence and is removed once the end is recorded.
+//!
+//! Engine and warden reach it from the state directory that they hold open, and by no path: one of
+//! the same name may be in another directory by now.
 
-use std::fs::{File, OpenOptions};
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,19 +19,21 @@ use antiphon_core::digest::Digest;
 use antiphon_core::id::SessionId;
 use serde::{Deserialize, Serialize};
 
+use super::emptying::empty;
 use super::identity::{ProcessIdentity, Where, ticks_now};
 use super::mark::Mark;
 use super::outlast::outlast;
 use super::tree_end::TreeEnd;
 use super::wire::OsText;
 use crate::clock;
-use crate::hand_over;
-use crate::outside;
+use crate::folder::{Entry, Folder};
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
 const OPEN: &str = "open";
 const END: &str = "end";
+/// What goes last: without it, what is left of a folder might speak of a session that runs.
+const LAST: &CStr = c"end";
 const RAN: &str = "ran";
 /// Largest record that is read; a warden's end names processes that are left.
 const MAX_RECORD: u64 = 16 << 20;
@@ -91,8 +98,13 @@ impl Begun {
 }
 
 /// What a session has under the state directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionFolder(PathBuf);
+#[derive(Debug, Clone)]
+pub struct SessionFolder {
+    /// The state directory. No folder is held for longer than it takes to do something in it, so a
+    /// session costs its engine no descriptor.
+    state: Folder,
+    name: OsString,
+}
 
 /// One of the things that are kept of a session until its end is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,47 +143,69 @@ pub(super) enum Listed {
 
 impl SessionFolder {
     /// The folders of the sessions in a state directory, and what else is among them.
-    pub(super) fn list(state_directory: &Path) -> io::Result<Vec<Listed>> {
-        let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
+    pub(super) fn list(state: &Folder) -> io::Result<Vec<Listed>> {
+        let sessions = match state.below(SESSIONS) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
+            sessions => sessions?,
         };
-        let listed = entries.map(|entry| {
-            let entry = entry?;
+        let listed = sessions.entries()?.into_iter().map(|entry| {
             // Of one that cannot be looked into, its record will say so.
-            let is_folder =
-                entry.file_type()?.is_dir() && is_of_session(&entry.path()).unwrap_or(true);
-            Ok(match is_folder {
-                true => Listed::Folder(Self::at(entry.path())),
-                false => Listed::Stray(entry.path()),
-            })
+            let is_folder = entry.is_folder()
+                && sessions.below(&entry.name).and_then(|it| is_of_session(&it)).unwrap_or(true);
+            match is_folder {
+                true => Listed::Folder(Self::at(state, entry.name)),
+                false => Listed::Stray(sessions.shown_of(entry.name)),
+            }
         });
-        listed.collect()
+        Ok(listed.collect())
     }
 
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self(path)
+    pub(super) fn at(state: &Folder, name: OsString) -> Self {
+        Self { state: state.clone(), name }
     }
 
-    pub(super) fn of(sessions: &Path, session: &SessionId) -> Self {
-        Self(sessions.join(name_of(session)))
+    pub(crate) fn of(state: &Folder, session: &SessionId) -> Self {
+        Self::at(state, name_of(session).into())
     }
 
-    /// What is kept of a session in a state directory.
-    #[must_use]
-    pub fn in_state_directory(state_directory: &Path, session: &SessionId) -> Self {
-        Self::of(&state_directory.join(SESSIONS), session)
+    /// What is kept of a session in the state directory that a path names now.
+    ///
+    /// # Errors
+    /// If the directory cannot be opened.
+    pub fn in_state_directory(state_directory: &Path, session: &SessionId) -> io::Result<Self> {
+        Ok(Self::of(&Folder::open(state_directory)?, session))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.0
+    /// The path of the state directory, for people, and its own name in it.
+    pub(super) fn place(&self) -> (&Path, &OsStr) {
+        (self.state.shown(), &self.name)
     }
 
-    /// Where something is kept. Output can be followed there while the session runs: it is redacted
-    /// before it is written.
-    #[must_use]
-    pub fn path_of(&self, kept: Kept) -> PathBuf {
-        self.0.join(kept.name())
+    /// Where the folders of all sessions are, for people.
+    pub(super) fn shown_parent(&self) -> PathBuf {
+        self.state.shown_of(SESSIONS)
+    }
+
+    /// Where it is, for people.
+    pub(super) fn shown(&self) -> PathBuf {
+        self.shown_parent().join(&self.name)
+    }
+
+    fn parent(&self) -> io::Result<Folder> {
+        self.state.below(SESSIONS)
+    }
+
+    fn folder(&self) -> io::Result<Folder> {
+        self.parent()?.below(&self.name)
+    }
+
+    /// Opens something that is kept. Output can be followed there while the session runs: it is
+    /// redacted before it is written.
+    ///
+    /// # Errors
+    /// If it cannot be opened, as where it is not there yet or not any more.
+    pub fn open_kept(&self, kept: Kept) -> io::Result<File> {
+        Ok(self.folder()?.open_file(kept.name())?)
     }
 
     /// What is kept; empty if there is none.
@@ -179,35 +213,42 @@ impl SessionFolder {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self, kept: Kept) -> io::Result<Vec<u8>> {
-        outlast(|| match outside::read(&self.path_of(kept), MAX_KEPT) {
-            Err(error) if error.is_absent() => Ok(Vec::new()),
-            read => Ok(read?),
-        })
+        Ok(self.read_file(kept.name(), MAX_KEPT)?.unwrap_or_default())
     }
 
-    /// Where the folders of all sessions are.
-    pub(super) fn parent(&self) -> &Path {
-        self.0.parent().unwrap_or(&self.0)
+    /// How long something is that is kept.
+    pub(super) fn length(&self, kept: Kept) -> u64 {
+        let found = self.folder().and_then(|folder| folder.stat(kept.name()));
+        found.map_or(0, |found| u64::try_from(found.st_size).unwrap_or(0))
+    }
+
+    /// A file in it; `None` if it is not there.
+    fn read_file(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
+        outlast(|| match self.folder().and_then(|folder| Ok(folder.read(name, max)?)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        })
     }
 
     /// Makes the folder of all sessions anew, in a state directory that is there.
     pub(super) fn make_parent(&self) -> io::Result<()> {
-        hand_over::create_directory(self.parent())
+        self.state.create_folder(SESSIONS).map(drop)
     }
 
     /// Writes the first line, and makes it durable together with the folder.
     pub(super) fn open(&self, opened: &OpenRecord) -> io::Result<()> {
-        hand_over::create_directory(&self.0)?;
-        let mut file = hand_over::create_file(&self.0.join(OPEN))?;
+        let parent = self.parent()?;
+        let folder = parent.create_folder(&self.name)?;
+        let mut file = folder.create(OPEN)?;
         file.write_all(&line_of(opened))?;
         file.sync_all()?;
-        File::open(&self.0)?.sync_all()?;
-        self.sync_parent()
+        folder.sync()?;
+        parent.sync()
     }
 
     /// Adds the second line. A torn one counts for none, and then nothing has run.
     pub(super) fn begin(&self, begun: &Begun) -> io::Result<()> {
-        let mut file = OpenOptions::new().append(true).open(self.0.join(OPEN))?;
+        let mut file = self.folder()?.append_to(OPEN)?;
         file.write_all(&line_of(begun))?;
         file.sync_data()
     }
@@ -216,15 +257,11 @@ impl SessionFolder {
     ///
     /// A line that is whole and not understood is an error: what it speaks of may be running.
     pub(super) fn lines(&self) -> io::Result<(Option<OpenRecord>, Option<Begun>)> {
-        let path = self.0.join(OPEN);
-        let bytes = match outside::read(&path, MAX_RECORD) {
-            Err(error) if error.is_absent() => return Ok((None, None)),
-            read => read?,
-        };
+        let Some(bytes) = self.read_file(OPEN, MAX_RECORD)? else { return Ok((None, None)) };
         let foreign = |error: serde_json::Error| {
             let problem = format!(
                 "{} is not understood ({error}); an engine of its own version has to sweep it",
-                path.display()
+                self.shown().join(OPEN).display()
             );
             io::Error::new(ErrorKind::InvalidData, problem)
         };
@@ -247,7 +284,7 @@ impl SessionFolder {
 
     /// The end that a warden left, if it is whole.
     pub(super) fn end(&self) -> Option<TreeEnd> {
-        let bytes = outlast(|| Ok(outside::read(&self.0.join(END), MAX_RECORD)?)).ok()?;
+        let bytes = self.read_file(END, MAX_RECORD).ok()??;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -258,45 +295,55 @@ impl SessionFolder {
 
     /// For how long the session had run when its warden last left that.
     pub(super) fn time(&self) -> Option<Duration> {
-        let bytes = outlast(|| Ok(outside::read(&self.0.join(RAN), MAX_RECORD)?)).ok()?;
+        let bytes = self.read_file(RAN, MAX_RECORD).ok()??;
         serde_json::from_slice(&bytes).ok().map(Duration::from_millis)
+    }
+
+    /// Makes the file for an output.
+    pub(super) fn create_kept(&self, kept: Kept) -> io::Result<File> {
+        self.folder().and_then(|folder| folder.create_anew(kept.name())).map_err(|error| {
+            let path = self.shown().join(kept.name());
+            io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()))
+        })
     }
 
     /// Whole or not at all. Not synced: only a process of this boot asks for it, and after a power
     /// cut it is not believed.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let temporary = self.0.join(format!("{name}.tmp"));
-        hand_over::create_file_anew(&temporary)?.write_all(bytes)?;
-        std::fs::rename(&temporary, self.0.join(name))
+        let (folder, temporary) = (self.folder()?, format!("{name}.tmp"));
+        folder.create_anew(&temporary)?.write_all(bytes)?;
+        folder.rename(&temporary, name)
     }
 
     /// Removes the folder and all that is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        outlast(|| match std::fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => self.sync_parent(),
-        })
-    }
-
-    fn sync_parent(&self) -> io::Result<()> {
-        self.0.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        let removed = outlast(|| {
+            let parent = self.parent()?;
+            match parent.below(&self.name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                folder => {
+                    empty(folder?.as_fd(), LAST)?;
+                    parent.remove_empty(&self.name)?;
+                }
+            }
+            parent.sync()
+        });
+        match removed {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 }
 
 /// Whether a folder holds nothing but what an engine puts into one, and its record is a file.
-fn is_of_session(folder: &Path) -> io::Result<bool> {
+fn is_of_session(folder: &Folder) -> io::Result<bool> {
     const OURS: [&str; 8] =
         [OPEN, END, RAN, "stdout", "stderr", "check-stdout", "check-stderr", "result"];
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let name = name.strip_suffix(".tmp").unwrap_or(&name);
-        if !entry.file_type()?.is_file() || !OURS.contains(&name) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let is_ours = |entry: &Entry| {
+        let name = entry.name.to_string_lossy();
+        entry.is_file() && OURS.contains(&name.strip_suffix(".tmp").unwrap_or(&name))
+    };
+    Ok(folder.entries()?.iter().all(is_ours))
 }
 
 fn line_of(value: &impl Serialize) -> Vec<u8> {

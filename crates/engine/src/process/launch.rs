@@ -67,7 +67,7 @@ impl Launch {
     }
 
     /// What can be refused before anything is touched.
-    pub(super) fn validate(&self, sessions: &Path) -> Result<(), LaunchError> {
+    pub(super) fn validate(&self, state_directory: &Path) -> Result<(), LaunchError> {
         for command in
             std::iter::once(&self.command).chain(self.check.iter().map(|check| &check.command))
         {
@@ -97,9 +97,7 @@ impl Launch {
             return Err(LaunchError::RelativeDirectory { directory: self.directory.clone() });
         }
         match &self.scratch {
-            Some(scratch)
-                if scratch.directory.starts_with(sessions.parent().unwrap_or(sessions)) =>
-            {
+            Some(scratch) if scratch.directory.starts_with(state_directory) => {
                 Err(LaunchError::ScratchInside { scratch: scratch.directory.clone() })
             }
             Some(scratch)

@@ -13,6 +13,7 @@ use super::session_processes::SessionProcesses;
 use super::sweep::{advice_on_hidden, unrecorded_warden};
 use super::tree_end::Leftover;
 use super::{proc_table, signal};
+use crate::folder::Folder;
 
 /// The folder of one session: of one that runs, or what an engine that was killed has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +65,14 @@ pub enum OrphanPlace {
 /// # Errors
 /// If the folder of the sessions cannot be listed.
 pub fn orphans(state_directory: &Path) -> io::Result<Vec<Orphan>> {
-    let listed = SessionFolder::list(state_directory)?.into_iter();
+    let listed = match Folder::open(state_directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        state => SessionFolder::list(&state?)?,
+    };
     let mut found: Vec<Orphan> = listed
+        .into_iter()
         .map(|entry| match entry {
-            Listed::Folder(folder) => {
-                Orphan { folder: folder.path().to_owned(), known: known(&folder) }
-            }
+            Listed::Folder(folder) => Orphan { folder: folder.shown(), known: known(&folder) },
             Listed::Stray(folder) => Orphan { folder, known: OrphanState::Stray },
         })
         .collect();

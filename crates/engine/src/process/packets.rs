@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// Longest packet, in bytes. A session's id and a list of leftovers fit.
 const MAX_PACKET: usize = 64 * 1024;
 /// Most descriptors beside a packet.
-const MAX_DESCRIPTORS: usize = 3;
+const MAX_DESCRIPTORS: usize = 4;
 
 /// One end of a way to send packets.
 #[derive(Debug)]

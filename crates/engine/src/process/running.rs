@@ -253,7 +253,7 @@ impl TreeEnd {
 
 fn lost_with_outputs(folder: &SessionFolder) -> TreeEnd {
     let captured = |kept| {
-        let length = std::fs::metadata(folder.path_of(kept)).map_or(0, |meta| meta.len());
+        let length = folder.length(kept);
         Captured { kept: length, seen: length, cut: true, tail: 0 }
     };
     TreeEnd {

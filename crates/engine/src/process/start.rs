@@ -98,7 +98,7 @@ impl SessionStart {
             }
             Err(error) => {
                 let _ = self.folder.remove();
-                let error = at(self.folder.parent(), &error);
+                let error = at(&self.folder.shown_parent(), &error);
                 return Err(self.failed("write down that it is to start")(error));
             }
             Ok(()) => {}
@@ -155,7 +155,7 @@ impl SessionStart {
                 }
                 other => return Err(self.stranger(format!("it said {other:?}"))),
             }
-            let order = Order::new(self.folder.path(), opened.mark, launch, &self.setup);
+            let order = Order::new(self.folder.place(), opened.mark, launch, &self.setup);
             let order = frame(&ToWarden::Prepare(Box::new(order)));
             if order.len() > MAX_FRAME {
                 let problem = "its arguments and its environment are too large".to_owned();
@@ -175,7 +175,7 @@ impl SessionStart {
         let begun = Begun::of(warden.pid(), agent);
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || {
-            folder.begin(&begun).map_err(|error| at(folder.path(), &error))
+            folder.begin(&begun).map_err(|error| at(&folder.shown(), &error))
         });
         let written = written.await;
         written

@@ -15,7 +15,6 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,14 +31,15 @@ use super::signal;
 use super::tree_end::{ExitStatus, Leftover};
 use super::warden::Signals;
 use super::wire::{VERSION, WARDEN_NAME, WARDEN_WORD};
+use crate::folder::Folder;
 
 /// The name under which it is started, and its first argument.
 pub(super) const SUBREAPER_NAME: &str = "antiphon-subreaper";
 pub(super) const SUBREAPER_WORD: &str = "__subreaper";
 
 /// What a subreaper has as an argument, so that the next engine of the directory knows it.
-pub(super) fn key_of(state_directory: &Path) -> io::Result<String> {
-    let meta = std::fs::metadata(state_directory)?;
+pub(super) fn key_of(state_directory: &Folder) -> io::Result<String> {
+    let meta = state_directory.file().metadata()?;
     Ok(format!("{:x}:{:x}", meta.dev(), meta.ino()))
 }
 
@@ -47,8 +47,8 @@ pub(super) fn key_of(state_directory: &Path) -> io::Result<String> {
 /// none that this process has started.
 ///
 /// # Errors
-/// If processes cannot be listed, or there is no such directory.
-pub(super) fn earlier(state_directory: &Path) -> io::Result<Vec<ProcessIdentity>> {
+/// If processes cannot be listed.
+pub(super) fn earlier(state_directory: &Folder) -> io::Result<Vec<ProcessIdentity>> {
     let key = key_of(state_directory)?;
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let beginning = format!("{SUBREAPER_NAME}\0{SUBREAPER_WORD}\0{key}\0");
@@ -114,7 +114,7 @@ struct PendingLook {
 impl Subreaper {
     /// Cuts every tie but the socket, and says what it is.
     fn attach() -> io::Result<Option<Self>> {
-        let (engine, _) = cut_off(c"antiphon-subrea")?;
+        let [engine, ..] = cut_off(c"antiphon-subrea")?;
         let engine = Packets::over(engine);
         if let Some(problem) = cut_off::late() {
             engine.send(&FromSubreaper::Unprepared(problem), &[])?;
@@ -301,9 +301,9 @@ impl Subreaper {
         let Some(answer) = beside.next().map(Packets::over) else { return };
         match request {
             ToSubreaper::Spawn { mark, session } => {
-                let Some(control) = beside.next() else { return };
+                let (Some(control), Some(state)) = (beside.next(), beside.next()) else { return };
                 let arguments = [WARDEN_WORD.to_owned(), mark.to_string(), session];
-                let spawned = self.spawn(&arguments, control, beside.next());
+                let spawned = self.spawn(&arguments, control, beside.next(), state);
                 // An engine that is gone by now is so for its warden as well.
                 let _ = match spawned {
                     Ok((pid, pidfd)) => {
@@ -327,6 +327,7 @@ impl Subreaper {
         arguments: &[impl AsRef<OsStr>],
         control: OwnedFd,
         input: Option<OwnedFd>,
+        state: OwnedFd,
     ) -> io::Result<(i32, OwnedFd)> {
         // The program that this process is, also where another file has its name by now.
         let warden = Command::new("/proc/self/exe")
@@ -335,7 +336,7 @@ impl Subreaper {
             .env_clear()
             .stdin(control)
             .stdout(input.map_or_else(Stdio::null, Stdio::from))
-            .stderr(Stdio::null())
+            .stderr(state)
             .spawn()?;
         let pid = warden.id().cast_signed();
         self.wardens.insert(pid);

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::proc_table;
 use super::setup::WardenProgram;
 use super::subreaper::{FromSubreaper, Left, SUBREAPER_NAME, SUBREAPER_WORD, ToSubreaper, key_of};
 use super::wire::VERSION;
+use crate::folder::Folder;
 use crate::locked::locked;
 
 /// How long a subreaper may take to answer what it can answer at once.
@@ -33,7 +34,7 @@ const GOES_WITHIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Subreapers {
     program: WardenProgram,
-    state_directory: PathBuf,
+    state_directory: Folder,
     current: Mutex<Option<Arc<Subreaper>>>,
 }
 
@@ -55,12 +56,12 @@ impl NotSpawned {
 }
 
 impl Subreapers {
-    pub(super) fn new(program: WardenProgram, state_directory: &Path) -> Self {
-        let state_directory = state_directory.to_owned();
+    pub(super) fn new(program: WardenProgram, state_directory: Folder) -> Self {
         Self { program, state_directory, current: Mutex::default() }
     }
 
-    /// Spawns a warden that has one end of this socket, and this file as its session's input.
+    /// Spawns a warden that has one end of this socket, the state directory, and this file as its
+    /// session's input.
     /// Blocks.
     pub(super) fn spawn(
         &self,
@@ -71,7 +72,10 @@ impl Subreapers {
     ) -> Result<SpawnedWarden, NotSpawned> {
         let request = ToSubreaper::Spawn { mark, session: session.to_string() };
         let beside: Vec<_> =
-            [Some(control), input].into_iter().flatten().map(|fd| fd.as_fd()).collect();
+            [Some(control.as_fd()), Some(self.state_directory.as_fd()), input.map(|fd| fd.as_fd())]
+                .into_iter()
+                .flatten()
+                .collect();
         let mut was_lost = false;
         loop {
             let subreaper = self.current()?;
@@ -142,7 +146,7 @@ struct Subreaper {
 }
 
 impl Subreaper {
-    fn start(program: &WardenProgram, state_directory: &Path) -> Result<Self, NotSpawned> {
+    fn start(program: &WardenProgram, state_directory: &Folder) -> Result<Self, NotSpawned> {
         let failed = NotSpawned::while_doing("start its subreaper");
         let (ours, theirs) = Packets::pair().map_err(&failed)?;
         let program = match program {
@@ -154,7 +158,7 @@ impl Subreaper {
             .arg0(SUBREAPER_NAME)
             // The first is how the next engine of the directory knows it; the path is for people.
             .args([SUBREAPER_WORD, &key_of(state_directory).map_err(&failed)?])
-            .arg(state_directory)
+            .arg(state_directory.shown())
             .env_clear()
             .stdin(theirs)
             .stdout(Stdio::null())

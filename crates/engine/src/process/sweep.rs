@@ -18,6 +18,7 @@ use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
 use super::tree_end::{Leftover, TreeEnd};
 use super::wire::{WARDEN_NAME, WARDEN_WORD};
 use super::{scratch, signal, subreaper};
+use crate::folder::Folder;
 
 /// How long a warden that is still there has to finish by itself.
 const WARDEN_FINISHES_WITHIN: Duration = Duration::from_secs(10);
@@ -105,6 +106,14 @@ impl Swept {
 /// # Errors
 /// If the folder of the sessions cannot be read, or what is written down in it is not understood.
 pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
+    sweep_in(&Folder::open(state_directory)?)
+}
+
+/// The same in a state directory that is held open.
+///
+/// # Errors
+/// As [`sweep`].
+pub(crate) fn sweep_in(state_directory: &Folder) -> io::Result<Vec<Swept>> {
     let mut swept = Vec::new();
     for entry in SessionFolder::list(state_directory)? {
         let folder = match entry {
@@ -134,7 +143,7 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
 
 /// Waits until the subreapers of earlier engines have ended what wardens that were lost left; those
 /// that have not.
-fn let_subreapers_finish(state_directory: &Path) -> io::Result<Vec<Leftover>> {
+fn let_subreapers_finish(state_directory: &Folder) -> io::Result<Vec<Leftover>> {
     for subreaper in subreaper::earlier(state_directory)? {
         wait_for(subreaper, Signal::CONT);
     }
@@ -145,14 +154,14 @@ fn let_subreapers_finish(state_directory: &Path) -> io::Result<Vec<Leftover>> {
 ///
 /// # Errors
 /// If processes cannot be listed.
-pub(super) fn subreapers_left(state_directory: &Path) -> io::Result<Vec<Leftover>> {
+pub(super) fn subreapers_left(state_directory: &Folder) -> io::Result<Vec<Leftover>> {
     let left = subreaper::earlier(state_directory)?.into_iter();
     let alive = left.filter_map(|left| proc_table::stat(left.pid)).filter(ProcessStat::is_alive);
     Ok(alive.map(|seen| signal::leftover(&seen)).collect())
 }
 
 fn named(folder: &SessionFolder, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", folder.path().display()))
+    io::Error::new(error.kind(), format!("{}: {error}", folder.shown().display()))
 }
 
 /// What an operator has to do about a session of which nothing can be seen.

@@ -47,6 +47,7 @@ use super::redaction::redacted;
 use super::scratch;
 use super::tree_end::{Cause, ResultFile};
 use super::wire::{FromWarden, Order, VERSION};
+use crate::folder::Folder;
 
 const SAMPLE_EVERY_MS: u64 = 250;
 /// How long a program that prints waits before it is seen that a full disk has room again.
@@ -55,12 +56,12 @@ const LOOK_FOR_ROOM_MS: u64 = 200;
 const LEAVE_TIME_EVERY_MS: u64 = 10_000;
 
 /// Serves as a warden and gives the exit code. Standard input is the socket to the engine, standard
-/// output the session's input.
+/// output the session's input, and standard error the state directory.
 pub(super) fn run() -> i32 {
     match Warden::attach() {
         // An engine that went away before it said what to do is no error.
         Ok(None) => 0,
-        Ok(Some((warden, order))) => warden.serve(&order),
+        Ok(Some((warden, folder, order))) => warden.serve(&folder, &order),
         Err(_) => 1,
     }
 }
@@ -73,8 +74,8 @@ struct Warden {
 
 impl Warden {
     /// Cuts every tie but the socket, and hears what is to be done.
-    fn attach() -> io::Result<Option<(Self, Order)>> {
-        let (control, input) = cut_off(c"antiphon-warden")?;
+    fn attach() -> io::Result<Option<(Self, SessionFolder, Order)>> {
+        let [control, input, state] = cut_off(c"antiphon-warden")?;
         let engine = EngineLink::new(UnixStream::from(control));
         let mut warden = Self { engine, signals: Signals::block()?, input: File::from(input) };
         if let Some(problem) = cut_off::late() {
@@ -82,16 +83,18 @@ impl Warden {
             return Ok(None);
         }
         warden.engine.say(&FromWarden::Hello { version: VERSION.to_owned() });
-        Ok(warden.engine.take_order()?.map(|order| (warden, order)))
+        let Some(order) = warden.engine.take_order()? else { return Ok(None) };
+        let state = Folder::of(state, order.state.path());
+        let folder = SessionFolder::at(&state, order.folder.path().into());
+        Ok(Some((warden, folder, order)))
     }
 
-    fn serve(mut self, order: &Order) -> i32 {
-        let folder = SessionFolder::at(order.folder.path());
+    fn serve(mut self, folder: &SessionFolder, order: &Order) -> i32 {
         let guard = Prepared::best(order.guard, Watchers::of_this_warden(order.engine));
         let mut job = Assignment {
             program: Program::of(order, &guard),
             order,
-            folder: &folder,
+            folder,
             outputs: (Kept::Stdout, Kept::Stderr),
             time_limit_ms: order.time_limit_ms,
             is_gated: true,
@@ -139,8 +142,8 @@ impl Warden {
                     .into_owned();
         }
         if let Some((directory, cap)) = &order.scratch {
-            let found = self
-                .outlast(|| result_file::keep(&directory.path(), *cap, &order.secrets, &folder));
+            let found =
+                self.outlast(|| result_file::keep(&directory.path(), *cap, &order.secrets, folder));
             end.result = found.unwrap_or_else(|error| ResultFile::failing(&error));
         }
         end.used.cpu_ms = tree::reaped_cpu_ms();
@@ -157,15 +160,14 @@ impl Warden {
 
     /// Runs one program to its end, and then ends all that it left.
     fn carry_out(&mut self, job: &Assignment<'_>) -> io::Result<ProgramEnd> {
-        let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
         let mut child = program::fork(&job.program, &[self.engine.descriptor()])
             .map_err(|error| io::Error::new(error.kind(), format!("cannot fork: {error}")))?;
         let mut reaper = Reaper::of(child.pid());
         let (stdout, stderr) = child.take_outputs();
         let mut outputs = [
-            Capture::new(stdout, &files.0, secrets, cap)?,
-            Capture::new(stderr, &files.1, secrets, cap)?,
+            Capture::new(stdout, job.folder.create_kept(job.outputs.0)?, secrets, cap),
+            Capture::new(stderr, job.folder.create_kept(job.outputs.1)?, secrets, cap),
         ];
         if job.is_gated {
             let forked = ProcessIdentity::of(child.pid())

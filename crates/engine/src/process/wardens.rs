@@ -18,13 +18,15 @@ use super::start::SessionStart;
 use super::subreaper::Left;
 use super::subreapers::Subreapers;
 use super::sweep::{self, Swept};
-use crate::hand_over;
+use crate::folder::Folder;
 use crate::room::Shortage;
 
 /// The sessions folder of a state directory, and the way to start sessions in it.
 #[derive(Debug, Clone)]
 pub struct Wardens {
-    sessions: PathBuf,
+    state: Folder,
+    /// The path of the state directory without links, which no scratch directory may be in.
+    path: PathBuf,
     setup: WardenSetup,
     subreapers: Arc<Subreapers>,
     descriptors: Descriptors,
@@ -38,22 +40,31 @@ impl Wardens {
     /// # Errors
     /// If this program cannot be its own warden and names no other, or the folder cannot be made.
     pub fn open(state_directory: &Path, setup: WardenSetup) -> Result<Self, WardensError> {
+        let path = || state_directory.join(SESSIONS);
+        let absolute = std::path::absolute(state_directory);
+        let state = absolute.and_then(|absolute| Folder::open(&absolute));
+        Self::in_folder(state.map_err(|error| WardensError::Folder { path: path(), error })?, setup)
+    }
+
+    /// The same for a state directory that is held open.
+    pub(crate) fn in_folder(state: Folder, setup: WardenSetup) -> Result<Self, WardensError> {
         if setup.program == WardenProgram::Itself && !reexec::has_entered() {
             return Err(WardensError::NotEntered);
         }
-        let fault = |error| WardensError::Folder { path: state_directory.join(SESSIONS), error };
-        let state_directory = state_directory.canonicalize().map_err(fault)?;
-        let sessions = state_directory.join(SESSIONS);
-        match hand_over::create_directory(&sessions) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
-            _ => std::fs::File::open(&state_directory)
-                .and_then(|dir| dir.sync_all())
-                .map_err(fault)?,
+        let fault = |error| WardensError::Folder { path: state.shown_of(SESSIONS), error };
+        let path = state.shown().canonicalize().map_err(fault)?;
+        match state.create_folder(SESSIONS) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // What is there may be none.
+                state.below(SESSIONS).map_err(fault)?;
+            }
+            made => drop(made.map_err(fault)?),
         }
+        state.sync().map_err(fault)?;
         let descriptors = Descriptors::raise();
         let places = Arc::new(Semaphore::new(descriptors.sessions().min(Semaphore::MAX_PERMITS)));
-        let subreapers = Arc::new(Subreapers::new(setup.program.clone(), &state_directory));
-        Ok(Self { sessions, setup, subreapers, descriptors, places })
+        let subreapers = Arc::new(Subreapers::new(setup.program.clone(), state.clone()));
+        Ok(Self { state, path, setup, subreapers, descriptors, places })
     }
 
     /// A place for one session, to be held until its end. Where there is none, `full` is told why,
@@ -77,7 +88,7 @@ impl Wardens {
     /// # Errors
     /// If the folder of the sessions cannot be read.
     pub fn sweep(&self) -> io::Result<Vec<Swept>> {
-        sweep::sweep(self.state_directory())
+        sweep::sweep_in(&self.state)
     }
 
     /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing
@@ -90,18 +101,14 @@ impl Wardens {
         let swept = sweep::sweep_folder(&self.folder(session))?;
         // What has shed its marks is seen here alone, and whose it is cannot be told.
         let mut left = self.subreapers.left().map(Left::into_leftovers).unwrap_or_default();
-        left.extend(sweep::subreapers_left(self.state_directory())?);
+        left.extend(sweep::subreapers_left(&self.state)?);
         Ok(swept.map(|swept| if left.is_empty() { swept } else { swept.but_for(left) }))
-    }
-
-    fn state_directory(&self) -> &Path {
-        self.sessions.parent().unwrap_or(&self.sessions)
     }
 
     /// What is kept of a session until its end is recorded.
     #[must_use]
     pub fn folder(&self, session: &SessionId) -> SessionFolder {
-        SessionFolder::of(&self.sessions, session)
+        SessionFolder::of(&self.state, session)
     }
 
     /// Removes what is kept of a session, once its end is recorded.
@@ -125,7 +132,7 @@ impl Wardens {
         session: &SessionId,
         launch: Launch,
     ) -> Result<RunningTree, LaunchError> {
-        launch.validate(&self.sessions)?;
+        launch.validate(&self.path)?;
         let (folder, setup) = (self.folder(session), self.setup.clone());
         let start = SessionStart::new(session.clone(), folder, setup, Arc::clone(&self.subreapers));
         let failed = start.failed("start a task");

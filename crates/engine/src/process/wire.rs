@@ -47,6 +47,9 @@ pub(super) enum FromWarden {
 /// All that a warden needs to know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
+    /// The path of the state directory, for people; the warden has it open.
+    pub(super) state: OsText,
+    /// The name of the session's folder in it.
     pub(super) folder: OsText,
     pub(super) engine: i32,
     pub(super) mark: Mark,
@@ -70,13 +73,20 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// From the engine that asks to the warden of a session with this folder.
-    pub(super) fn new(folder: &Path, mark: Mark, launch: Launch, setup: &WardenSetup) -> Self {
+    /// From the engine that asks to the warden of a session with this folder in this state
+    /// directory.
+    pub(super) fn new(
+        (state, folder): (&Path, &OsStr),
+        mark: Mark,
+        launch: Launch,
+        setup: &WardenSetup,
+    ) -> Self {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let text = |text: &OsString| OsText::from(text.as_os_str());
         let texts = |texts: &[OsString]| texts.iter().map(text).collect::<Vec<_>>();
         let environment = launch.environment.iter();
         Self {
+            state: state.into(),
             folder: folder.into(),
             engine: rustix::process::getpid().as_raw_nonzero().get(),
             mark,

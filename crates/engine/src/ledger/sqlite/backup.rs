@@ -18,13 +18,14 @@ use super::reader::ReadConnection;
 use super::rows::{damaged, read_error};
 use super::turn::names_file;
 use super::{LedgerIdentity, SqliteStore, connection};
+use crate::folder::Folder;
 use crate::ledger::blob_files::BlobFiles;
-use crate::ledger::directory::StateDirectory;
+use crate::ledger::directory::{HIDES_ALL, StateDirectory};
 use crate::ledger::durable;
 use crate::ledger::error::{IdentityRefusal, ReadError, UnknownFormat};
 use crate::ledger::fault::Fault;
 use crate::ledger::head_mark::{HeadMark, MarkError, MarkRefusal};
-use crate::ledger::held_directory::DATABASE;
+use crate::ledger::held_directory::{DATABASE, POISONED};
 use crate::ledger::owner::LedgerId;
 use crate::ledger::unfinished::{self, Hindrance, Unfinished};
 
@@ -144,21 +145,24 @@ impl SqliteStore {
     }
 
     fn copy_into(&self, folder: &Path) -> Result<Backup, BackupError> {
-        let (from, to) = (BlobFiles::of(self.dir.path()), BlobFiles::of(folder));
+        let from = self.readers.read(|reader| Ok(reader.blobs.clone()))?;
+        let made = Folder::open(folder)
+            .map_err(|error| Fault::io(format!("open {}", folder.display()), error))?;
+        let to = BlobFiles::of(made.clone());
         for _ in 0..ATTEMPTS {
             copy_ahead(&from, &to)?;
-            let (copied, files) = self.copy_database(folder)?;
+            let (copied, files) = self.copy_database(&made)?;
             if self.copy_named(&files, &from, &to)? {
                 let named: std::collections::HashSet<Digest> = files.iter().copied().collect();
                 to.sweep(|digest| Ok::<_, Fault>(named.contains(digest)))?;
-                return self.seal(folder, copied, &to, &files);
+                return self.seal(&made, copied, &to, &files);
             }
         }
         Err(BackupError::Overtaken)
     }
 
     /// Copies the database as of one commit. Returns what it holds, and the blobs that have files.
-    fn copy_database(&self, folder: &Path) -> Result<(Backup, Vec<Digest>), BackupError> {
+    fn copy_database(&self, folder: &Folder) -> Result<(Backup, Vec<Digest>), BackupError> {
         // Before the transaction, so that the ledger in it has all that the mark knows.
         let mark = HeadMark::read(self.dir.path());
         let copied = self.readers.read(|reader| {
@@ -215,7 +219,7 @@ impl SqliteStore {
     /// Makes the copy durable, and its head mark last.
     fn seal(
         &self,
-        folder: &Path,
+        folder: &Folder,
         copied: Backup,
         to: &BlobFiles,
         files: &[Digest],
@@ -225,21 +229,20 @@ impl SqliteStore {
                 .map(|found| found.len())
                 .map_err(|error| Fault::io(format!("look at {}", path.display()), error))
         };
-        let database = folder.join(DATABASE);
+        let database = folder.shown_of(DATABASE);
         File::open(&database)
             .map_err(|error| Fault::io(format!("open {}", database.display()), error))?
             .sync_all()
             .map_err(|error| Fault::sync(format!("sync {}", database.display()), error))?;
-        let copy = StateDirectory::new(folder);
-        copy.write_new(".gitignore", b"*\n")?;
+        durable::replace(folder, ".gitignore", HIDES_ALL)?;
         // What is not certain of the ledger is not certain of its copy: an engine verifies it
         // first.
         if let Some(note) = self.dir.poison_note()? {
-            copy.keep_poison_note(&note)?;
+            durable::replace(folder, POISONED, note.as_bytes())?;
         }
         let (ledger, epoch, commit) = (Some(copied.ledger), copied.epoch, copied.commits);
-        HeadMark { ledger, epoch, commit }.write(folder)?;
-        let mut bytes = size(&database)? + size(&HeadMark::path(folder))?;
+        HeadMark { ledger, epoch, commit }.write_in(folder)?;
+        let mut bytes = size(&database)? + size(&HeadMark::path(folder.shown()))?;
         for digest in files {
             bytes += size(&to.path(digest))?;
         }
@@ -266,7 +269,7 @@ fn copy_snapshot(
     reader: &ReadConnection,
     mark: Result<Option<HeadMark>, MarkError>,
     dir: &StateDirectory,
-    folder: &Path,
+    folder: &Folder,
 ) -> Result<(Backup, Vec<Digest>), BackupError> {
     let position = reader.position_now()?;
     UnknownFormat::refuse(position.format)?;
@@ -288,7 +291,7 @@ fn copy_snapshot(
         |_| "the row of a blob".to_owned(),
         |columns| columns.digest(0),
     )?;
-    copy_pages(reader, &folder.join(DATABASE))?;
+    copy_pages(reader, folder)?;
     let backup = Backup {
         ledger: position.ledger,
         epoch: position.epoch,
@@ -301,9 +304,11 @@ fn copy_snapshot(
 }
 
 /// Copies every page. The transaction is the caller's, so no append makes SQLite begin again.
-fn copy_pages(reader: &ReadConnection, path: &Path) -> Result<(), BackupError> {
-    durable::create_empty(path)?;
+fn copy_pages(reader: &ReadConnection, folder: &Folder) -> Result<(), BackupError> {
+    let path = &folder.shown_of(DATABASE);
     let doing = || format!("copy the database to {}", path.display());
+    // Private from the start.
+    folder.create_anew(DATABASE).map_err(|error| Fault::io(doing(), error))?;
     let fault = |error| Fault::sql(doing(), error);
     let mut to = connection::copying(path).map_err(fault)?;
     let backup = rusqlite::backup::Backup::new(&reader.connection, &mut to).map_err(fault)?;

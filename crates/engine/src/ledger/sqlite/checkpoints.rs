@@ -18,9 +18,8 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 use super::connection::{self, CheckpointPass};
-use crate::ledger::directory::StateDirectory;
 use crate::ledger::fault::Fault;
-use crate::ledger::held_directory::HeldDirectory;
+use crate::ledger::held_directory::{DATABASE, HeldDirectory};
 
 /// The WAL is copied back when it has this many pages (16 MiB).
 ///
@@ -39,9 +38,6 @@ const PASSES: u32 = 4;
 /// When the log has grown by so many rounds since a round began, appends wait until it is copied:
 /// the log stays bounded, at 64 MiB.
 const OVERDUE: u32 = 3;
-
-/// Where the database is, by its path, and the directory that the path must still name.
-type Place<'a> = (&'a StateDirectory, &'a HeldDirectory);
 
 /// The checkpoints of one writer.
 #[derive(Debug)]
@@ -138,12 +134,12 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Copies back what has become too much. Called between appends; `place` and `vfs` say where a
+    /// Copies back what has become too much. Called between appends; `held` and `vfs` say where a
     /// second connection is to be opened.
     pub(super) fn keep_short(
         &mut self,
         writing: &Connection,
-        place: Place<'_>,
+        held: &HeldDirectory,
         vfs: Option<&str>,
     ) -> Result<(), Fault> {
         let pages = self.pages();
@@ -158,7 +154,7 @@ impl Checkpoints {
         }
         match self.done.take() {
             None if self.running || pages < self.at => Ok(()),
-            None => self.begin(writing, place, vfs),
+            None => self.begin(writing, held, vfs),
             Some(CheckpointPass { log, copied }) => {
                 let left = pages.saturating_sub(copied);
                 if copied < log || left == 0 {
@@ -166,7 +162,7 @@ impl Checkpoints {
                     self.rest();
                     Ok(())
                 } else if left > self.every / REST && self.passes < PASSES && !overdue {
-                    self.begin(writing, place, vfs)
+                    self.begin(writing, held, vfs)
                 } else {
                     self.finish(writing)
                 }
@@ -177,11 +173,11 @@ impl Checkpoints {
     fn begin(
         &mut self,
         writing: &Connection,
-        place: Place<'_>,
+        held: &HeldDirectory,
         vfs: Option<&str>,
     ) -> Result<(), Fault> {
         if self.beside.is_none() && cfg!(target_os = "linux") {
-            match Beside::start(place, vfs) {
+            match Beside::start(held, vfs) {
                 Ok(beside) => self.beside = Some(beside),
                 Err(error) => {
                     tracing::warn!(
@@ -221,10 +217,10 @@ impl Checkpoints {
 }
 
 impl Beside {
-    fn start((dir, held): Place<'_>, vfs: Option<&str>) -> Result<Self, String> {
+    fn start(held: &HeldDirectory, vfs: Option<&str>) -> Result<Self, String> {
         held.stands().map_err(|gone| gone.to_string())?;
-        let connection =
-            connection::writing(&dir.database(), vfs).map_err(|error| error.to_string())?;
+        let connection = connection::writing(&held.whereabouts().join(DATABASE), vfs)
+            .map_err(|error| error.to_string())?;
         held.stands().map_err(|gone| gone.to_string())?;
         let (go, asked) = channel();
         let (done, passes) = channel();

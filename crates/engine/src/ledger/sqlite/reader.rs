@@ -16,9 +16,11 @@ use super::rows::{
     read_error,
 };
 use super::still::Still;
+use crate::folder::Folder;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
+use crate::ledger::fault::Fault;
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::held_directory::HeldDirectory;
 use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
@@ -54,7 +56,8 @@ impl ReadConnections {
         let mut reader = match idle {
             Some(reader) => reader,
             None => {
-                let opened = ReadConnection::open(&self.dir, self.vfs.as_deref());
+                let held = locked(&self.held).clone();
+                let opened = ReadConnection::open(&self.dir, held.as_ref(), self.vfs.as_deref());
                 self.on_its_ground()?;
                 opened?
             }
@@ -114,7 +117,13 @@ pub(super) struct ReadConnection {
 }
 
 impl ReadConnection {
-    fn open(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, ReadError> {
+    fn open(
+        dir: &StateDirectory,
+        held: Option<&HeldDirectory>,
+        vfs: Option<&str>,
+    ) -> Result<Self, ReadError> {
+        let place = held.map(|held| StateDirectory::new(held.whereabouts()));
+        let dir = place.as_ref().unwrap_or(dir);
         let absent = || ReadError::Absent { dir: dir.path().to_owned() };
         let opened = connection::reading(&dir.database(), vfs).and_then(|connection| {
             let created = is_created(&connection)?;
@@ -139,11 +148,15 @@ impl ReadConnection {
             Err(error) if was_never_finished(dir, &error) => return Err(absent()),
             Err(error) => return Err(read_error("the ledger", error)),
         };
-        if created {
-            Ok(Self { connection, blobs: BlobFiles::of(dir.path()), still, names: HashMap::new() })
-        } else {
-            Err(absent())
+        if !created {
+            return Err(absent());
         }
+        let folder = match held {
+            Some(held) => held.folder().clone(),
+            None => Folder::open(dir.path())
+                .map_err(|error| Fault::io(format!("open {}", dir.path().display()), error))?,
+        };
+        Ok(Self { connection, blobs: BlobFiles::of(folder), still, names: HashMap::new() })
     }
 
     /// Whether it sees what is in the files now.

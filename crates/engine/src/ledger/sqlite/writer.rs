@@ -1,6 +1,8 @@
 //! The one connection that writes: every change is one transaction that first checks that the
 //! ledger is still ours.
 
+use std::io::ErrorKind;
+
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Recorded};
@@ -17,7 +19,6 @@ use super::tail::{Tail, commit_tip, identity, last_at};
 use super::turn::{TransactionError, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
-use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::FORMAT;
 use crate::ledger::error::{AppendError, OpenError, ReadError, Refusal, UnknownFormat, WriteError};
 use crate::ledger::fault::Fault;
@@ -34,7 +35,6 @@ const RARELY: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
-    dir: StateDirectory,
     held: HeldDirectory,
     blobs: BlobFiles,
     epoch: Epoch,
@@ -74,16 +74,22 @@ impl FoundLedger<'_> {
 impl Writer {
     /// Opens or creates the database and takes it over, if `check` lets the ledger through.
     pub(super) fn open(
-        dir: &StateDirectory,
         held: HeldDirectory,
         options: &SqliteOptions,
         needs_verification: bool,
         check: impl FnOnce(&FoundLedger<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
-        dir.write_new("ledger.db", b"")?;
-        let sql = |error| read_error(format!("the ledger in {}", dir.path().display()), error);
-        let mut connection =
-            connection::writing(&dir.database(), options.vfs.as_deref()).map_err(sql)?;
+        let sql = |error| read_error(format!("the ledger in {}", held.path().display()), error);
+        match held.folder().create(DATABASE) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                let path = held.path().join(DATABASE);
+                return Err(Fault::io(format!("create {}", path.display()), error).into());
+            }
+            // It is private from the start.
+            _ => {}
+        }
+        let database = held.whereabouts().join(DATABASE);
+        let mut connection = connection::writing(&database, options.vfs.as_deref()).map_err(sql)?;
 
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
@@ -122,14 +128,13 @@ impl Writer {
         tail.take_over(&connection, epoch).map_err(sql)?;
         let ledger_stream = tail.find(&connection, &StreamName::Ledger)?;
         let at = last_at(&connection)?;
-        let blobs = BlobFiles::of(dir.path());
+        let blobs = BlobFiles::of(held.folder().clone());
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
-        let held = held
-            .with_files(&[DATABASE])
-            .map_err(|error| Fault::io(format!("look into {}", dir.path().display()), error))?;
         let checkpoints =
             Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
+        let look = |error| Fault::io(format!("look into {}", held.path().display()), error);
+        let held = held.with_files(&[DATABASE]).map_err(look)?;
         let opened = Opened {
             ledger: id,
             format,
@@ -143,7 +148,6 @@ impl Writer {
         };
         let writer = Self {
             connection,
-            dir: dir.clone(),
             held,
             blobs,
             epoch,
@@ -354,8 +358,6 @@ impl Writer {
         files: &mut Vec<&'a Digest>,
     ) -> Result<(), AppendError> {
         for blob in append.blobs.iter().filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES) {
-            // Its file goes by its path.
-            self.held.stands().map_err(Refusal::from)?;
             match self.blobs.write(blob) {
                 Ok(true) => files.push(&blob.digest),
                 Ok(false) => {}
@@ -368,9 +370,6 @@ impl Writer {
 
     /// Removes files that no row names after all. Those that stay are swept at the next start.
     fn remove_files(&self, files: &[&Digest]) {
-        if self.held.stands().is_err() {
-            return;
-        }
         for digest in files {
             match names_file(&self.connection, digest) {
                 Ok(true) => {}
@@ -412,15 +411,14 @@ impl Writer {
             truncated.map(|done| self.take_truncated(done))
         } else {
             self.go_by = self.go_by.saturating_sub(1);
-            let place = (&self.dir, &self.held);
-            self.checkpoints.keep_short(&self.connection, place, self.vfs.as_deref())
+            self.checkpoints.keep_short(&self.connection, &self.held, self.vfs.as_deref())
         };
         self.consider(copied);
     }
 
     /// Removes the file of an erased blob, unless one of the same bytes has come since.
     fn remove_erased(&self, digest: &Digest) -> Result<(), ReadError> {
-        match names_file(&self.connection, digest)? || self.held.stands().is_err() {
+        match names_file(&self.connection, digest)? {
             true => Ok(()),
             false => Ok(self.blobs.remove(digest)?),
         }

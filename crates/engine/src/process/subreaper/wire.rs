@@ -11,8 +11,8 @@ pub(super) const MAX_LEFT: usize = 100;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::process) enum ToSubreaper {
-    /// Start a warden: after the socket for the answer come its own socket and, if it has one, its
-    /// session's input.
+    /// Start a warden: after the socket for the answer come its own socket, the state directory and,
+    /// if it has one, its session's input.
     Spawn { mark: Mark, session: String },
     /// Say what is left of lost wardens once it is ended, at the latest after this time; of a warden
     /// by its process id, or of all.

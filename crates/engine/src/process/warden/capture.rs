@@ -2,13 +2,10 @@
 //! the beginning and the end are kept.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
-use crate::hand_over;
 use crate::process::redaction::{Redactor, Secret};
 use crate::process::tree_end::Captured;
 use crate::room;
@@ -43,17 +40,9 @@ pub(super) struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    pub(super) fn new(
-        pipe: Option<OwnedFd>,
-        path: &Path,
-        secrets: &'a [Secret],
-        cap: u64,
-    ) -> io::Result<Self> {
-        let file = made(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot make {}: {error}", path.display()))
-        })?;
+    pub(super) fn new(pipe: Option<OwnedFd>, file: File, secrets: &'a [Secret], cap: u64) -> Self {
         let tail_cap = Some((cap / 2).min(MAX_TAIL)).filter(|&tail| tail >= MIN_TAIL).unwrap_or(0);
-        Ok(Self {
+        Self {
             pipe,
             file,
             waiting: Vec::new(),
@@ -64,7 +53,7 @@ impl<'a> Capture<'a> {
             beyond: 0,
             tail_from: None,
             captured: Captured::default(),
-        })
+        }
     }
 
     /// The pipe, while a process may write to it and there is room for what it writes: while the
@@ -207,28 +196,17 @@ fn left_out(bytes: u64) -> String {
     format!("\n[antiphon: {bytes} bytes were left out here]\n")
 }
 
-/// Makes the file of an output.
-fn made(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    hand_over::to_owner_of(path.parent().unwrap_or(Path::new(".")), &file)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     /// What is kept of an output that comes in chunks.
     fn kept(chunks: &[&[u8]], secrets: &[Secret], cap: u64) -> (Captured, Vec<u8>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
-        let mut capture = Capture::new(None, &path, secrets, cap).unwrap();
+        let mut capture = Capture::new(None, File::create(&path).unwrap(), secrets, cap);
         for chunk in chunks {
             capture.take(chunk);
         }
@@ -269,7 +247,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut capture = Capture::new(None, &path, &[], 1_024).unwrap();
+        let mut capture = Capture::new(None, File::create(&path).unwrap(), &[], 1_024);
         capture.take(b"before, ");
         let disk = std::mem::replace(&mut capture.file, full);
         for chunk in 0..300 {
@@ -291,7 +269,7 @@ mod tests {
     fn where_no_room_comes_the_output_is_cut() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
-        let mut capture = Capture::new(None, &path, &[], 1_024).unwrap();
+        let mut capture = Capture::new(None, File::create(&path).unwrap(), &[], 1_024);
         capture.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         capture.take(b"nobody has room for this");
         capture.close();
