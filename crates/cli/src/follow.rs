@@ -17,6 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
+use crate::continuation::Lack;
+use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 use followed_run::{FollowedRun, Stopped};
@@ -80,8 +82,14 @@ impl RunFollower {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, CommandError> {
-        let mut progress =
-            FollowedRun::of(id, request.is_some_and(|request| !request.secrets.is_empty()));
+        let (has_secrets, lack) = match request {
+            Some(request) => (!request.secrets.is_empty(), Lack::Engine),
+            None => {
+                let ledger = Ledger::at(self.connection.held.path());
+                (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
+            }
+        };
+        let mut progress = FollowedRun::of(id, has_secrets, lack);
         loop {
             let watched = self.watch(&mut progress, request, view).await;
             // Whatever came of it: there is no record of it any more.

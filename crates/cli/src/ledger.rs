@@ -10,7 +10,8 @@ use antiphon::coordination::{
 use antiphon::envelope::Recorded;
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
-    Events, HeadFilter, HeadQuery, LedgerPosition, Location, OpenError, Store, UnknownFormat,
+    Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, Store,
+    UnknownFormat,
 };
 
 use crate::command_error::{CommandError, Kind};
@@ -61,10 +62,16 @@ impl Ledger {
         }
         if !has_ledger.is_ok_and(|has| has) {
             let inside = dir.join(state_dir::NAME);
+            let is_empty = dir.read_dir().is_ok_and(|mut entries| entries.next().is_none());
             let hint = if inside.is_dir() {
                 format!("did you mean {}?", inside.display())
-            } else {
+            } else if HeadMark::path(&dir).exists() {
+                "there was one; `antiphon doctor` says what is safe to do".to_owned()
+            } else if is_empty {
                 elsewhere.to_owned()
+            } else {
+                // Nothing is created beside other files.
+                "choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one".to_owned()
             };
             return absent(format!("there is no ledger in {}", dir.display()), hint);
         }

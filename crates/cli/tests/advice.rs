@@ -2,6 +2,8 @@
 
 #[path = "advice/cut_off_start.rs"]
 mod cut_off_start;
+#[path = "advice/damaged.rs"]
+mod damaged;
 #[path = "advice/plan_hints.rs"]
 mod plan_hints;
 mod plans;
@@ -166,4 +168,43 @@ fn a_run_whose_secrets_are_gone_gets_them_again_by_the_same_command() -> Result 
     let again = again.end()?;
     assert!(again.status.success(), "{again:?}");
     Ok(())
+}
+
+#[test]
+fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "runs")?;
+    let inner =
+        "  one: { shell: 'echo now > runs; exec sleep 300', env: { KEY: { secret: KEY } } }\n";
+    plan_with(dir.path(), "inner.yaml", "budget: { sessions: 5, duration: 5m }", inner)?;
+    plan(dir.path(), "  nested: { plan: inner.yaml }\n")?;
+    let mut command = antiphon(dir.path(), &["run", "--id", "r", "plan.yaml"]);
+    command.env("KEY", "not-to-be-told").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut run = Running(command.spawn()?);
+    heard(&dir.path().join("runs"))?;
+    run.kill()?;
+    let advice = "`antiphon run PLAN --id r`, which brings its secrets, continues it";
+    for id in ["r", "r.1"] {
+        for command in ["status", "why"] {
+            let said = text(&ran(dir.path(), &[command, id])?.stdout);
+            assert!(
+                said.contains(&format!("not running; {advice}"))
+                    || said.contains(&format!("no engine is running; {advice}")),
+                "{said}"
+            );
+        }
+    }
+    let mut resume = Running::start(dir.path(), &["resume", "r"])?;
+    let mut errors = BufReader::new(resume.0.stderr.take().ok_or("no standard error")?);
+    let mut stuck = String::new();
+    errors.read_line(&mut stuck)?;
+    let outer = text(&followed(dir.path(), &stuck)?.stdout);
+    assert!(outer.contains("`antiphon why r.1` shows what that run waits for"), "{outer}");
+    let inner = text(&followed(dir.path(), &outer)?.stdout);
+    assert!(inner.contains("its secrets went with the engine that had them"), "{inner}");
+    resume.signal(Signal::TERM)?;
+    let mut left = String::new();
+    errors.read_line(&mut left)?;
+    assert_eq!(left, format!("interrupted; {advice}\n"));
+    resume.kill()
 }

@@ -51,10 +51,10 @@ impl Args {
                     let mut explanations = Vec::new();
                     for work in works {
                         let reasons = client.why(&self.id, &work).await?.reasons;
-                        explanations.push(Explanation {
-                            work,
-                            reasons: reasons.into_iter().map(|why| why.text).collect(),
-                        });
+                        let mut reasons: Vec<String> =
+                            reasons.into_iter().map(|why| why.text).collect();
+                        reasons.extend(nested(&run, &work));
+                        explanations.push(Explanation { work, reasons });
                     }
                     explanations
                 }
@@ -106,6 +106,14 @@ impl Args {
             }
         }
     }
+}
+
+/// Where to look on, for an item that a nested run carries out.
+fn nested(run: &Coordination, work: &str) -> Option<String> {
+    let (binding, _) = run.bindings().find(|(_, bound)| bound.as_str() == work)?;
+    let (_, spec) = run.binding(binding.session)?;
+    let id = run.session_id(binding.session);
+    spec.runner.is_plan().then(|| format!("`antiphon why {id}` shows what that run waits for"))
 }
 
 /// What the record says where no engine runs, and what continues the run.

@@ -28,8 +28,8 @@ pub(super) struct FollowedRun {
     is_paused: bool,
     /// Whether it was submitted from here with secrets, which are not kept.
     has_secrets: bool,
-    /// Whether items of it need secrets.
-    needs_secrets: bool,
+    /// What it needed when it was found, if it was not submitted from here.
+    lack: Lack,
     /// The nested runs that were said to be paused.
     told: BTreeSet<CoordinationId>,
     /// How often Ctrl-C was pressed.
@@ -62,14 +62,14 @@ impl From<ClientError> for Stopped {
 }
 
 impl FollowedRun {
-    pub(super) fn of(id: &CoordinationId, has_secrets: bool) -> Self {
+    pub(super) fn of(id: &CoordinationId, has_secrets: bool, lack: Lack) -> Self {
         Self {
             id: id.clone(),
             version: Version(0),
             outcome: None,
             is_paused: false,
             has_secrets,
-            needs_secrets: false,
+            lack,
             told: BTreeSet::new(),
             presses: 0,
             steering: None,
@@ -95,9 +95,6 @@ impl FollowedRun {
         match CoordinationEvent::of(recorded) {
             Ok(CoordinationEvent::Paused(_)) => self.is_paused = true,
             Ok(CoordinationEvent::Continued(_)) => self.is_paused = false,
-            Ok(CoordinationEvent::WorkAdded(added)) => {
-                self.needs_secrets |= added.items.iter().any(|item| item.runner.needs_secrets());
-            }
             _ => {}
         }
         self.outcome = RunOutcome::of(recorded).or(self.outcome.take());
@@ -117,10 +114,8 @@ impl FollowedRun {
         }
         let while_paused = if self.is_paused { " while paused" } else { "" };
         let advice = match (self.has_secrets, self.is_paused) {
-            (false, is_paused) => {
-                let lack = if self.needs_secrets { Lack::Secrets } else { Lack::Engine };
-                lack.advice(id, if is_paused { Stage::Paused } else { Stage::Running })
-            }
+            (false, true) => self.lack.advice(id, Stage::Paused),
+            (false, false) => self.lack.advice(id, Stage::Running),
             (true, false) => format!("{} continues it", self.repeated()),
             (true, true) => {
                 format!("`antiphon continue {id}`, then {} continue it", self.repeated())

@@ -53,10 +53,16 @@ impl Shortage {
     where
         F: Future<Output = Result<T, BoxError>>,
     {
+        // What is said again and again would hide the rest of what the victim says.
+        let mut said = String::new();
         loop {
             match (attempt().await, shortage) {
                 (Err(error), Some(shortage)) => {
-                    eprintln!("without {shortage}: {error}");
+                    let error = error.to_string();
+                    if error != said {
+                        eprintln!("without {shortage}: {error}");
+                        said = error;
+                    }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 (done, _) => return done,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use antiphon::coordination::Stage;
 use antiphon::id::StreamName;
-use antiphon::ledger::verify::{Place, Scope, VerifyReport};
+use antiphon::ledger::verify::{Finding, Place, Scope, VerifyReport};
 use antiphon::ledger::{
     FORMAT, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, MarkError, MarkRefusal,
     ReadError,
@@ -26,6 +26,13 @@ const PAGE: usize = 10_000;
 
 /// Findings of the verification that are spelled out.
 const SHOWN: usize = 10;
+
+/// The check of the head mark, and what can always be done about it.
+const HEAD_MARK: &str = "head mark";
+const RESTORE: &str = "restore the directory from a copy";
+
+/// The place of a finding about which ledger this is.
+const IDENTITY: &str = "the row of the table `ledger`";
 
 /// All that was found.
 pub(super) struct Examination {
@@ -335,8 +342,8 @@ impl Examination {
     }
 
     fn head_mark(&mut self, dir: &Path, position: &LedgerPosition) {
-        const NAME: &str = "head mark";
-        let advice = "restore the directory from a copy, or continue";
+        const NAME: &str = HEAD_MARK;
+        let advice = format!("{RESTORE}, or continue");
         let mark = match HeadMark::read(dir) {
             Ok(Some(mark)) => mark,
             Ok(None) if position.commits == Default::default() => {
@@ -411,6 +418,13 @@ impl Examination {
                 );
             }
         };
+        // Whatever is accepted of the head mark, no engine opens a ledger that is not itself.
+        let is_another = |finding: &Finding| matches!(&finding.place, Place::Beside { what } if what == IDENTITY);
+        if report.findings.iter().any(is_another) {
+            for check in self.checks.iter_mut().filter(|check| check.name == HEAD_MARK) {
+                check.advice = check.advice.take().map(|_| RESTORE.to_owned());
+            }
+        }
         let text = verified(&report);
         if report.is_sound() {
             return self.ok(NAME, text);

@@ -223,7 +223,6 @@ impl Wrong {
             Self::HeadDiffers { .. } | Self::HeadMissing => {
                 "restore a copy; the events themselves are not touched by this"
             }
-            Self::BlobMissing { .. } => "restore the blob from a copy",
             Self::NotAnExport { .. } => "name a file that `antiphon receipt export` wrote",
             Self::CanonicalDiffers { .. } | Self::RenderingDiffers => {
                 "do not rely on this file; export the receipt again"
