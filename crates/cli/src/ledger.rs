@@ -46,19 +46,24 @@ impl Ledger {
         let absent =
             |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
         let elsewhere = "choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one; `antiphon run` creates one";
-        if !dir.exists() {
-            return absent(
-                format!("there is no state directory {}", dir.display()),
-                elsewhere.to_owned(),
-            );
+        let foreign = "it may belong to another user; run as that user, or choose another with --dir or ANTIPHON_DIR";
+        match dir.try_exists() {
+            Ok(true) => {}
+            Ok(false) => {
+                let what = format!("there is no state directory {}", dir.display());
+                return absent(what, elsewhere.to_owned());
+            }
+            Err(error) => {
+                let what = format!("cannot look at {}: {error}", dir.display());
+                return absent(what, foreign.to_owned());
+            }
         }
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
         let has_ledger = Location::directory(&dir).files().database().try_exists();
         if let Err(error) = &has_ledger {
-            let hint = "it may belong to another user; run as that user, or choose another with --dir or ANTIPHON_DIR";
-            return absent(format!("cannot read {}: {error}", dir.display()), hint.to_owned());
+            return absent(format!("cannot read {}: {error}", dir.display()), foreign.to_owned());
         }
         if !has_ledger.is_ok_and(|has| has) {
             let inside = dir.join(state_dir::NAME);

@@ -142,7 +142,7 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
     let why = ran(dir.path(), &["why", "outer"])?;
     assert_eq!(
         String::from_utf8(why.stdout)?,
-        "nested: it runs: session outer.1, attempt 1; it waits for outer.1, which carries it out and is paused: its session budget is spent\n"
+        "nested: it runs: session outer.1, attempt 1; it waits for outer.1, which carries it out and is paused: its session budget is spent; `antiphon why outer.1` shows what that run waits for\n"
     );
     assert_eq!(ran(dir.path(), &["cancel", "outer"])?.status.code(), Some(0));
     assert_eq!(run.0.wait()?.code(), Some(8));

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -156,8 +157,12 @@ impl StateDirectory {
         Ok(())
     }
 
+    /// Refuses a directory, open here, on a file system that other machines write to.
+    ///
+    /// # Errors
+    /// [`OpenError::NetworkFileSystem`], or that the file system cannot be looked at.
     #[cfg(target_os = "linux")]
-    fn refuse_network_file_systems(&self, folder: &Folder) -> Result<(), OpenError> {
+    pub fn refuse_network_file_systems(&self, folder: impl AsFd) -> Result<(), OpenError> {
         let found = rustix::fs::fstatfs(folder)
             .map_err(|error| self.fault("look at the file system of", error.into()))?;
         #[expect(
@@ -171,8 +176,12 @@ impl StateDirectory {
         }
     }
 
+    /// Refuses nothing: only Linux tells what file system it is.
+    ///
+    /// # Errors
+    /// None here.
     #[cfg(not(target_os = "linux"))]
-    fn refuse_network_file_systems(&self, _folder: &Folder) -> Result<(), OpenError> {
+    pub fn refuse_network_file_systems(&self, _folder: impl AsFd) -> Result<(), OpenError> {
         Ok(())
     }
 

@@ -214,24 +214,35 @@ impl Examination {
                     self.refusal =
                         mark.check(None, Default::default(), Default::default(), None).err();
                 }
-                _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok())
-                {
-                    None => {
-                        self.problem(
-                            "ledger",
-                            "there is none, and the directory is empty",
-                            "`antiphon run` creates one",
-                        );
+                _ => {
+                    match std::fs::read_dir(dir).and_then(|mut entries| entries.next().transpose())
+                    {
+                        Err(error) => {
+                            let text = format!("cannot list {}: {error}", dir.display());
+                            self.problem(
+                                "ledger",
+                                text,
+                                "check that this user may read the directory",
+                            );
+                        }
+                        Ok(None) => {
+                            self.problem(
+                                "ledger",
+                                "there is none, and the directory is empty",
+                                "`antiphon run` creates one",
+                            );
+                        }
+                        Ok(Some(entry)) => {
+                            let text =
+                                format!("there is none, but there is {:?}", entry.file_name());
+                            self.problem(
+                                "ledger",
+                                text,
+                                "choose a state directory with --dir or ANTIPHON_DIR",
+                            );
+                        }
                     }
-                    Some(entry) => {
-                        let text = format!("there is none, but there is {:?}", entry.file_name());
-                        self.problem(
-                            "ledger",
-                            text,
-                            "choose a state directory with --dir or ANTIPHON_DIR",
-                        );
-                    }
-                },
+                }
             },
             ReadError::Damaged { what, how } => {
                 let advice = "keep the directory as evidence, and restore a copy";

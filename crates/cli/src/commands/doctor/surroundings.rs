@@ -4,6 +4,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use antiphon::ledger::{Location, OpenError};
 use rustix::fs::StatVfsMountFlags;
 
 use super::examination::{CheckState, Examination};
@@ -35,6 +36,14 @@ impl Examination {
     pub(super) fn surroundings(&mut self, dir: &Path) {
         self.owner(dir);
         self.permissions(dir);
+        let files = Location::directory(dir).files();
+        if let Ok(folder) = std::fs::File::open(dir)
+            && let Err(error @ OpenError::NetworkFileSystem { .. }) =
+                files.refuse_network_file_systems(&folder)
+        {
+            let advice = "while no engine runs, copy the whole directory to a local disk, and name the copy with --dir or ANTIPHON_DIR";
+            self.problem("disk", error.to_string(), advice);
+        }
         if let Ok(found) = rustix::fs::statvfs(dir) {
             let found = FileSystem {
                 free: found.f_bavail.saturating_mul(found.f_frsize),
