@@ -8,9 +8,13 @@ mod plans;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, story};
 
@@ -218,6 +222,21 @@ fn at_work(dir: &Path) -> Result<(Running, String)> {
     Ok((run, process))
 }
 
+/// The one child of an engine, to which its wardens belong.
+fn only_child(engine: u32) -> Result<OwnedFd> {
+    for process in fs::read_dir("/proc")? {
+        let Ok(stat) = fs::read_to_string(process?.path().join("stat")) else { continue };
+        // Its name, in parentheses, may be anything.
+        let Some((start, rest)) = stat.rsplit_once(") ") else { continue };
+        if rest.split(' ').nth(1) == Some(&engine.to_string()) {
+            let pid = start.split(' ').next().ok_or("no pid")?.parse()?;
+            let pid = Pid::from_raw(pid).ok_or("no pid")?;
+            return Ok(pidfd_open(pid, PidfdFlags::empty())?);
+        }
+    }
+    Err("the engine has no child".into())
+}
+
 /// Goes on with the run in the directory that was moved, once it is back.
 fn goes_on(dir: &Path) -> Result {
     let (state, away) = (dir.join("state"), dir.join("away"));
@@ -268,8 +287,11 @@ fn wardens_that_outlive_their_engine_leave_their_ends_in_the_directory_that_was_
     let before = tree(&other)?;
     fs::rename(&state, dir.path().join("away"))?;
     fs::rename(&other, &state)?;
+    let subreaper = only_child(run.0.id())?;
     run.kill()?;
-    // It waits until those wardens have ended.
+    // It goes last, after the wardens that are its children.
+    poll(&mut [PollFd::new(&subreaper, PollFlags::IN)], None)?;
+    assert_eq!(tree(&state)?, before);
     goes_on(dir.path())?;
     assert!(!Path::new("/proc").join(process).exists(), "the session is ended");
     assert_eq!(tree(&other)?, before);
