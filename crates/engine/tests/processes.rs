@@ -29,6 +29,8 @@ mod losses;
 mod namespaces;
 #[path = "processes/outputs.rs"]
 mod outputs;
+#[path = "processes/room.rs"]
+mod room;
 #[path = "processes/steering.rs"]
 mod steering;
 #[path = "processes/usage.rs"]

@@ -49,8 +49,6 @@ pub(crate) struct Processes {
     socket: PathBuf,
     /// As many as are on their way to run at a time.
     starts: Semaphore,
-    /// How long a session waits for room on its machine.
-    waits_for_room: Duration,
     /// What runs of agents have used in all.
     charged: Arc<Charged>,
 }
@@ -59,9 +57,8 @@ impl Processes {
     /// Both paths are absolute: sessions run in directories of their own.
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
         let (secrets, charged) = (Secrets::default(), Arc::default());
-        let waits_for_room = starting::WAITS_FOR_ROOM;
         let starts = Semaphore::new(starting::STARTS_AT_ONCE);
-        Self { wardens, secrets, scratch_root, socket, starts, waits_for_room, charged }
+        Self { wardens, secrets, scratch_root, socket, starts, charged }
     }
 
     pub(crate) fn wardens(&self) -> &Wardens {

@@ -18,10 +18,6 @@ use crate::process::{Cause, TreeEnd};
 use crate::room::shortage_of;
 use crate::session::{Failed, SessionContext};
 
-/// How long a session waits for room on its machine before it counts as one that could not be
-/// started.
-pub(crate) const WAITS_FOR_ROOM: Duration = Duration::from_secs(10 * 60);
-
 /// After how long an item is tried again whose time went by while it waited, in nanoseconds.
 const NANOS: u64 = 1_000_000_000;
 
@@ -107,7 +103,7 @@ impl Processes {
                 Err(NotStarted::NoRoom(what)) => what,
             };
             let waited = since.get_or_insert_with(Instant::now).elapsed();
-            if waited >= self.waits_for_room {
+            if waited >= self.wardens.room_within() {
                 let text = format!("there was no room for it for {} s: {what}", waited.as_secs());
                 return Err(Failed::of(SessionOutcome::SpawnFailed, text));
             }
