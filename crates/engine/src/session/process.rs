@@ -57,7 +57,7 @@ impl Processes {
     /// Both paths are absolute: sessions run in directories of their own.
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
         let (secrets, charged) = (Secrets::default(), Arc::default());
-        let starts = Semaphore::new(starting::STARTS_AT_ONCE);
+        let starts = Semaphore::new(starting::STARTS_AT_ONCE as usize);
         Self { wardens, secrets, scratch_root, socket, starts, charged }
     }
 

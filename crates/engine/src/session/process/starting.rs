@@ -26,7 +26,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 
 /// Sessions that are on their way to run at a time. Each takes a thread for a moment, and threads
 /// count against the limit of processes, which sessions need themselves.
-pub(super) const STARTS_AT_ONCE: usize = 8;
+/// One that found no room is then on its way alone.
+pub(super) const STARTS_AT_ONCE: u32 = 8;
 
 /// Largest file that is handed over as standard input, in bytes.
 const MAX_STDIN: u64 = 64 << 20;
@@ -97,7 +98,8 @@ impl Processes {
         };
         let (mut since, mut pause) = (None, AGAIN.0);
         loop {
-            let what = match self.attempt(session).await {
+            let places = if since.is_none() { 1 } else { STARTS_AT_ONCE };
+            let what = match self.attempt(session, places).await {
                 Ok(ended) => return Ok(ended),
                 Err(NotStarted::Refused(failed)) => return Err(failed),
                 Err(NotStarted::NoRoom(what)) => what,
@@ -116,13 +118,15 @@ impl Processes {
         }
     }
 
-    /// Starts it and waits for the end of its tree.
+    /// Starts it, which takes so many places among those that are being started, and waits for the
+    /// end of its tree.
     async fn attempt(
         &self,
         session: &SessionContext,
+        places: u32,
     ) -> Result<(CommandSpec, TreeEnd), NotStarted> {
         let refused = NotStarted::refused;
-        let turn = self.starts.acquire().await;
+        let turn = self.starts.acquire_many(places).await;
         let description = session.input().await?;
         let description = description
             .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
