@@ -128,14 +128,14 @@ impl From<ExportError> for CommandError {
     }
 }
 
+const NOTHING_HAS_BEGUN: &str = "nothing has begun; make room, if that is what it lacks, and run \
+    the command again, or choose another directory with --dir or ANTIPHON_DIR";
+
 /// An engine that cannot take its ledger: for want of room that is waited for only once a run has
 /// begun.
 fn not_opened(fault: &Fault) -> CommandError {
     CommandError::new(Kind::State, fault.told()).with_hint(match fault.passing {
-        true => {
-            "nothing has begun; make room, if that is what it lacks, and run the command again, or \
-             choose another directory with --dir or ANTIPHON_DIR"
-        }
+        true => NOTHING_HAS_BEGUN,
         false => "choose a writable directory with --dir or ANTIPHON_DIR, or run `antiphon doctor`",
     })
 }
@@ -160,6 +160,9 @@ impl From<StartError> for CommandError {
         match error {
             StartError::Open(error) => error.into(),
             StartError::Read(ReadError::Fault(fault)) => not_opened(&fault),
+            StartError::System { .. } => {
+                Self::because(Kind::State, &error).with_hint(NOTHING_HAS_BEGUN)
+            }
             error => Self::because(Kind::State, &error),
         }
     }

@@ -53,17 +53,20 @@ pub(super) struct WriterThread {
 pub(super) type Ack = Result<(), AppendError>;
 
 impl WriterThread {
-    /// Starts the thread.
+    /// Starts the threads.
     pub(super) fn start(
         store: Arc<dyn Store>,
         incidents: Arc<Incidents>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
+        let system = |what| move |error| StartError::System { what, error };
         let (jobs, receiver) = channel();
         let (acks, acknowledged) = mpsc::unbounded_channel();
+        let marker = Marker::start(Arc::clone(&store), Arc::clone(&incidents))
+            .map_err(system("the thread that marks the head"))?;
         let thread = std::thread::Builder::new()
             .name("antiphon-writer".to_owned())
-            .spawn(move || run(store.as_ref(), &receiver, &acks, &incidents))
-            .map_err(|error| StartError::System { what: "the writer thread", error })?;
+            .spawn(move || run(store.as_ref(), &receiver, &acks, marker, &incidents))
+            .map_err(system("the writer thread"))?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, acknowledged))
     }
 
@@ -99,25 +102,40 @@ fn run(
     store: &dyn Store,
     jobs: &Receiver<WriteJob>,
     acks: &mpsc::UnboundedSender<Ack>,
+    marker: Marker,
     incidents: &Incidents,
 ) -> Result<(), String> {
-    std::thread::scope(|scope| {
+    write_all(store, jobs, acks, &marker.appended, incidents);
+    marker.finish();
+    // Marks the head once more, whatever became of the thread.
+    store.close().map_err(|error| error.to_string())
+}
+
+/// The thread that keeps the head mark fresh, as the writer has it.
+struct Marker {
+    appended: SyncSender<()>,
+    closing: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Marker {
+    fn start(store: Arc<dyn Store>, incidents: Arc<Incidents>) -> std::io::Result<Self> {
         // Room for one: an append that finds it taken is covered by the mark that is asked for
         // already.
         let (appended, to_mark) = sync_channel(1);
         let (closing, closed) = channel();
-        let marker = std::thread::Builder::new().name("antiphon-mark".to_owned());
-        let marker = marker
-            .spawn_scoped(scope, move || keep_marked(store, &to_mark, &closed, incidents))
-            .map_err(|error| error.to_string())?;
-        write_all(store, jobs, acks, &appended, incidents);
-        drop::<(SyncSender<()>, Sender<()>)>((appended, closing));
-        if marker.join().is_err() {
+        let thread = std::thread::Builder::new()
+            .name("antiphon-mark".to_owned())
+            .spawn(move || keep_marked(store.as_ref(), &to_mark, &closed, &incidents))?;
+        Ok(Self { appended, closing, thread })
+    }
+
+    fn finish(self) {
+        drop((self.appended, self.closing));
+        if self.thread.join().is_err() {
             tracing::error!("the thread that marks the head panicked");
         }
-        // Marks the head once more, whatever became of the thread.
-        store.close().map_err(|error| error.to_string())
-    })
+    }
 }
 
 /// Writes until there is no more to come. Ends sooner if the thread that marks the head has gone:
@@ -256,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_cursor_moves_with_the_append_behind_it_and_by_itself_where_there_is_none() {
-        let store = MemoryStore::default();
+        let store = Arc::new(MemoryStore::default());
         let opened = store.open(&owner("test")).unwrap();
         let append = Chain::after(&opened, []).event("ledger", "ledger.opened", "{}");
         let (sender, jobs) = channel();
@@ -277,9 +295,10 @@ mod tests {
         sender.send(WriteJob::Append(Box::new(append))).unwrap();
         sender.send(moves("alone")).unwrap();
         drop(sender);
-        let incidents = Incidents::default();
+        let incidents = Arc::<Incidents>::default();
         let (acks, _acknowledged) = mpsc::unbounded_channel();
-        run(&store, &jobs, &acks, &incidents).unwrap();
+        let marker = Marker::start(store.clone(), Arc::clone(&incidents)).unwrap();
+        run(store.as_ref(), &jobs, &acks, marker, &incidents).unwrap();
         let answers: Vec<_> =
             answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
         let refused = answers[2].as_ref().unwrap_err();

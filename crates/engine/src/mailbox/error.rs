@@ -15,6 +15,7 @@ use crate::ledger::export::ExportError;
 use crate::ledger::{
     AppendError, Fault, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
 };
+use crate::room;
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
 ///
@@ -272,7 +273,7 @@ pub enum StartError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The system refused something that the engine needs.
-    #[error("the system refused {what}: {error}")]
+    #[error("the system refused {what}: {}", with_shortage(error))]
     System {
         /// What was asked for.
         what: &'static str,
@@ -282,6 +283,11 @@ pub enum StartError {
     /// The system's clock went back behind the ledger's time.
     #[error(transparent)]
     Clock(#[from] EmitError),
+}
+
+fn with_shortage(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    room::explained(&text).unwrap_or(text)
 }
 
 impl StartError {
