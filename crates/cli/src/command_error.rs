@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use antiphon::ledger::export::ExportError;
-use antiphon::ledger::{Fault, Gone, OpenError, ReadError};
+use antiphon::ledger::{Fault, Gone, Location, LockHolder, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
@@ -47,9 +48,17 @@ impl From<Kind> for ExitCode {
     }
 }
 
-/// What to do about an engine that does not answer.
-const SILENT: &str =
-    "it is stopped (Ctrl-Z) or hung; continue or kill its process, and another engine takes over";
+/// What to do about an engine that holds a directory and does not answer.
+fn silent(dir: &Path) -> String {
+    let holder = Location::directory(dir).files().holder();
+    let process = match holder {
+        Ok(Some(LockHolder::Named(owner))) => format!("process {} on {}", owner.pid, owner.host),
+        _ => "its process".to_owned(),
+    };
+    format!(
+        "it is stopped (Ctrl-Z) or hung; continue or kill {process}, and another engine takes over"
+    )
+}
 
 /// An error with what to do about it.
 #[derive(Debug)]
@@ -170,8 +179,8 @@ impl From<StartError> for CommandError {
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
-        if let ClientError::Silent { .. } = error {
-            return Self::because(Kind::Held, &error).with_hint(SILENT);
+        if let ClientError::Silent { dir } = &error {
+            return Self::because(Kind::Held, &error).with_hint(silent(dir));
         }
         if let ClientError::Socket { .. } = error {
             return Self::because(Kind::State, &error)

@@ -208,3 +208,19 @@ fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Res
     assert_eq!(left, format!("interrupted; {advice}\n"));
     resume.kill()
 }
+
+#[test]
+fn an_engine_that_is_stopped_goes_on_once_the_process_that_is_named_does() -> Result {
+    let dir = tempfile::tempdir()?;
+    let run = started(dir.path(), HELD)?;
+    run.signal(Signal::STOP)?;
+    let refused = ran(dir.path(), &["pause", "r"])?;
+    assert_eq!(refused.status.code(), Some(11), "{refused:?}");
+    let said = text(&refused.stderr);
+    let named = said.split("continue or kill process ").nth(1).ok_or("no process is named")?;
+    assert_eq!(named.split(' ').next(), Some(run.0.id().to_string().as_str()), "{said}");
+    run.signal(Signal::CONT)?;
+    assert!(ran(dir.path(), &["cancel", "r"])?.status.success());
+    assert_eq!(run.end()?.status.code(), Some(8));
+    Ok(())
+}
