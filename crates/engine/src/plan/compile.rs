@@ -136,9 +136,9 @@ impl Compilation<'_> {
                     "the record of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
                     step.id
                 );
-                diagnostics
-                    .error(DiagnosticCode::TooLarge, step.span, message)
-                    .hint("use a group or a whole matrix, which counts as one need");
+                diagnostics.error(DiagnosticCode::TooLarge, step.span, message).hint(
+                    "use a group, or a whole matrix that is in no group, which counts as one need",
+                );
             }
             work.push(spec);
         }

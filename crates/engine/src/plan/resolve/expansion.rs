@@ -63,9 +63,9 @@ impl Expansion {
         self.needs_left = left.checked_sub(1);
         if self.needs_left.is_none() {
             let message = format!("this item brings the plan to more than {MAX_NEEDS} needs");
-            diagnostics
-                .error(DiagnosticCode::TooLarge, item, message)
-                .hint("use a group or a whole matrix, which counts as one need");
+            diagnostics.error(DiagnosticCode::TooLarge, item, message).hint(
+                "use a group, or a whole matrix that is in no group, which counts as one need",
+            );
         }
         true
     }
