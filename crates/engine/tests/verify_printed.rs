@@ -97,8 +97,8 @@ fn blob(id: &str, stream: &str) -> Digest {
 /// What is said where a blob that event 5 names is not there and was not erased.
 fn missing(id: &str, blob: Digest) -> [String; 4] {
     let first = format!(
-        "event 5 of `coordination/{id}`: names blob {blob}, which is missing, and no `ledger.erased` event names it; keep the ledger as it is for evidence, and restore \
-         from a copy\nNOT SOUND: 1 finding\n"
+        "event 5 of `coordination/{id}`: names blob {blob}, which is missing, and no `ledger.erased` event names it; \
+         keep the ledger as it is for evidence, and restore a copy\nNOT SOUND: 1 finding\n"
     );
     [first.clone(), first.clone(), first, "event 5 \"blob_missing\"\n0 blobs erased\n".to_owned()]
 }
