@@ -56,12 +56,12 @@ fn waits_for(refused: impl Fn(&Asked) -> Option<i32> + Send + 'static, what: &st
     stderr.read_line(&mut told)?;
     let scratch = dir.path().canonicalize()?.join("scratch");
     let what = what.replace("SCRATCH", &scratch.to_string_lossy());
-    assert_eq!(told, format!("sessions wait to be started: {what}\n"));
+    assert_eq!(told, format!("sessions wait for room on this machine: {what}\n"));
     let why = String::from_utf8(ran(dir.path(), &["why", "r", "b"])?.stdout)?;
     assert!(why.contains(&what), "{why}");
     let status = ran(dir.path(), &["status", "r", "--json"])?.stdout;
     let status: Value = serde_json::from_slice(&status)?;
-    assert_eq!(status["shortage"], format!("sessions wait to be started: {what}"));
+    assert_eq!(status["shortage"], format!("sessions wait for room on this machine: {what}"));
     let log = String::from_utf8(ran(dir.path(), &["log", "r"])?.stderr)?;
     assert!(log.contains(&what), "{log}");
     kernel.allow();

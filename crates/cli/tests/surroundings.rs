@@ -43,7 +43,8 @@ fn a_run_whose_temporary_directory_is_missing_says_so_waits_and_goes_on_once_it_
     let mut stderr = BufReader::new(running.0.stderr.take().ok_or("no stderr")?);
     stderr.read_line(&mut told)?;
     assert!(
-        told.contains("sessions wait to be started") && told.contains(&*gone.to_string_lossy()),
+        told.contains("sessions wait for room on this machine")
+            && told.contains(&*gone.to_string_lossy()),
         "{told}"
     );
     let why = String::from_utf8(ran(dir.path(), &["why", "r", "a"])?.stdout)?;

@@ -208,9 +208,9 @@ impl Engine {
         answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
-    /// What keeps sessions from starting on this machine, in a sentence, if anything does: open
-    /// files, processes, memory or room on a disk that ran out. They wait for ten minutes before
-    /// that counts against their items.
+    /// What keeps sessions from starting or going on on this machine, in a sentence, if anything
+    /// does: open files, processes, memory or room on a disk that ran out. They wait for as long as
+    /// [`EngineBuilder::with_room_within`] says before that counts against their items.
     #[must_use]
     pub fn shortage(&self) -> Option<String> {
         self.handle().shortages().told()

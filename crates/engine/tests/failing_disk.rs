@@ -1,18 +1,20 @@
 //! The engine on a disk that is full, or whose syncs fail: refused typed, nothing acknowledged is
-//! lost, ends of sessions are kept.
+//! lost, ends of sessions are kept, and functions wait for what there is no room for.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+use antiphon::coordination::{Blocked, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::event::{CoordinationEvent, Event};
 use antiphon::id::{StreamName, Version};
 use antiphon::ledger::failing::{FailingStore, Faults, full, unsynced};
 use antiphon::ledger::verify::Scope;
 use antiphon::ledger::{HeadQuery, Location, OpenError};
+use antiphon::plan::{Environment, Plan};
 use antiphon::{
-    Engine, EngineBuilder, Failed, Output, QueryError, StartError, SubmitError, Unavailable,
+    Engine, EngineBuilder, Failed, Output, QueryError, StartError, Submission, SubmitError,
+    Unavailable,
 };
 use tokio::sync::{Notify, Semaphore};
 
@@ -66,6 +68,31 @@ impl Bench {
                 begun.notify_one();
                 go.notified().await;
                 Ok(Output::text("done"))
+            }
+        })?;
+        Ok(setup.start().await?)
+    }
+
+    /// An engine whose function `first` puts something out, after which nothing can be read, and
+    /// whose function `second` reads that.
+    async fn start_reader(&self, mut setup: EngineBuilder) -> Result<Engine> {
+        let faults = self.faults.clone();
+        setup.register("first", move |_| {
+            let faults = faults.clone();
+            async move {
+                faults.unreadable(true);
+                Ok(Output::text("put out"))
+            }
+        })?;
+        let faults = self.faults.clone();
+        setup.register("second", move |session| {
+            let faults = faults.clone();
+            async move {
+                if session.session().number == 3 {
+                    faults.none();
+                }
+                let read = session.output_of("a").await?;
+                Ok(read.unwrap_or_default())
             }
         })?;
         Ok(setup.start().await?)
@@ -171,6 +198,146 @@ async fn while_the_state_cannot_be_read_again_nothing_hangs_and_the_engine_goes_
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     assert_eq!(waiting.await??.verdict, Verdict::Succeeded);
     assert_eq!(bench.runs(), ["first.1", "first.2"]);
+    engine.close().await?;
+    Ok(())
+}
+
+/// A run whose item `b` reads what its item `a` has put out, once.
+fn reading(ticks: u64) -> Result<CoordinationConfig> {
+    let items = vec![
+        WorkSpec::function("a", "first")?,
+        WorkSpec::function("b", "second")?
+            .needs_work("a")?
+            .with_attempts(1)
+            .with_timeout_ticks(ticks),
+    ];
+    Ok(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?)
+}
+
+#[tokio::test]
+async fn a_function_waits_for_what_cannot_be_read_and_everybody_is_told() -> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start_reader(bench.open()?).await?;
+    let run = engine.submit(reading(60_000)?).await?;
+    // Noted after the first try, before the second one.
+    bench.faults.unread().await;
+    bench.faults.unread().await;
+    let what = "the ledger could not be read: could not read: too many open files".to_owned();
+    let told = engine.shortage();
+    assert_eq!(told, Some(format!("sessions wait for room on this machine: {what}")));
+    let waits = Blocked::AwaitingRoom { session: "first.2".parse()?, what };
+    assert_eq!(run.why("b").await?, [waits]);
+
+    bench.faults.none();
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    assert_eq!(engine.shortage(), None);
+    assert_eq!(run.output("b").await?, Some(Output::text("put out")));
+    engine.close().await?;
+    let expected = [
+        "started",
+        "work_added",
+        "bound",
+        "unbound SUCCESS",
+        "bound",
+        "unbound SUCCESS",
+        "completed",
+    ];
+    assert_eq!(bench.story("coordination/first")?, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_whose_time_goes_by_while_it_waits_is_tried_again_without_an_attempt() -> Result
+{
+    let bench = Bench::new()?;
+    let engine = bench.start_reader(bench.open()?).await?;
+    let run = engine.submit(reading(1_000)?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    let ends = ["unbound SUCCESS", "bound", "unbound DEFERRED", "bound", "unbound SUCCESS"];
+    let story = [&["started", "work_added", "bound"], &ends[..], &["completed"]].concat();
+    assert_eq!(bench.story("coordination/first")?, story);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_function_that_has_waited_as_long_as_is_stated_is_given_the_error_with_its_cause()
+-> Result {
+    let bench = Bench::new()?;
+    let setup = bench.open()?.with_room_within(Duration::ZERO);
+    let engine = bench.start_reader(setup).await?;
+    let run = engine.submit(reading(60_000)?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Partial);
+    bench.faults.none();
+    let mut events = run.follow().await?;
+    let mut said = Vec::new();
+    while let Some(recorded) = events.next().await? {
+        if let Event::Coordination(CoordinationEvent::SessionUnbound(unbound)) = recorded.event()? {
+            said.extend(unbound.text);
+        }
+    }
+    let error = "the ledger could not be read: could not read: too many open files";
+    assert_eq!(said, [error]);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nested_plan_that_cannot_be_read_is_read_once_it_can_be() -> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start().await?;
+    let top = "name: n\nbudget: { sessions: 2, duration: 1m }\n";
+    let inner = format!("{top}work:\n  a: {{ command: [/bin/true] }}\n");
+    std::fs::write(bench.dir.path().join("inner.yaml"), inner)?;
+    let outer = bench.dir.path().join("outer.yaml");
+    std::fs::write(&outer, format!("{top}work:\n  nested: {{ plan: inner.yaml }}\n"))?;
+    let compiled = Plan::read(&outer)?.compile(&Environment::Of([].into()))?;
+    bench.faults.unreadable(true);
+    let work = Submission::new(compiled.config).with_inputs(compiled.blobs);
+    let run = engine.submit(work).await?;
+    bench.faults.unread().await;
+    bench.faults.unread().await;
+    bench.faults.none();
+    let mut events = run.follow().await?;
+    let bound = loop {
+        let recorded = events.next().await?.ok_or("it has ended")?;
+        if let Event::Coordination(CoordinationEvent::SessionBound(bound)) = recorded.event()? {
+            break bound.work;
+        }
+    };
+    assert_eq!(bound.as_str(), "nested");
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn work_that_a_function_adds_on_a_full_disk_is_added_once_there_is_room() -> Result {
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?;
+    let faults = bench.faults.clone();
+    setup.register("adds", move |session| {
+        let faults = faults.clone();
+        async move {
+            faults.full();
+            session.add_work(vec![WorkSpec::function("b", "work")?]).await?;
+            Ok(Output::none())
+        }
+    })?;
+    let engine = bench.start_from(setup).await?;
+    let items = vec![WorkSpec::function("a", "adds")?.with_attempts(1)];
+    let run =
+        engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
+    bench.faults.failed().await;
+    bench.faults.failed().await;
+    let told = engine.shortage().ok_or("nothing waits")?;
+    let full = "the ledger is read-only: could not append: no space left on device; make room";
+    assert_eq!(told, format!("sessions wait for room on this machine: {full}"));
+
+    bench.faults.none();
+    bench.begun.notified().await;
+    bench.go.notify_one();
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    assert_eq!(bench.runs(), ["first.2"]);
     engine.close().await?;
     Ok(())
 }

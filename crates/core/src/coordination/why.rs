@@ -44,8 +44,9 @@ pub enum Blocked {
         /// Which attempt it is.
         attempt: u32,
     },
-    /// A session is to carry it out and waits until its machine has room for it. The state of a
-    /// coordination does not tell; who starts sessions does.
+    /// A session is to carry it out and waits until its machine has room for it, before it starts
+    /// or in the middle of its work. The state of a coordination does not tell; who starts and
+    /// serves sessions does.
     AwaitingRoom {
         session: SessionId,
         /// What there is no room for, with the path or the limit.
@@ -122,7 +123,7 @@ impl fmt::Display for Blocked {
                 write!(f, "it runs: session {session}, attempt {attempt}")
             }
             Self::AwaitingRoom { session, what } => {
-                write!(f, "session {session} waits to be started: {what}")
+                write!(f, "session {session} waits for room on its machine: {what}")
             }
             Self::NestedPaused { coordination, reason } => {
                 write!(f, "it waits for {coordination}, which carries it out and is paused")?;

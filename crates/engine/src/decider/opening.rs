@@ -27,6 +27,7 @@ use crate::ledger::{Owner, Store};
 use crate::mailbox::{Handle, StartError};
 use crate::orphans::{Leftovers, Orphans};
 use crate::session::{Processes, RunnerFn};
+use crate::shortages::{ROOM_WITHIN, Shortages};
 
 /// Requests that may wait; beyond it callers do.
 const MAILBOX: usize = 4_096;
@@ -72,6 +73,7 @@ pub(crate) struct Parts {
     processes: Option<Arc<Processes>>,
     grace: Duration,
     patience: Duration,
+    room_within: Duration,
     snapshot_every: u64,
     orphans: Orphans,
 }
@@ -95,6 +97,7 @@ impl Parts {
             processes,
             grace,
             patience,
+            room_within: ROOM_WITHIN,
             snapshot_every,
             orphans,
         }
@@ -103,6 +106,11 @@ impl Parts {
     /// How long sessions run on while the ledger takes nothing in.
     pub(crate) fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// How long sessions wait for room on their machine.
+    pub(crate) fn with_room_within(self, room_within: Duration) -> Self {
+        Self { room_within, ..self }
     }
 
     pub(crate) fn with_runners(
@@ -120,6 +128,7 @@ impl Decider {
     pub(super) fn open(parts: Parts) -> Result<(Self, DropGuard), StartError> {
         let Parts { store, recovered, functions, plans, processes, grace, patience, .. } = parts;
         let (snapshot_every, orphans) = (parts.snapshot_every, parts.orphans);
+        let shortages = Shortages::within(parts.room_within);
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
         let system = |what| move |error| StartError::System { what, error };
@@ -137,7 +146,7 @@ impl Decider {
         let incidents = Arc::new(Incidents::default());
         let leftovers = Arc::<Leftovers>::default();
         let (writer, acks) = WriterThread::start(Arc::clone(&store), Arc::clone(&incidents))?;
-        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents));
+        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents), shortages);
         let gone = store.held().map(ground::watch);
         let timer = Timer::new().map_err(system("a timer"))?;
         let decider = Self {

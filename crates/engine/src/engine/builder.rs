@@ -16,6 +16,7 @@ use crate::mailbox::StartError;
 use crate::orphans::{self, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
 use crate::session::{Processes, RunnerFn, SessionContext, SessionResult, adapted, boxed};
+use crate::shortages::ROOM_WITHIN;
 
 /// How long a session that was asked to stop has before it is abandoned, unless the builder says
 /// otherwise.
@@ -56,6 +57,7 @@ pub struct EngineBuilder {
     processes: Option<Arc<Processes>>,
     grace: Duration,
     patience: Option<Duration>,
+    room_within: Duration,
     snapshot_every: u64,
 }
 
@@ -157,6 +159,7 @@ impl EngineBuilder {
             processes: None,
             grace: DEFAULT_GRACE,
             patience: None,
+            room_within: ROOM_WITHIN,
             snapshot_every: SNAPSHOT_EVENTS,
         })
     }
@@ -280,6 +283,15 @@ impl EngineBuilder {
         Self { patience: Some(patience), ..self }
     }
 
+    /// Sets how long a session waits for room on its machine (open files, processes, memory, room
+    /// on a disk): ten minutes where it is not set. A process that could not be started by then
+    /// counts as such, and what a function asks of its [`SessionContext`] has the error as its
+    /// answer.
+    #[must_use]
+    pub fn with_room_within(self, room_within: Duration) -> Self {
+        Self { room_within, ..self }
+    }
+
     /// Sets after how many events of a coordination its state is saved, so that the next start
     /// replays only what follows.
     #[must_use]
@@ -299,9 +311,10 @@ impl EngineBuilder {
             .map_err(|error| StartError::System { what: "a thread", error: error.into() })??;
         let Self { store, recovered, functions, plans, processes, grace, patience, .. } =
             taken_over;
-        let snapshot_every = taken_over.snapshot_every;
+        let (snapshot_every, room_within) = (taken_over.snapshot_every, taken_over.room_within);
         let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
             .with_patience(patience.unwrap_or(grace))
+            .with_room_within(room_within)
             .with_runners(functions, plans, processes);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))

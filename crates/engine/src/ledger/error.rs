@@ -251,6 +251,17 @@ pub enum ReadError {
     Fault(#[from] Fault),
 }
 
+impl ReadError {
+    /// The whole of it in one text.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Fault(fault) => fault.told(),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Why something outside of the chains was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {

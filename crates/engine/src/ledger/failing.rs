@@ -31,6 +31,7 @@ struct FaultState {
     unstuck: Condvar,
     failed: Notify,
     unreadable: AtomicBool,
+    unread: Notify,
     read_back: AtomicUsize,
 }
 
@@ -60,6 +61,11 @@ impl Faults {
     /// From now on nothing can be read, or it can again.
     pub fn unreadable(&self, unreadable: bool) {
         self.0.unreadable.store(unreadable, SeqCst);
+    }
+
+    /// Waits until something cannot be read; what could not be since the last time counts.
+    pub async fn unread(&self) {
+        self.0.unread.notified().await;
     }
 
     /// From now on nothing fails.
@@ -95,10 +101,11 @@ impl Faults {
         Some(error)
     }
 
-    /// What reading the state meets now.
+    /// What reading meets now.
     fn meet_read(&self) -> Result<(), ReadError> {
         match self.0.unreadable.load(SeqCst) {
             true => {
+                self.0.unread.notify_one();
                 let fault = fault("read", "too many open files", false, false);
                 Err(Fault { passing: true, ..fault }.into())
             }
@@ -197,6 +204,7 @@ impl Store for FailingStore {
         self.store.heads(query)
     }
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+        self.faults.meet_read()?;
         self.store.blob(digest)
     }
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {

@@ -45,7 +45,11 @@ impl Fault {
             _ if self.disk_full => "; make room".to_owned(),
             _ => String::new(),
         };
-        format!("{self}: {}{advice}", self.source)
+        let told = format!("{self}: {}", self.source);
+        match room::shortage_of(&told) {
+            Some(told) if advice.is_empty() => told,
+            _ => told + &advice,
+        }
     }
 
     pub(in crate::ledger) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
@@ -125,6 +129,19 @@ fn largest_file() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_has_its_cause_and_the_limit_that_ran_out() {
+        let error = std::io::Error::from(rustix::io::Errno::MFILE);
+        let fault = Fault::io("read a blob", error);
+        let limit = room::Shortage::OpenFiles.limit().unwrap();
+        assert_eq!(
+            fault.told(),
+            format!(
+                "could not read a blob: Too many open files (os error 24); what ran out is {limit}"
+            )
+        );
+    }
 
     #[test]
     fn every_error_of_sqlite_passes_or_not() {

@@ -61,8 +61,22 @@ pub enum Unavailable {
         event: Unreadable,
     },
     /// The ledger could not be read.
-    #[error("the ledger could not be read: {error}")]
+    #[error("the ledger could not be read: {}", error.told())]
     Read { error: Arc<ReadError> },
+}
+
+impl Unavailable {
+    /// What is in the way, if that is the machine and not what was asked for, so that the same may
+    /// be answered in a while. Nothing has changed then.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        match self {
+            Self::Read { error } if matches!(**error, ReadError::Fault(_)) => {
+                Some(self.to_string())
+            }
+            Self::ReadOnly { reason } => Some(format!("the ledger is read-only: {reason}")),
+            _ => None,
+        }
+    }
 }
 
 impl From<ReadError> for Unavailable {
@@ -114,6 +128,16 @@ pub enum SubmitError {
     /// The engine takes in nothing.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl SubmitError {
+    /// As [`Unavailable::shortage`].
+    pub(crate) fn shortage(&self) -> Option<String> {
+        match self {
+            Self::Unavailable(unavailable) => unavailable.shortage(),
+            _ => None,
+        }
+    }
 }
 
 impl From<AskError> for SubmitError {

@@ -49,11 +49,12 @@ impl Handle {
         mailbox: mpsc::Sender<Request>,
         store: Arc<dyn Store>,
         incidents: Arc<Incidents>,
+        shortages: Shortages,
     ) -> Self {
-        Self { mailbox, store, incidents, shortages: Arc::default() }
+        Self { mailbox, store, incidents, shortages: Arc::new(shortages) }
     }
 
-    /// What sessions wait for before they can start.
+    /// What sessions wait for, as their machine has no room.
     pub(crate) fn shortages(&self) -> &Shortages {
         &self.shortages
     }
@@ -178,17 +179,36 @@ impl Handle {
 
     /// Answers the decider's question for the configuration that a blob holds.
     pub(crate) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
-        let config = match self.blob(input).await {
+        let subject = format!("{work} of {coordination}");
+        let config = match self.plan_of(&subject, input).await {
             Ok(Some(bytes)) => nested_config(&bytes)
                 .map(Box::new)
                 .map_err(|error| format!("blob {input}: {error}")),
             Ok(None) => Err(format!("blob {input}, which holds its plan, is gone")),
             Err(error) => Err(error.to_string()),
         };
-        let subject = format!("{work} of {coordination}");
         let expanded = commands::Expanded { coordination, work, config };
         if let Err(error) = self.ask(expanded, Origin::engine()).await {
             self.incidents.note(Incident::LateExpansion, &subject, &error);
+        }
+    }
+
+    /// The blob that holds a nested plan. What the machine is short of is waited for: it is nothing
+    /// that the item could fail for.
+    async fn plan_of(&self, item: &str, input: Digest) -> Result<Option<Vec<u8>>, Unavailable> {
+        let mut wait = self.shortages.wait();
+        loop {
+            let error = match self.blob(input).await {
+                Ok(read) => return Ok(read),
+                Err(error) => error,
+            };
+            let Some(what) = error.shortage() else { return Err(error) };
+            if !wait.has_begun() {
+                tracing::warn!(item, what, "a nested plan waits for room on this machine");
+            }
+            if wait.pause(&what, self.stopped()).await.is_err() {
+                return Err(error);
+            }
         }
     }
 

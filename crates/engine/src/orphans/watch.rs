@@ -78,6 +78,7 @@ mod tests {
     use crate::ledger::MemoryStore;
     use crate::mailbox::Request;
     use crate::process::{WardenProgram, WardenSetup, Wardens};
+    use crate::shortages::Shortages;
 
     #[tokio::test]
     async fn that_nothing_is_left_is_said_again_once_the_disk_was_full() {
@@ -88,8 +89,9 @@ mod tests {
         let socket = dir.path().join("api.sock");
         let processes = Arc::new(Processes::new(wardens, dir.path().to_owned(), socket));
         let (mailbox, mut requests) = mpsc::channel(1);
-        let handle =
-            Handle::new(mailbox, Arc::new(MemoryStore::default()), Arc::<Incidents>::default());
+        let store = Arc::new(MemoryStore::default());
+        let incidents = Arc::<Incidents>::default();
+        let handle = Handle::new(mailbox, store, incidents, Shortages::default());
         let session: SessionId = "nightly.1".parse().unwrap();
         watch(processes, handle, Arc::default(), session.clone());
 

@@ -29,9 +29,6 @@ pub struct WardenSetup {
     pub silence: Duration,
     /// How long ending a tree may take before its rest is reported as left over.
     pub end_within: Duration,
-    /// How long a session waits for room on its machine, before it counts as one that could not be
-    /// started.
-    pub room_within: Duration,
 }
 
 impl Default for WardenSetup {
@@ -42,7 +39,6 @@ impl Default for WardenSetup {
             beat: Duration::from_secs(5),
             silence: Duration::from_secs(20),
             end_within: Duration::from_secs(10),
-            room_within: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use antiphon_core::id::SessionId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -66,11 +65,6 @@ impl Wardens {
         let places = Arc::new(Semaphore::new(descriptors.sessions().min(Semaphore::MAX_PERMITS)));
         let subreapers = Arc::new(Subreapers::new(setup.program.clone(), state.clone()));
         Ok(Self { state, path, setup, subreapers, descriptors, places })
-    }
-
-    /// How long a session waits for room on its machine.
-    pub(crate) fn room_within(&self) -> Duration {
-        self.setup.room_within
     }
 
     /// A place for one session, to be held until its end. Where there is none, `full` is told why,

@@ -18,8 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::{Handle, SubmitError, Unavailable};
-use crate::shortages::Shortages;
+use crate::shortages::{Shortages, WaitEnd};
 use crate::submission::Addition;
+
+/// After how long an item is tried again whose time went by while it waited, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 /// What a function leaves when it did its work.
 ///
@@ -235,6 +238,11 @@ impl Failed {
         Self::of(SessionOutcome::Deferred { until: Deadline::Wall(until) }, text)
     }
 
+    /// Its time went by while it waited for what its machine has none of: tried again soon.
+    pub(crate) fn deferred_a_moment(text: impl Into<String>) -> Self {
+        Self::deferred_to(WallTime(crate::clock::wall().0.saturating_add(SECOND)), text)
+    }
+
     /// The same with what the session used.
     #[must_use]
     pub fn with_usage(self, tokens: u64, cost: u64) -> Self {
@@ -276,6 +284,8 @@ struct ContextParts {
     stop: CancellationToken,
     /// Why it was asked to stop, before it is.
     asked: Arc<OnceLock<StopCause>>,
+    /// What it waited for when its time was over.
+    kept: OnceLock<String>,
     handle: Handle,
 }
 
@@ -286,7 +296,7 @@ impl SessionContext {
         asked: Arc<OnceLock<StopCause>>,
         handle: Handle,
     ) -> Self {
-        Self { parts: Arc::new(ContextParts { spawn, stop, asked, handle }) }
+        Self { parts: Arc::new(ContextParts { spawn, stop, asked, kept: OnceLock::new(), handle }) }
     }
 
     /// Its id, `<coordination>.<n>`.
@@ -355,7 +365,7 @@ impl SessionContext {
         self.parts.stop.is_cancelled()
     }
 
-    /// What sessions wait for before they can start.
+    /// What sessions wait for, as their machine has no room.
     pub(crate) fn shortages(&self) -> &Shortages {
         self.parts.handle.shortages()
     }
@@ -368,8 +378,15 @@ impl SessionContext {
     /// The input that the item was submitted with.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger cannot be read.
+    /// [`Unavailable`] if the ledger cannot be read. What the machine is short of is waited for, as
+    /// [`EngineBuilder::with_room_within`](crate::EngineBuilder::with_room_within) says, unless the
+    /// session is asked to stop.
     pub async fn input(&self) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.once_there_is_room(|| self.input_now(), Unavailable::shortage).await
+    }
+
+    /// The same, tried once.
+    pub(crate) async fn input_now(&self) -> Result<Option<Vec<u8>>, Unavailable> {
         match self.parts.spawn.spec.input {
             Some(digest) => self.parts.handle.blob(digest).await,
             None => Ok(None),
@@ -379,8 +396,17 @@ impl SessionContext {
     /// What an item that this one needs has put out.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger cannot be read.
+    /// As [`SessionContext::input`].
     pub async fn output_of(&self, work: impl AsRef<str>) -> Result<Option<Output>, Unavailable> {
+        let work = work.as_ref();
+        self.once_there_is_room(|| self.output_now(work), Unavailable::shortage).await
+    }
+
+    /// The same, tried once.
+    pub(crate) async fn output_now(
+        &self,
+        work: impl AsRef<str>,
+    ) -> Result<Option<Output>, Unavailable> {
         let work = work.as_ref();
         match self.parts.spawn.outputs.iter().find(|(id, _)| id == work) {
             Some((_, digest)) => Ok(self.parts.handle.blob(*digest).await?.map(Output::bytes)),
@@ -396,6 +422,44 @@ impl SessionContext {
     /// What its item waits for.
     pub(crate) fn needs(&self) -> &[Need] {
         &self.parts.spawn.spec.needs
+    }
+
+    /// Tries something again for as long as only the machine is in its way, which is no failure of
+    /// the session. The last error stays where it was asked to stop, or has waited long enough.
+    async fn once_there_is_room<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        mut attempt: impl FnMut() -> F,
+        shortage: impl Fn(&E) -> Option<String>,
+    ) -> Result<T, E> {
+        let mut wait = self.shortages().wait_of(self.session());
+        loop {
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let Some(what) = shortage(&error) else { return Err(error) };
+            match wait.pause(&what, self.stop_requested()).await {
+                Ok(()) => {}
+                Err(WaitEnd::Stopped) if self.stop_cause() == Some(StopCause::Timeout) => {
+                    // The first that it waited for says enough.
+                    let _ = self.parts.kept.set(what);
+                    return Err(error);
+                }
+                Err(WaitEnd::Stopped | WaitEnd::Over(_)) => return Err(error),
+            }
+        }
+    }
+
+    /// How it ended, unless it failed because its time was over while it waited for its machine:
+    /// that was not its item's time, so it is tried again, without an attempt.
+    pub(crate) fn judged(&self, result: SessionResult) -> SessionResult {
+        match (result, self.parts.kept.get()) {
+            (Err(failed), Some(what)) if failed.outcome == SessionOutcome::Failure => {
+                let text = format!("its time was over while it waited for room: {what}");
+                Err(Failed::deferred_a_moment(text).with_report(failed.report))
+            }
+            (result, _) => result,
+        }
     }
 
     /// Reads the ledger off the runtime's threads.
@@ -422,9 +486,12 @@ impl SessionContext {
     /// item that adds it.
     ///
     /// # Errors
-    /// [`SubmitError`] if the items are refused, or the session has ended.
+    /// [`SubmitError`] if the items are refused, or the session has ended. What the machine is short
+    /// of is waited for as for [`SessionContext::input`].
     pub async fn add_work(&self, work: impl Into<Addition>) -> Result<(), SubmitError> {
         let (spawn, Addition { items, inputs }) = (&self.parts.spawn, work.into());
-        self.parts.handle.add_work_from(&spawn.session, spawn.fence, items, inputs).await
+        let (handle, session) = (&self.parts.handle, &spawn.session);
+        let add = || handle.add_work_from(session, spawn.fence, items.clone(), inputs.clone());
+        self.once_there_is_room(add, SubmitError::shortage).await
     }
 }

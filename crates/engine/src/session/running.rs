@@ -111,10 +111,11 @@ impl RunningSessions {
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let task = tokio::spawn(async move {
+            let own = context.clone();
             let guarded =
                 Guarded { function: Some((function, context)), future: None, _gone: guard };
             let result = guarded.await;
-            let (end, blobs) = end_of(result);
+            let (end, blobs) = end_of(own.judged(result));
             // The decider is gone only when the engine is: then there is no receiver for this.
             let _ = ends.send(ReportedEnd { session: id, fence, end, asked: None, blobs });
         });

@@ -21,9 +21,9 @@ work:
 async fn a_session_that_has_waited_for_room_as_long_as_is_stated_could_not_be_started() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().canonicalize().unwrap().join("state");
-    let mut setup = Engine::builder(&state).unwrap();
     let room_within = Duration::from_millis(50);
-    setup.run_processes(WardenSetup { room_within, ..WardenSetup::default() }).unwrap();
+    let mut setup = Engine::builder(&state).unwrap().with_room_within(room_within);
+    setup.run_processes(WardenSetup::default()).unwrap();
     let engine = setup.start().await.unwrap();
     // Nothing can be written down in a file.
     std::fs::remove_dir(state.join("sessions")).unwrap();

@@ -39,7 +39,7 @@ impl SessionContext {
     ) -> Result<BTreeMap<WorkId, Vec<u8>>, OutputsError> {
         let mut outputs = BTreeMap::new();
         for work in self.needed() {
-            if let Some(bytes) = self.output_of(work).await?.and_then(Output::into_bytes) {
+            if let Some(bytes) = self.output_now(work).await?.and_then(Output::into_bytes) {
                 outputs.insert(work.clone(), bytes);
             }
         }

@@ -2,27 +2,18 @@
 //! nobody's failure.
 
 use std::path::Path;
-use std::time::Duration;
 
 use antiphon_core::coordination::{Report, SessionOutcome};
-use antiphon_core::time::WallTime;
-use tokio::time::Instant;
 
 use super::outputs::OutputsError;
 use super::{Processes, StopCause, StopReason};
-use crate::ledger::ReadError;
 use crate::mailbox::Unavailable;
 use crate::outside;
 use crate::plan::{CommandSpec, RenderedStdin};
 use crate::process::{Cause, TreeEnd};
 use crate::room::shortage_of;
 use crate::session::{Failed, SessionContext};
-
-/// After how long an item is tried again whose time went by while it waited, in nanoseconds.
-const NANOS: u64 = 1_000_000_000;
-
-/// Time before the second try, and the longest between two later ones.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+use crate::shortages::WaitEnd;
 
 /// Sessions that are on their way to run at a time. Each takes a thread for a moment, and threads
 /// count against the limit of processes, which sessions need themselves.
@@ -48,14 +39,9 @@ impl NotStarted {
 
 impl From<Unavailable> for NotStarted {
     fn from(error: Unavailable) -> Self {
-        match &error {
-            Unavailable::Read { error: read } => match read.as_ref() {
-                ReadError::Fault(fault) => {
-                    Self::NoRoom(format!("the ledger could not be read: {fault}: {}", fault.source))
-                }
-                _ => Self::Refused(error.into()),
-            },
-            _ => Self::Refused(error.into()),
+        match error.shortage() {
+            Some(what) => Self::NoRoom(what),
+            None => Self::Refused(error.into()),
         }
     }
 }
@@ -81,10 +67,8 @@ impl Processes {
             let text = format!("asked to stop before it could be started: {what}");
             // The time that it waited was not its item's: tried again, without an attempt.
             if session.stop_cause() == Some(StopCause::Timeout) {
-                let soon = crate::clock::wall().0.saturating_add(NANOS);
                 let text = format!("its time was over before it could be started: {what}");
-                return Failed::deferred_to(WallTime(soon), text)
-                    .with_report(Some(Report::default()));
+                return Failed::deferred_a_moment(text).with_report(Some(Report::default()));
             }
             // What never ran has used nothing.
             Failed::of(SessionOutcome::Cancelled, text).with_report(Some(Report::default()))
@@ -96,25 +80,23 @@ impl Processes {
                 return Err(asked("as many sessions run as there is room for"));
             }
         };
-        let (mut since, mut pause) = (None, AGAIN.0);
+        let mut wait = shortages.wait_of(id);
         loop {
-            let places = if since.is_none() { 1 } else { STARTS_AT_ONCE };
+            let places = if wait.has_begun() { STARTS_AT_ONCE } else { 1 };
             let what = match self.attempt(session, places).await {
                 Ok(ended) => return Ok(ended),
                 Err(NotStarted::Refused(failed)) => return Err(failed),
                 Err(NotStarted::NoRoom(what)) => what,
             };
-            let waited = since.get_or_insert_with(Instant::now).elapsed();
-            if waited >= self.wardens.room_within() {
-                let text = format!("there was no room for it for {} s: {what}", waited.as_secs());
-                return Err(Failed::of(SessionOutcome::SpawnFailed, text));
+            match wait.pause(&what, session.stop_requested()).await {
+                Ok(()) => {}
+                Err(WaitEnd::Stopped) => return Err(asked(&what)),
+                Err(WaitEnd::Over(waited)) => {
+                    let waited = waited.as_secs();
+                    let text = format!("there was no room for it for {waited} s: {what}");
+                    return Err(Failed::of(SessionOutcome::SpawnFailed, text));
+                }
             }
-            shortages.note(id, &what);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = session.stop_requested() => return Err(asked(&what)),
-            }
-            pause = (pause * 2).min(AGAIN.1);
         }
     }
 
@@ -127,7 +109,7 @@ impl Processes {
     ) -> Result<(CommandSpec, TreeEnd), NotStarted> {
         let refused = NotStarted::refused;
         let turn = self.starts.acquire_many(places).await;
-        let description = session.input().await?;
+        let description = session.input_now().await?;
         let description = description
             .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
         let spec =
