@@ -3,17 +3,24 @@
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 mod common;
+#[cfg(target_os = "linux")]
+mod kernel;
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Stdio;
+#[cfg(target_os = "linux")]
+use std::sync::mpsc::channel;
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::{Engine, Output, SessionContext};
+use antiphon::Engine;
 use common::{Fixture, check, stable};
+#[cfg(target_os = "linux")]
+use kernel::{Call, Kernel};
 
-/// Leaves one blob that is a file in the state directory. Returns its path.
-fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
+/// Leaves a ledger with a blob that is a file.
+#[cfg(target_os = "linux")]
+fn large(fixture: &Fixture) {
+    use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+    use antiphon::{Output, SessionContext};
     fixture.block_on(async {
         let mut setup = Engine::builder(fixture.state()).unwrap();
         setup
@@ -31,14 +38,6 @@ fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
         run.wait().await.unwrap();
         engine.close().await.unwrap();
     });
-    let only = |folder: &Path| std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-    only(&only(&fixture.state().join("blobs")))
-}
-
-fn lay_pipe(file: &Path) {
-    std::fs::remove_file(file).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-        .unwrap();
 }
 
 #[test]
@@ -131,23 +130,32 @@ fn places_that_cannot_be_used_are_told() {
     }
 }
 
-/// A pipe in the place of a blob's file holds the backup up, with the database copied already.
+/// The kernel holds the backup up where it is to name its head mark, with all else copied.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_killed_backup_leaves_nothing_that_looks_like_one_and_the_next_one_clears_it_away() {
     let fixture = Fixture::empty();
-    let file = blob_file(&fixture);
-    let bytes = std::fs::read(&file).unwrap();
-    lay_pipe(&file);
-    let mut child = fixture.command("backup copy").stdout(Stdio::null()).spawn().unwrap();
-    let ahead = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
-    lay_pipe(&file);
-    drop(ahead);
-    let named = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    large(&fixture);
+    let mut command = fixture.command("backup copy");
+    command.stdout(Stdio::null());
+    let (reached, has_reached) = channel();
+    let (killed, is_killed) = channel::<()>();
+    let kernel = Kernel::default();
+    kernel.refuse(move |asked| {
+        if asked.call == Call::Rename(Some("head".into())) {
+            reached.send(()).ok()?;
+            // Until the test has gone on, or has ended.
+            is_killed.recv().ok()?;
+        }
+        None
+    });
+    let Some(mut child) = kernel.spawn(command).unwrap() else { return };
+    has_reached.recv().unwrap();
     assert!(fixture.path("copy.unfinished/ledger.db").metadata().unwrap().len() > 0);
     let busy = fixture.run("backup copy");
     child.kill().unwrap();
     child.wait().unwrap();
-    drop(named);
+    drop(killed);
 
     check(
         &busy,
@@ -158,8 +166,6 @@ fn a_killed_backup_leaves_nothing_that_looks_like_one_and_the_next_one_clears_it
     assert!(!unfinished.contains("sound"), "{unfinished}");
     assert!(!fixture.path("copy.unfinished/head").exists());
 
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, &bytes).unwrap();
     assert!(fixture.run("backup copy").ends_with("--- exit 0\n"));
     assert!(!fixture.path("copy.unfinished").exists());
     assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));

@@ -112,11 +112,6 @@ impl Folder {
         outside::read_open(self.open_file(name)?, max)
     }
 
-    /// Opens what is in it under a name, whatever it is.
-    pub(crate) fn open_any(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
-        self.open_as(name.as_ref(), OFlags::RDONLY)
-    }
-
     fn open_as(&self, name: &OsStr, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = retry_on_intr(|| openat(&self.opened, name, flags, PRIVATE))?;

@@ -40,7 +40,7 @@ pub use memory::{MemoryLedger, MemoryStore};
 pub use owner::{LedgerId, LockHolder, Owner};
 #[doc(hidden)]
 pub use sqlite::{AppendBaseline, sqlite_version};
-pub use sqlite::{Backup, BackupError, LedgerPosition, SqliteOptions, SqliteStore};
+pub use sqlite::{Backup, BackupError, BackupStep, LedgerPosition, SqliteOptions, SqliteStore};
 pub use store::{
     Cursor, Damage, HeadFilter, HeadQuery, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Placed,
     PlacedCommit, Snapshot, Store,

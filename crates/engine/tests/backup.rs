@@ -5,7 +5,6 @@
 
 mod history;
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,9 @@ use std::sync::mpsc::channel;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::ledger::verify::{Scope, verify_directory};
-use antiphon::ledger::{BackupError, HeadMark, MarkRefusal, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::{
+    BackupError, BackupStep, HeadMark, MarkRefusal, SqliteOptions, SqliteStore, Store,
+};
 use antiphon::{Engine, Output, SessionContext};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::CommitNumber;
@@ -151,7 +152,6 @@ fn a_backup_holds_the_record_and_nothing_else_and_is_private() {
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
-/// A pipe in the place of a blob's file holds the backup up wherever it reads that blob.
 #[test]
 fn a_blob_that_is_erased_while_the_backup_copies_is_missing_in_no_backup() {
     let dir = tempfile::tempdir().unwrap();
@@ -160,45 +160,47 @@ fn a_blob_that_is_erased_while_the_backup_copies_is_missing_in_no_backup() {
     let mut history = History::begin(&store);
     history.start("slow", &["large"]);
     history.settle();
-    let file = blob_file(&state, &large("slow"));
-    let bytes = std::fs::read(&file).unwrap();
-    // A new pipe each time: whoever still reads the one before does not see what is written into
-    // this one.
-    let lay_pipe = || {
-        std::fs::remove_file(&file).unwrap();
-        rustix::fs::mkfifoat(
-            rustix::fs::CWD,
-            &file,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        )
-        .unwrap();
-    };
-    lay_pipe();
-    let pipe = || std::fs::OpenOptions::new().write(true).open(&file).unwrap();
 
-    let copying = {
-        let (state, place) = (state.clone(), place.clone());
-        std::thread::spawn(move || at(&state).backup(&place))
-    };
-    // It copies ahead; what it gets is no blob, so it will come back for it.
-    let mut ahead = pipe();
-    lay_pipe();
-    history.start("short-lived", &["large"]);
-    history.settle();
-    ahead.write_all(b"not yet").unwrap();
-    drop(ahead);
-    // It has copied a database that names both blobs, and one of them goes.
-    let mut named = pipe();
-    history.erase("short-lived", &[2], &[large("short-lived")]);
-    named.write_all(&bytes).unwrap();
-    drop(named);
-    let backup = copying.join().unwrap().unwrap();
+    let mut steps = Vec::new();
+    let backup = at(&state).backup_in_steps(&place, |step| {
+        steps.push(step);
+        match steps.len() {
+            1 => {
+                history.start("short-lived", &["large"]);
+                history.settle();
+            }
+            // It has copied a database that names both blobs, and one of them goes.
+            2 => history.erase("short-lived", &[2], &[large("short-lived")]),
+            _ => {}
+        }
+    });
 
-    assert_eq!(backup.blob_files, 1);
+    let attempt = [BackupStep::BlobsCopied, BackupStep::DatabaseCopied];
+    assert_eq!(steps, [attempt, attempt].concat(), "it has copied the database again");
+    assert_eq!(backup.unwrap().blob_files, 1);
     let report = verify_directory(&place, &Scope::Ledger).unwrap();
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.erased, 1, "what was copied is the ledger after the erasure");
     history.close();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_blob_is_damage_that_nobody_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, place) = (dir.path().join("state"), dir.path().join("copy"));
+    story(&at(&state));
+    let digest = large("build");
+    let file = blob_file(&state, &digest);
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .unwrap();
+    let how = format!("at {}, it is a pipe, not a regular file", file.display());
+    let told = format!("blob {digest} is damaged: {how}; run `antiphon verify`");
+    assert_eq!(at(&state).blob(&digest).unwrap_err().to_string(), told);
+    assert_eq!(at(&state).backup(&place).unwrap_err().to_string(), told);
+    let report = verify_directory(&state, &Scope::Ledger).unwrap();
+    let found: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|finding| finding.contains(&how)), "{found:?}");
 }
 
 #[test]

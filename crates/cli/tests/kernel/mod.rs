@@ -2,6 +2,8 @@
 //! some of them, so that their errors come from the kernel itself, and last until the test ends
 //! them.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "every test program uses its own part")]
+
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -31,6 +33,8 @@ pub(crate) struct Asked {
 pub(crate) enum Call {
     /// Without its path where that cannot be read.
     MakeDirectory(Option<PathBuf>),
+    /// With the new name, where that can be read.
+    Rename(Option<PathBuf>),
     MakeSockets,
     /// A process or a thread.
     Fork,
@@ -132,6 +136,11 @@ impl Asked {
             #[cfg(target_arch = "x86_64")]
             libc::SYS_mkdir => Call::MakeDirectory(path_at(asked.pid, asked.data.args[0])),
             libc::SYS_mkdirat => Call::MakeDirectory(path_at(asked.pid, asked.data.args[1])),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_rename => Call::Rename(path_at(asked.pid, asked.data.args[1])),
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            libc::SYS_renameat => Call::Rename(path_at(asked.pid, asked.data.args[3])),
+            libc::SYS_renameat2 => Call::Rename(path_at(asked.pid, asked.data.args[3])),
             libc::SYS_socketpair => Call::MakeSockets,
             _ => Call::Fork,
         };
@@ -165,6 +174,11 @@ fn filter() -> Vec<libc::sock_filter> {
         #[cfg(target_arch = "x86_64")]
         libc::SYS_vfork,
         libc::SYS_mkdirat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_rename,
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        libc::SYS_renameat,
+        libc::SYS_renameat2,
         libc::SYS_socketpair,
         libc::SYS_clone,
         libc::SYS_clone3,

@@ -8,8 +8,10 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 
 use super::durable;
+use super::error::ReadError;
 use super::fault::Fault;
 use crate::folder::{Entry, Folder, is_absent};
+use crate::outside;
 
 const BLOBS: &str = "blobs";
 
@@ -81,17 +83,23 @@ impl BlobFiles {
         Ok(made)
     }
 
-    /// The bytes, unchecked.
-    pub(super) fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Fault> {
+    /// The bytes, unchecked. Nothing is waited for: what is no regular file is damaged.
+    pub(super) fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
         let name = digest.to_string();
         let mut bytes = Vec::new();
-        let read = self
+        let opened = self
             .folder_of(digest)
-            .and_then(|folder| folder.open_any(&name)?.read_to_end(&mut bytes));
+            .map_err(outside::ReadError::System)
+            .and_then(|folder| folder.open_file(&name));
+        let read = opened.and_then(|mut file| Ok(file.read_to_end(&mut bytes)?));
         match read {
             Ok(_) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.fault("read", &name, error)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(outside::ReadError::System(error)) => Err(self.fault("read", &name, error).into()),
+            Err(other) => {
+                let how = format!("at {}, {other}", self.path(digest).display());
+                Err(ReadError::Damaged { what: format!("blob {digest}"), how })
+            }
         }
     }
 

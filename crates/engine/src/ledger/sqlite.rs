@@ -33,7 +33,7 @@ use super::owner::{LedgerId, Owner};
 use super::store::{
     Cursor, Damage, HeadQuery, MarkFinding, Opened, Placed, PlacedCommit, Snapshot, Store,
 };
-pub use backup::{Backup, BackupError};
+pub use backup::{Backup, BackupError, BackupStep};
 pub use baseline::{AppendBaseline, sqlite_version};
 use identity::LedgerIdentity;
 pub use options::SqliteOptions;

@@ -53,6 +53,15 @@ pub struct Backup {
     pub bytes: u64,
 }
 
+/// What a backup that is being made has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupStep {
+    /// The blobs that have files were copied, as far as they could be then.
+    BlobsCopied,
+    /// The database was copied, which may name more of them.
+    DatabaseCopied,
+}
+
 /// Why a backup was not made. Nothing is left at its place.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the names of its variants say it")]
@@ -115,6 +124,19 @@ impl SqliteStore {
     /// # Errors
     /// [`BackupError`]; nothing is left at the place then.
     pub fn backup(&self, place: &Path) -> Result<Backup, BackupError> {
+        self.backup_in_steps(place, |_| {})
+    }
+
+    /// The same; each step is told before the next one is taken, so that something can be done in
+    /// between.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::backup`].
+    pub fn backup_in_steps(
+        &self,
+        place: &Path,
+        told: impl FnMut(BackupStep),
+    ) -> Result<Backup, BackupError> {
         self.refuse_inside(place)?;
         let named = |hindrance| match hindrance {
             Hindrance::Taken => BackupError::Taken { place: place.to_owned() },
@@ -123,7 +145,7 @@ impl SqliteStore {
             Hindrance::Fault(fault) => fault.into(),
         };
         let unfinished = Unfinished::beside(place).map_err(named)?;
-        let backup = self.copy_into(unfinished.path())?;
+        let backup = self.copy_into(unfinished.path(), told)?;
         unfinished.finish().map_err(named)?;
         Ok(backup)
     }
@@ -144,14 +166,20 @@ impl SqliteStore {
         }
     }
 
-    fn copy_into(&self, folder: &Path) -> Result<Backup, BackupError> {
+    fn copy_into(
+        &self,
+        folder: &Path,
+        mut told: impl FnMut(BackupStep),
+    ) -> Result<Backup, BackupError> {
         let from = self.readers.read(|reader| Ok(reader.blobs.clone()))?;
         let made = Folder::open(folder)
             .map_err(|error| Fault::io(format!("open {}", folder.display()), error))?;
         let to = BlobFiles::of(made.clone());
         for _ in 0..ATTEMPTS {
             copy_ahead(&from, &to)?;
+            told(BackupStep::BlobsCopied);
             let (copied, files) = self.copy_database(&made)?;
+            told(BackupStep::DatabaseCopied);
             if self.copy_named(&files, &from, &to)? {
                 let named: std::collections::HashSet<Digest> = files.iter().copied().collect();
                 to.sweep(|digest| Ok::<_, Fault>(named.contains(digest)))?;

@@ -52,10 +52,10 @@ impl ReadConnection {
                     let (digest, size) = (columns.digest(0)?, columns.number(1)?);
                     let found = match columns.bytes(2)? {
                         Some(bytes) => (Digest::of(bytes), bytes.len()),
-                        None => match files
-                            .read(&digest)
-                            .map_err(|fault| format!("{fault}: {}", fault.source))?
-                        {
+                        None => match files.read(&digest).map_err(|error| match error {
+                            ReadError::Damaged { how, .. } => how,
+                            error => error.told(),
+                        })? {
                             Some(bytes) => (Digest::of(&bytes), bytes.len()),
                             None => {
                                 missing.borrow_mut().push(digest);
