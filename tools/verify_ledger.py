@@ -321,9 +321,13 @@ class Receipt:
             self.paused, self.paused_since = self.paused + at - self.paused_since, None
         elif kind == "budget_raised":
             self.budget = said["budget"]
-        elif kind == "resumed":
-            self.epochs.append(u64(said["epoch"]) + words(said["engine"]))
-            self.counts["resumes"] += 1
+        elif kind in ("interrupted", "resumed"):
+            if self.paused_since is None:
+                self.paused += said.get("away", 0)
+            epoch = u64(said["epoch"]) + words(said["engine"])
+            if epoch not in self.epochs:
+                self.epochs.append(epoch)
+            self.counts["resumes"] += kind == "resumed"
         elif kind == "write_refused":
             self.counts["writes_refused"] += 1
         self.pass_time(at)

@@ -1,7 +1,7 @@
 //! What continues a run that no engine carries out.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Coordination, Stage};
+use antiphon::coordination::Coordination;
 use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 
@@ -49,7 +49,7 @@ impl Lack {
     }
 
     /// What to do, as a sentence.
-    pub(crate) fn advice(self, id: &CoordinationId, stage: Stage) -> String {
+    pub(crate) fn advice(self, id: &CoordinationId, is_paused: bool) -> String {
         let how = match self {
             Self::Engine => format!("`antiphon resume {id}`"),
             Self::Secrets => {
@@ -62,15 +62,15 @@ impl Lack {
                 );
             }
         };
-        match stage {
-            Stage::Paused => format!("`antiphon continue {id}`, then {how} continue it"),
-            _ => format!("{how} continues it"),
+        match is_paused {
+            true => format!("`antiphon continue {id}`, then {how} continue it"),
+            false => format!("{how} continues it"),
         }
     }
 }
 
 /// The run that a plan was submitted as: a nested one has the secrets of that.
-fn outermost(id: &CoordinationId) -> CoordinationId {
+pub(crate) fn outermost(id: &CoordinationId) -> CoordinationId {
     match id.as_str().parse::<SessionId>() {
         Ok(session) => outermost(&session.coordination),
         Err(_) => id.clone(),

@@ -51,6 +51,7 @@ fn of_run(recorded: &Recorded, event: &CoordinationEvent) -> Sentence {
         CoordinationEvent::Continued(continued) => run::continued(continued),
         CoordinationEvent::BudgetRaised(raised) => run::budget_raised(raised),
         CoordinationEvent::StopRequested(stop) => run::stop_requested(stop),
+        CoordinationEvent::Interrupted(interrupted) => run::interrupted(interrupted),
         CoordinationEvent::Resumed(resumed) => run::resumed(resumed),
         CoordinationEvent::WriteRefused(refused) => session::write_refused(refused),
         CoordinationEvent::Completed(completed) => run::completed(completed),

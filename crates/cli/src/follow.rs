@@ -1,10 +1,13 @@
-//! Following a run to its end: showing what happens, passing on what Ctrl-C means, and finding the
-//! next engine where one has gone.
+//! Following runs to their ends: showing what happens, what Ctrl-C means, and finding the next engine
+//! where one has gone.
 
 mod followed_run;
+mod interruption;
 mod others;
 mod paused;
+mod runs;
 mod troubles;
+mod unfinished;
 
 use std::future::pending;
 use std::path::Path;
@@ -12,19 +15,21 @@ use std::pin::pin;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, WorkId};
-use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest};
+use antiphon_server::{Client, ClientError, EventLine, EventStream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
+use crate::connection::{Connection, Interrupts, SessionPolicy};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 use followed_run::{FollowedRun, Stopped};
+use interruption::Interruption;
 use paused::is_in;
 pub(crate) use paused::{paused_below, waits_for};
-use troubles::{Troubles, submitted};
+pub(crate) use runs::Runs;
+use troubles::{Troubles, taken_in};
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
@@ -38,60 +43,81 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Time between two looks whether what was interrupted still runs.
+const LOOK_FOR_REST: Duration = Duration::from_millis(50);
+
 /// How it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Ended(RunOutcome),
-    /// This process was asked to stop.
-    Terminated,
+    /// This process was asked to stop before it ended.
+    Left,
 }
 
-/// Follows runs of one state directory to their end, and hosts the engine itself if no other
+/// Follows runs of one state directory to their ends, and hosts the engine itself if no other
 /// process does.
 pub(crate) struct RunFollower {
     connection: Connection,
     interrupts: Interrupts,
+    runs: Runs,
+    interruption: Interruption,
 }
 
 impl RunFollower {
-    pub(crate) async fn connect(dir: &Path) -> Result<Self, CommandError> {
+    pub(crate) async fn connect(dir: &Path, runs: Runs) -> Result<Self, CommandError> {
         let mut interrupts = Interrupts::catch()?;
-        tokio::select! {
-            connection = Connection::open(dir, SessionPolicy::Run) => Ok(Self { connection: connection?, interrupts }),
-            _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted")),
-        }
+        let connection = tokio::select! {
+            connection = Connection::open(dir, SessionPolicy::Run) => connection?,
+            _ = interrupts.next() => {
+                return Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted"));
+            }
+        };
+        Ok(Self { connection, interrupts, runs, interruption: Interruption::default() })
     }
 
-    /// Puts runs that make progress before those that wait for a person, as far as that is known
-    /// here.
-    pub(crate) async fn sort_running_first(
+    /// Says which other runs of the directory nobody carries out.
+    pub(crate) async fn announce_unfinished(
         &self,
+        own: &CoordinationId,
+    ) -> Result<(), CommandError> {
+        unfinished::announce(&self.connection.client, own).await
+    }
+
+    /// Has the runs carried out, and puts those that make progress before those that wait for a
+    /// person, as far as that is known here.
+    pub(crate) async fn sort_running_first(
+        &mut self,
         ids: &mut [CoordinationId],
+        view: &mut View,
     ) -> Result<(), CommandError> {
         if let Some(host) = &self.connection.host {
+            let client = &self.connection.client;
+            match taken_in(client, &self.runs, &mut self.interrupts, view).await {
+                Ok(_) | Err(Stopped::Gone) => {}
+                Err(Stopped::Failed(error)) => return Err(error),
+            }
             let at_work = host.at_work().await?.unwrap_or_default();
             ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
         }
         Ok(())
     }
 
-    /// Submits a coordination, if it is given with what it takes, and shows it until it ends.
+    /// Has the runs carried out, and shows one of them until it ends or this process is to stop.
     pub(crate) async fn follow(
         &mut self,
         id: &CoordinationId,
-        request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, CommandError> {
-        let (has_secrets, lack) = match request {
-            Some(request) => (!request.secrets.is_empty(), Lack::Engine),
-            None => {
+        let (has_secrets, lack) = match &self.runs {
+            Runs::Submitted(request) => (!request.secrets.is_empty(), Lack::Engine),
+            Runs::Resumed(_) => {
                 let ledger = Ledger::at(self.connection.held.path());
                 (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
             }
         };
         let mut progress = FollowedRun::of(id, has_secrets, lack);
         loop {
-            let watched = self.watch(&mut progress, request, view).await;
+            let watched = self.watch(&mut progress, view).await;
             // Whatever came of it: there is no record of it any more.
             self.connection.stands()?;
             match watched {
@@ -101,8 +127,8 @@ impl RunFollower {
                     if let Some(host) = &self.connection.host {
                         return Err(host.stopped().await);
                     }
-                    if !self.reconnect(&mut progress, view).await? {
-                        return Ok(Outcome::Terminated);
+                    if !self.reconnect(&progress, view).await? {
+                        return Ok(Outcome::Left);
                     }
                     view.tell(match self.connection.host {
                         Some(_) => "the engine exited; this process takes over",
@@ -113,55 +139,46 @@ impl RunFollower {
         }
     }
 
-    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the
-    /// search.
+    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C ends the search.
     async fn reconnect(
         &mut self,
-        progress: &mut FollowedRun,
+        progress: &FollowedRun,
         view: &mut View,
     ) -> Result<bool, CommandError> {
         let mut search =
             pin!(Connection::reconnect(self.connection.held.clone(), SessionPolicy::Run));
-        loop {
-            let interrupt = tokio::select! {
-                connection = &mut search => {
-                    self.connection = connection?;
-                    return Ok(true);
-                }
-                interrupt = self.interrupts.next() => interrupt,
-            };
-            if interrupt == Interrupt::Terminate || progress.presses() > 0 {
-                view.tell(&progress.interrupted(true))?;
-                return Ok(false);
+        tokio::select! {
+            connection = &mut search => {
+                self.connection = connection?;
+                Ok(true)
             }
-            progress.press();
-            view.tell(
-                "waiting for an engine; nothing new will start. Press Ctrl-C again to leave",
-            )?;
+            interrupt = self.interrupts.next() => {
+                self.interruption.advance(interrupt);
+                view.tell(&progress.left_unfinished())?;
+                Ok(false)
+            }
         }
     }
 
     async fn watch(
         &mut self,
         progress: &mut FollowedRun,
-        request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, Stopped> {
+        let own = self.runs.outermost(progress.id());
         let Connection { client, host, .. } = &self.connection;
-        if let Some(request) = request
-            && !submitted(client, request, &mut self.interrupts, view).await?
-        {
+        if self.interruption.has_begun() {
+            // The engine that was told of it is gone; whoever becomes the next takes nothing up.
+        } else if !taken_in(client, &self.runs, &mut self.interrupts, view).await? {
             view.tell("interrupted before the run was submitted")?;
-            return Ok(Outcome::Terminated);
-        }
-        if progress.is_steering() {
-            progress.steer(client, view).await?;
+            return Ok(Outcome::Left);
         }
         // Kept over frames: a connection that is slow to open would be given up for each.
         let mut coming = pin!(following(client.follow(progress.id(), progress.version())));
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
         let mut since_asked = Instant::now();
         let mut troubles = Troubles::default();
+        let mut rest = interval(LOOK_FOR_REST);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.reset();
@@ -177,16 +194,22 @@ impl RunFollower {
                     view.event(&recorded)?;
                     silent_from = Some(Instant::now() + SILENCE);
                 }
-                interrupt = self.interrupts.next() => match interrupt {
-                    Interrupt::CtrlC if host.is_some() || progress.presses() < 2 => {
-                        progress.press();
-                        progress.steer(client, view).await?;
+                interrupt = self.interrupts.next() => {
+                    if host.is_none() {
+                        view.tell(&progress.detached(self.connection.held.path()))?;
+                        return Ok(Outcome::Left);
                     }
-                    Interrupt::CtrlC | Interrupt::Terminate => {
-                        view.tell(&progress.interrupted(host.is_some()))?;
-                        return Ok(Outcome::Terminated);
+                    self.interruption.advance(interrupt);
+                }
+                _ = rest.tick(), if self.interruption.has_begun() => {
+                    let Some(host) = host else { continue };
+                    self.interruption.say(client, host, &own, view).await?;
+                    let rests = self.interruption.is_complete(host, &own).await?;
+                    if self.interruption.leaves() || (rests && !progress.has_ended(client).await?) {
+                        view.tell(&progress.left_unfinished())?;
+                        return Ok(Outcome::Left);
                     }
-                },
+                }
                 () = next(&mut frames) => {
                     if since_asked.elapsed() >= ASK_AGAIN {
                         view.waits(&reasons(client, progress.id(), view.unexplained()).await);
@@ -195,9 +218,6 @@ impl RunFollower {
                     view.tick()?;
                 }
                 _ = look.tick() => {
-                    if progress.is_steering() {
-                        progress.steer(client, view).await?;
-                    }
                     self.connection.stands()?;
                     troubles.look(client, view).await?;
                 }
@@ -231,7 +251,10 @@ impl RunFollower {
         followed: Result<Outcome, CommandError>,
     ) -> Result<Outcome, CommandError> {
         let stayed = match (&self.connection.host, &followed) {
-            (Some(host), Ok(Outcome::Ended(_))) => others::wait(host, &mut self.interrupts).await,
+            (Some(host), Ok(_)) => {
+                let waits = !self.interruption.terminates();
+                others::leave(host, waits.then_some(&mut self.interrupts)).await
+            }
             _ => Ok(()),
         };
         let closed = self.connection.close().await;

@@ -198,7 +198,7 @@ impl Ledger {
     /// Refuses a coordination that is not there, or has ended.
     pub(crate) fn unended(&self, id: &CoordinationId) -> Result<(), CommandError> {
         let head = self.head(&StreamName::Coordination(id.clone()))?;
-        match stage(&head)? {
+        match stage(&head, true)? {
             Stage::Ended(verdict) => {
                 Err(CommandError::new(Kind::Usage, format!("{id} has already ended: {verdict}"))
                     .with_hint(format!("`antiphon receipt show {id}` shows the result")))
@@ -241,9 +241,13 @@ impl Ledger {
     }
 }
 
-/// Where a run is in its life, as its head row says.
-pub(crate) fn stage(head: &HeadRow) -> Result<Stage, CommandError> {
-    head.stage().map_err(unreadable)
+/// Where a run is in its life, as its head row says; and whether an engine owns the ledger, as a
+/// crash records nothing.
+pub(crate) fn stage(head: &HeadRow, is_held: bool) -> Result<Stage, CommandError> {
+    Ok(match head.stage().map_err(unreadable)? {
+        Stage::Running | Stage::Paused if !is_held => Stage::Interrupted,
+        stage => stage,
+    })
 }
 
 /// A head row that this version cannot read.

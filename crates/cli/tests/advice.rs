@@ -73,7 +73,8 @@ fn a_run_that_was_left_paused_goes_on_as_every_command_says() -> Result {
         });
         let said =
             said.lines().filter(|line| line.contains("antiphon continue")).collect::<String>();
-        let resumed = followed(dir.path(), &said)?;
+        let (only, _) = said.split_once("; `antiphon cancel").unwrap_or((&said, ""));
+        let resumed = followed(dir.path(), only)?;
         assert!(resumed.status.success(), "{said}: {resumed:?}");
         helper.join().map_err(|_| "the item did not run")??;
     }
@@ -205,7 +206,7 @@ fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Res
     resume.signal(Signal::TERM)?;
     let mut left = String::new();
     errors.read_line(&mut left)?;
-    assert_eq!(left, format!("interrupted; {advice}\n"));
+    assert_eq!(left, format!("r is unfinished: {advice}; `antiphon cancel r` ends it\n"));
     resume.kill()
 }
 

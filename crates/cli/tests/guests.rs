@@ -64,16 +64,15 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
     let mut line = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
     assert_eq!(
         line()?,
-        "this process keeps running until runs submitted to it by others are done: visit"
+        "this process stays for runs that others submitted to it: visit; Ctrl-C leaves them unfinished"
     );
     host.signal(Signal::INT)?;
     assert_eq!(
         line()?,
-        "stopping now would interrupt visit until the next engine resumes them; press Ctrl-C again to stop"
+        "left unfinished, unless who follows them takes over: visit; `antiphon resume` continues them"
     );
-    host.signal(Signal::INT)?;
     assert_eq!(host.0.wait()?.code(), Some(0), "its own run succeeded");
-    let list = ran(dir.path(), &["list", "--running"])?;
+    let list = ran(dir.path(), &["list", "--status", "interrupted"])?;
     assert!(String::from_utf8(list.stdout)?.contains("visit"), "it is unfinished");
     Ok(())
 }
@@ -92,8 +91,7 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
     let guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
     heard(&guest_runs)?;
     host.kill()?;
-    // The guest carries the engine now, and what the first one left with it.
-    heard(&host_runs)?;
+    // The guest carries the engine now, and its own run alone.
     let cancelled = ran(dir.path(), &["cancel", "first"])?;
     assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
     let guest = guest.end()?;
@@ -112,28 +110,32 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
 }
 
 #[test]
-fn ctrl_c_in_a_guest_ends_its_own_run_alone() -> Result {
+fn ctrl_c_in_a_guest_detaches_and_its_run_goes_on() -> Result {
     let dir = tempfile::tempdir()?;
     let (host_runs, host_ends) = pipes(dir.path(), "host")?;
     let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
     plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
-    plan_with(
-        dir.path(),
-        "guest.yaml",
-        BUDGET,
-        &format!("{}  later: {{ command: ['true'], needs: [guest] }}\n", held("guest")),
-    )?;
+    plan_with(dir.path(), "guest.yaml", BUDGET, &held("guest"))?;
     let host = Running::start(dir.path(), &["run", "host.yaml"])?;
     heard(&host_runs)?;
-    let mut guest = Running::start(dir.path(), &["run", "guest.yaml"])?;
+    let guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
     heard(&guest_runs)?;
     guest.signal(Signal::INT)?;
-    let mut said = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut said, &mut line)?;
-    assert_eq!(line, "waiting for running sessions; press Ctrl-C again to stop them\n");
+    let left = guest.end()?;
+    let pid = host.0.id();
+    assert_eq!(
+        (String::from_utf8(left.stderr)?, left.status.code()),
+        (
+            format!(
+                "detached; visit keeps running in process {pid}. `antiphon resume visit` shows it \
+                 again, `antiphon cancel visit` ends it\n"
+            ),
+            Some(8)
+        )
+    );
+    let again = Running::start(dir.path(), &["resume", "visit"])?;
     say(&guest_ends, "end")?;
-    assert_eq!(guest.0.wait()?.code(), Some(8), "it was stopped on request");
+    assert_eq!(again.end()?.status.code(), Some(0));
     say(&host_ends, "end")?;
     assert_eq!(host.end()?.status.code(), Some(0));
     Ok(())

@@ -12,10 +12,10 @@ fn coordinations_are_listed_newest_first() {
     check(
         &Fixture::new().run("list"),
         "\
-ID       NAME      STATUS     WORK  SESSIONS  STARTED               AGE
-service  -         running    0/0   0         <time>  <age>
-broken   -         failed     2/2   1         <time>  <age>
-build    Build it  succeeded  2/2   3         <time>  <age>
+ID       NAME      STATUS       WORK  SESSIONS  STARTED               AGE
+service  -         interrupted  0/0   0         <time>  <age>
+broken   -         failed       2/2   1         <time>  <age>
+build    Build it  succeeded    2/2   3         <time>  <age>
 --- exit 0
 ",
     );
@@ -27,8 +27,8 @@ fn a_listing_is_narrowed_by_state() {
     check(
         &fixture.run("list --running"),
         "\
-ID       NAME  STATUS   WORK  SESSIONS  STARTED               AGE
-service  -     running  0/0   0         <time>  <age>
+ID       NAME  STATUS       WORK  SESSIONS  STARTED               AGE
+service  -     interrupted  0/0   0         <time>  <age>
 --- exit 0
 ",
     );
@@ -45,7 +45,7 @@ broken  -     failed  2/2   1         <time>  <age>
         "\
 --- stderr
 error: invalid value 'done' for '--status <STATUS>'
-  [possible values: starting, running, paused, stopping, succeeded, partial, failed, aborted]
+  [possible values: starting, running, paused, interrupted, stopping, succeeded, partial, failed, aborted]
 
 For more information, try '--help'.
 --- exit 2
@@ -59,8 +59,8 @@ fn a_listing_that_is_cut_off_says_so() {
     check(
         &fixture.run("list --limit 1"),
         "\
-ID       NAME  STATUS   WORK  SESSIONS  STARTED               AGE
-service  -     running  0/0   0         <time>  <age>
+ID       NAME  STATUS       WORK  SESSIONS  STARTED               AGE
+service  -     interrupted  0/0   0         <time>  <age>
 --- stderr
 2 more not shown; use --limit 0 to show all
 --- exit 0

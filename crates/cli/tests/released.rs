@@ -43,7 +43,10 @@ fn outcomes(fixture: &Fixture, id: &str) -> Vec<(Value, Value)> {
     fixture
         .objects(&format!("log {id} --json"))
         .into_iter()
-        .skip_while(|event| event["type"] != "coordination.resumed")
+        .skip_while(|event| {
+            let kinds = ["coordination.interrupted", "coordination.resumed"];
+            !kinds.iter().any(|kind| event["type"] == *kind)
+        })
         .filter(|event| event["type"] == "coordination.session_unbound")
         .map(|event| (event["payload"]["work"].clone(), event["payload"]["outcome"].clone()))
         .collect()

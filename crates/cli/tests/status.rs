@@ -16,7 +16,7 @@ fn without_an_id_it_is_of_the_newest_that_has_not_ended() {
         &Fixture::new().run("status"),
         "\
 run           service
-status        running
+status        interrupted
 started       <time>, <age> ago
 engine        not running; `antiphon resume service` continues it
 
@@ -216,7 +216,7 @@ sessions ░░░░░░░░ 1/20  time ░░░░░░░░ <age>/5m00
         &fixture.run("status"),
         "\
 run           seen (test)
-status        running
+status        interrupted
 started       <time>, <age> ago
 engine        not running; `antiphon resume seen` continues it
 

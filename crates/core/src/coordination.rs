@@ -62,6 +62,7 @@
 
 mod age;
 mod budget;
+mod carried;
 mod condition;
 mod config;
 mod ending;

@@ -11,12 +11,14 @@
 //! next turns give them up, or the caller who chose the id repeats the start.
 
 mod answer;
+mod carrying;
 pub mod commands;
 mod deadlines;
 mod member;
 mod nesting;
 mod own_stream;
 mod schedule;
+mod step;
 mod takeover;
 mod turn;
 
@@ -25,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use answer::{Done, Origin, Rejection, Started, Written};
 pub use commands::{Ask, Command, EraseRequest, Reply};
 pub use own_stream::LedgerFacts;
-pub use takeover::SweptEnd;
+pub use takeover::{SweptEnd, TakenUp};
 pub use turn::{Action, Spawn, Turn};
 
 use deadlines::Deadlines;
@@ -45,7 +47,7 @@ pub struct World {
     runners: Runners,
     deadlines: Deadlines,
     /// What is left to do of a takeover, ahead of everything else.
-    takeover: VecDeque<takeover::Step>,
+    takeover: VecDeque<step::Step>,
     /// How swept sessions ended, until their ends are recorded.
     swept: BTreeMap<SessionId, SweptEnd>,
     /// Starts that continue in the next turns, ahead of what is not being taken over.
@@ -85,7 +87,12 @@ impl World {
             return;
         }
         let id = run.coordination_id().clone();
-        self.members.insert(id.clone(), Member::new(Live::restore(run, tip)));
+        let is_left = run.epoch() != self.epoch;
+        let mut member = Member::new(Live::restore(run, tip));
+        if is_left {
+            member.leave();
+        }
+        self.members.insert(id.clone(), member);
         self.runnable.insert(id);
     }
 
@@ -276,6 +283,7 @@ impl World {
         origin: &Origin,
         now: &Now,
     ) -> Result<Done, Rejection> {
+        self.note_interruption(id, now)?;
         let member = self.member(id)?;
         let version = member.tip().version.next();
         let mut cause = origin.id.as_ref();

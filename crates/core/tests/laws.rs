@@ -116,7 +116,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Pause),
         2 => Just(Step::Continue),
         1 => (0..50_u64).prop_map(Step::Raise),
-        1 => Just(Step::Resume),
+        1 => any::<u8>().prop_map(|away| Step::Resume { away }),
+        1 => any::<bool>().prop_map(|ends_sessions| Step::Interrupt { ends_sessions }),
         1 => any::<u8>().prop_map(Step::Refuse),
     ]
 }

@@ -71,6 +71,7 @@ stories! {
     deferred,
     groups,
     items_added_late,
+    left_alone,
     lost_and_resumed,
     nested,
     nested_budget,

@@ -114,7 +114,7 @@ pub use antiphon_core::id::{
     StreamName, Version, WorkId,
 };
 pub use antiphon_core::time::{Deadline, LedgerTime, WallTime};
-pub use antiphon_core::world::{EraseRequest, Rejection};
+pub use antiphon_core::world::{EraseRequest, Rejection, TakenUp};
 
 // Seams of the kernel for the other crates of this workspace and for tests; no part of the API.
 #[doc(hidden)]

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::Stage;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
 use antiphon_server::RaiseRequest;
@@ -68,7 +67,7 @@ impl Args {
             (false, true) => output.line(format!("{} continued", self.id))?,
             (false, false) => {
                 let lack = Lack::of(&ledger.replayed(&self.id)?, &ledger)?;
-                let advice = lack.advice(&self.id, Stage::Running);
+                let advice = lack.advice(&self.id, false);
                 output
                     .line(format!("{} continued, but no engine is running; {advice}", self.id))?;
             }

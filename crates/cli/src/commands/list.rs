@@ -62,25 +62,28 @@ struct RunJson<'a> {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
+        let is_held = ledger.is_held()?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         // One more tells whether there are more.
-        let filter = self.filter(None, limit.saturating_add(1));
-        let mut heads = ledger.store.heads(&HeadQuery::List(filter))?;
+        let mut heads = self.heads(&ledger, is_held, None, limit.saturating_add(1))?;
         let more = heads.len() > limit;
         heads.truncate(limit);
-        let left_out = if more { self.left_out(&ledger, heads.last())? } else { 0 };
+        let left_out = match heads.last().filter(|_| more) {
+            Some(last) => self.heads(&ledger, is_held, Some(&last.stream), usize::MAX)?.len(),
+            None => 0,
+        };
 
         let mut output = Stdout::open();
         if options.json {
             for head in &heads {
-                output.json(&line(head, &summary(head)?)?)?;
+                output.json(&line(head, &summary(head)?, is_held)?)?;
             }
         } else {
             let mut table =
                 Table::new(["ID", "NAME", "STATUS", "WORK", "SESSIONS", "STARTED", "AGE"])
                     .colouring(2);
             for head in &heads {
-                let stage = ledger::stage(head)?;
+                let stage = ledger::stage(head, is_held)?;
                 table.row_in(stage, row(head, stage, summary(head)?));
             }
             table.print("", &mut output)?;
@@ -92,21 +95,38 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn filter(&self, older_than: Option<StreamName>, limit: usize) -> HeadFilter {
-        HeadFilter {
+    /// The rows that are asked for, the newest first. What an engine left when it was killed is
+    /// recorded as if it ran, so such rows are told apart once they are read.
+    fn heads(
+        &self,
+        ledger: &Ledger,
+        is_held: bool,
+        older_than: Option<&StreamName>,
+        limit: usize,
+    ) -> Result<Vec<HeadRow>, CommandError> {
+        let is_left = |stage| matches!(stage, Stage::Running | Stage::Paused | Stage::Interrupted);
+        let tells_apart = !is_held && self.status.is_some_and(is_left);
+        let recorded = self.status.filter(|_| !tells_apart);
+        let unended = tells_apart || self.running;
+        let filter = HeadFilter {
             prefix: COORDINATIONS.to_owned(),
-            status: self.status.map(|stage| stage.as_str().to_owned()),
-            ended: if self.ended { Some(true) } else { self.running.then_some(false) },
-            older_than,
-            limit,
+            status: recorded.map(|stage| stage.as_str().to_owned()),
+            ended: if self.ended { Some(true) } else { unended.then_some(false) },
+            older_than: older_than.cloned(),
+            limit: if tells_apart { usize::MAX } else { limit },
+        };
+        let mut heads = ledger.store.heads(&HeadQuery::List(filter))?;
+        if tells_apart {
+            let mut asked = Vec::new();
+            for head in heads {
+                if Some(ledger::stage(&head, is_held)?) == self.status {
+                    asked.push(head);
+                }
+            }
+            asked.truncate(limit);
+            heads = asked;
         }
-    }
-
-    /// How many there are beyond the last that is shown.
-    fn left_out(&self, ledger: &Ledger, last: Option<&HeadRow>) -> Result<usize, CommandError> {
-        let older_than = last.map(|head| head.stream.clone());
-        let filter = self.filter(older_than, usize::MAX);
-        Ok(ledger.store.heads(&HeadQuery::List(filter))?.len())
+        Ok(heads)
     }
 }
 
@@ -134,11 +154,15 @@ fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 7] {
     ]
 }
 
-fn line<'a>(head: &'a HeadRow, summary: &'a RunSummary) -> Result<RunJson<'a>, CommandError> {
+fn line<'a>(
+    head: &'a HeadRow,
+    summary: &'a RunSummary,
+    is_held: bool,
+) -> Result<RunJson<'a>, CommandError> {
     Ok(RunJson {
         id: id(head),
         name: summary.name.as_deref(),
-        status: ledger::stage(head)?.as_str(),
+        status: ledger::stage(head, is_held)?.as_str(),
         ended: head.ended,
         version: head.tip.version.0,
         hash: head.tip.hash.to_string(),

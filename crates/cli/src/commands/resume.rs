@@ -12,7 +12,7 @@ use super::run::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, SessionPolicy};
 use crate::continuation::Lack;
-use crate::follow::{Outcome, RunFollower};
+use crate::follow::{Outcome, RunFollower, Runs};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
@@ -46,7 +46,7 @@ impl Args {
         }
         let (cut_off, ids) = divided(&ledger, ids)?;
         for id in &cut_off {
-            let advice = Lack::Items.advice(id, Stage::Starting);
+            let advice = Lack::Items.advice(id, false);
             stderr::say(format!("{id} was only partly submitted; {advice}"));
         }
         let worst = (!cut_off.is_empty()).then_some(Kind::Usage);
@@ -73,7 +73,7 @@ fn divided(
     let (mut cut_off, mut others) = (Vec::new(), Vec::new());
     for id in ids {
         let head = ledger.head(&StreamName::Coordination(id.clone()))?;
-        let is_cut_off = ledger::stage(&head)? == Stage::Starting
+        let is_cut_off = ledger::stage(&head, false)? == Stage::Starting
             && Lack::of(&ledger.replayed(&id)?, ledger)? == Lack::Items;
         if is_cut_off { cut_off.push(id) } else { others.push(id) }
     }
@@ -106,10 +106,16 @@ async fn resume(
     mut ids: Vec<CoordinationId>,
     worst: Option<Kind>,
 ) -> Result<ExitCode, CommandError> {
-    let mut follower = RunFollower::connect(&ledger.dir).await?;
-    follower.sort_running_first(&mut ids).await?;
-    let followed = follow_each(&mut follower, &ledger.dir, json, &ids).await;
-    let last = followed.as_ref().map_or_else(|_| Outcome::Terminated, |(last, _)| last.clone());
+    let mut follower = RunFollower::connect(&ledger.dir, Runs::Resumed(ids.clone())).await?;
+    let followed = match ids.first() {
+        Some(first) => {
+            let mut view = View::choose(first.clone(), json);
+            follower.sort_running_first(&mut ids, &mut view).await?;
+            follow_each(&mut follower, &ledger.dir, json, &ids).await
+        }
+        None => Ok((Outcome::Left, None)),
+    };
+    let last = followed.as_ref().map_or_else(|_| Outcome::Left, |(last, _)| last.clone());
     follower.detach(Ok(last)).await?;
     let (_, followed) = followed?;
     Ok(worst.or(followed).map_or(ExitCode::SUCCESS, ExitCode::from))
@@ -123,10 +129,10 @@ async fn follow_each(
     json: bool,
     ids: &[CoordinationId],
 ) -> Result<(Outcome, Option<Kind>), CommandError> {
-    let (mut last, mut worst) = (Outcome::Terminated, None);
+    let (mut last, mut worst) = (Outcome::Left, None);
     for id in ids {
         let mut view = View::choose(id.clone(), json);
-        last = follower.follow(id, None, &mut view).await?;
+        last = follower.follow(id, &mut view).await?;
         match &mut last {
             Outcome::Ended(outcome) => {
                 worst = worst.or(outcome.kind());
@@ -136,7 +142,7 @@ async fn follow_each(
                 view.end(outcome)?;
                 checked?;
             }
-            Outcome::Terminated => return Ok((last, worst.or(Some(Kind::Aborted)))),
+            Outcome::Left => return Ok((last, worst.or(Some(Kind::Aborted)))),
         }
     }
     Ok((last, worst))

@@ -12,7 +12,7 @@ use antiphon_server::SubmitRequest;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
 use crate::diagnostics::refused;
-use crate::follow::{Outcome, RunFollower};
+use crate::follow::{Outcome, RunFollower, Runs};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
@@ -21,9 +21,9 @@ use crate::view::View;
 /// Run a plan within its budget, and leave a receipt
 ///
 /// If an engine is already running in the state directory, the plan is submitted to it and followed
-/// here. Press Ctrl-C once to finish running sessions and start nothing new, twice to stop them.
-/// Exits with 0 if the run succeeded, 5 if the plan cannot be run, 6 if only part of it was done, 7
-/// if it failed, 8 if it was stopped or aborted, 9 if its budget was spent, 10 if its breaker
+/// here; Ctrl-C detaches then. Else press Ctrl-C once to finish running sessions and start nothing
+/// new, twice to stop them: the run is left unfinished, and `antiphon resume` continues it. Exits with 0 if the run succeeded, 5 if the plan cannot be run, 6 if only part of it was done, 7
+/// if it failed, 8 if it was left unfinished, stopped or aborted, 9 if its budget was spent, 10 if its breaker
 /// tripped. With --json, prints the events, one per line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -65,8 +65,12 @@ pub(crate) async fn run(
     mut view: View,
 ) -> Result<ExitCode, CommandError> {
     let dir = state_dir::find(options);
-    let mut follower = RunFollower::connect(&dir).await?;
-    let followed = follower.follow(&id, Some(&request), &mut view).await;
+    let name = request.name.clone();
+    let mut follower = RunFollower::connect(&dir, Runs::Submitted(Box::new(request))).await?;
+    let followed = match follower.announce_unfinished(&id).await {
+        Ok(()) => follower.follow(&id, &mut view).await,
+        Err(error) => Err(error),
+    };
     let mut checked = Ok(());
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
@@ -82,7 +86,7 @@ pub(crate) async fn run(
         Ok(end) => end,
         // Only the engine compiles; what is wrong with the plan then is reported like what the
         // parser found.
-        Err(error) => match error.problem().and_then(|problem| problem.plan_error(&request.name)) {
+        Err(error) => match error.problem().and_then(|problem| problem.plan_error(&name)) {
             Some(problems) => return refused(&problems, options),
             None => return Err(error),
         },
@@ -90,7 +94,7 @@ pub(crate) async fn run(
     checked?;
     match end {
         Outcome::Ended(outcome) => Ok(outcome.exit_code()),
-        Outcome::Terminated => Ok(Kind::Aborted.into()),
+        Outcome::Left => Ok(Kind::Aborted.into()),
     }
 }
 

@@ -61,7 +61,9 @@ impl Args {
                 _ => {
                     let advice = match run.is_ended() {
                         true => None,
-                        false => Some(Lack::of(&run, &ledger)?.advice(&self.id, run.stage())),
+                        false => Some(
+                            Lack::of(&run, &ledger)?.advice(&self.id, run.pause_reason().is_some()),
+                        ),
                     };
                     let recorded = |work| recorded(&run, work, advice.as_deref());
                     works.into_iter().map(recorded).collect::<Result<_, _>>()?

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use antiphon::id::CoordinationId;
 use antiphon::process::{WardenSetup, session_of};
-use antiphon::{Engine, Unavailable};
+use antiphon::{Engine, TakenUp, Unavailable};
 use antiphon_server::Server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,10 @@ impl Host {
     pub(super) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
-        let mut setup = Engine::builder(dir)?.with_grace(Duration::ZERO).with_patience(RUNS_ON);
+        let mut setup = Engine::builder(dir)?
+            .with_grace(Duration::ZERO)
+            .with_patience(RUNS_ON)
+            .taking_up(TakenUp::Asked);
         if sessions == SessionPolicy::Run {
             setup
                 .run_processes(WardenSetup::default())

@@ -2,10 +2,10 @@
 
 use antiphon::coordination::CoordinationBudget;
 use antiphon::event::{
-    Aborted, BudgetRaised, Completed, Continued, Mode, Paused, Resumed, Started, StopKind,
-    StopRequested,
+    Aborted, BudgetRaised, Completed, Continued, Interrupted, Mode, Paused, Resumed, Started,
+    StopKind, StopRequested,
 };
-use antiphon::id::StreamName;
+use antiphon::id::{Actor, StreamName};
 use antiphon::time;
 
 use super::sentence::{Sentence, said};
@@ -55,14 +55,38 @@ pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
     Sentence::new(word, Colour::Caution, format!(" by {}{}", stop.by, said(&stop.why())))
 }
 
+pub(super) fn interrupted(interrupted: &Interrupted) -> Sentence {
+    let Interrupted { by, reason, ends_sessions, swept, away, .. } = interrupted;
+    let by = if by == Actor::engine() { String::new() } else { format!(" by {by}") };
+    let ends = if *ends_sessions { "; running sessions are stopped" } else { "" };
+    let text = format!("{by}{}{ends}{}{}", said(reason), lost(*swept), uncounted(*away));
+    Sentence::new("interrupted", Colour::Caution, text)
+}
+
 pub(super) fn resumed(resumed: &Resumed) -> Sentence {
-    let interrupted = match resumed.swept {
+    let Resumed { epoch, engine, swept, away } = resumed;
+    let by = format!(" by antiphon {engine} in epoch {epoch}");
+    Sentence::new("resumed", Colour::Active, format!("{by}{}{}", lost(*swept), uncounted(*away)))
+}
+
+/// The sessions that died with an earlier engine.
+fn lost(sessions: u32) -> String {
+    match sessions {
         0 => String::new(),
         1 => "; 1 session was interrupted".to_owned(),
         many => format!("; {many} sessions were interrupted"),
-    };
-    let text = format!(" by antiphon {} in epoch {}{interrupted}", resumed.engine, resumed.epoch);
-    Sentence::new("resumed", Colour::Active, text)
+    }
+}
+
+/// From which time on it is told, in nanoseconds: less makes no difference to a budget.
+const TOLD_FROM: u64 = 60_000_000_000;
+
+/// The time in which nobody carried a run out.
+fn uncounted(ns: u64) -> String {
+    match ns {
+        0..TOLD_FROM => String::new(),
+        ns => format!("; {} before this do not count", elapsed(ns)),
+    }
 }
 
 pub(super) fn completed(completed: &Completed) -> Sentence {

@@ -1,24 +1,21 @@
-//! How far one run was followed, and what Ctrl-C means to it.
+//! How far one run was followed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::path::Path;
 
 use antiphon::coordination::Stage;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
-use antiphon_server::{Client, ClientError, Steer};
-use tokio::time::timeout;
+use antiphon::ledger::{Location, LockHolder};
+use antiphon_server::{Client, ClientError};
 
 use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::CommandError;
-use crate::connection::{Connection, has_gone, passing};
+use crate::connection::{Connection, has_gone};
 use crate::continuation::Lack;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
-
-/// How long an engine may take to accept what Ctrl-C means.
-const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// One coordination as far as it was seen.
 pub(super) struct FollowedRun {
@@ -32,15 +29,7 @@ pub(super) struct FollowedRun {
     lack: Lack,
     /// The nested runs that were said to be paused.
     told: BTreeSet<CoordinationId>,
-    /// How often Ctrl-C was pressed.
-    presses: u32,
-    /// What that means, until an engine has accepted it.
-    steering: Option<Steering>,
 }
-
-/// What Ctrl-C means to a run: how it is steered, the reason, and what the user reads.
-#[derive(Clone, Copy)]
-struct Steering(Steer, &'static str, &'static str);
 
 /// Why watching stopped short.
 pub(super) enum Stopped {
@@ -71,8 +60,6 @@ impl FollowedRun {
             has_secrets,
             lack,
             told: BTreeSet::new(),
-            presses: 0,
-            steering: None,
         }
     }
 
@@ -83,11 +70,6 @@ impl FollowedRun {
     /// The last event that was seen.
     pub(super) fn version(&self) -> Version {
         self.version
-    }
-
-    /// How often Ctrl-C was pressed.
-    pub(super) fn presses(&self) -> u32 {
-        self.presses
     }
 
     pub(super) fn see(&mut self, recorded: &Recorded) {
@@ -105,23 +87,17 @@ impl FollowedRun {
         self.outcome.as_ref()
     }
 
-    /// What is said where this command ends before the run does; `hosts` says that its engine ends
-    /// with it.
-    pub(super) fn interrupted(&self, hosts: bool) -> String {
+    /// What is said where this process no longer carries the run out.
+    pub(super) fn left_unfinished(&self) -> String {
         let id = &self.id;
-        if !hosts {
-            return format!("interrupted; the engine keeps running {id}");
-        }
-        let while_paused = if self.is_paused { " while paused" } else { "" };
         let advice = match (self.has_secrets, self.is_paused) {
-            (false, true) => self.lack.advice(id, Stage::Paused),
-            (false, false) => self.lack.advice(id, Stage::Running),
+            (false, is_paused) => self.lack.advice(id, is_paused),
             (true, false) => format!("{} continues it", self.repeated()),
             (true, true) => {
                 format!("`antiphon continue {id}`, then {} continue it", self.repeated())
             }
         };
-        format!("interrupted{while_paused}; {advice}")
+        format!("{id} is unfinished: {advice}; `antiphon cancel {id}` ends it")
     }
 
     /// The command that brings the secrets of the run again.
@@ -129,38 +105,23 @@ impl FollowedRun {
         format!("the same command with `--id {}`, which brings its secrets again,", self.id)
     }
 
-    /// Whether there is something to send to the engine.
-    pub(super) fn is_steering(&self) -> bool {
-        self.steering.is_some()
+    /// What is said where this process leaves a run that another one carries out.
+    pub(super) fn detached(&self, dir: &Path) -> String {
+        let id = &self.id;
+        let holder = Location::directory(dir).files().holder();
+        let engine = match holder {
+            Ok(Some(LockHolder::Named(owner))) => format!("process {}", owner.pid),
+            _ => "another process".to_owned(),
+        };
+        format!(
+            "detached; {id} keeps running in {engine}. `antiphon resume {id}` shows it again, \
+             `antiphon cancel {id}` ends it"
+        )
     }
 
-    /// Ctrl-C once: nothing new starts. Twice: it ends.
-    pub(super) fn press(&mut self) {
-        self.presses += 1;
-        self.steering = Some(match self.presses {
-            1 => Steering(
-                Steer::Drain,
-                "interrupted",
-                "waiting for running sessions; press Ctrl-C again to stop them",
-            ),
-            _ => Steering(Steer::Cancel, "interrupted twice", "stopping running sessions"),
-        });
-    }
-
-    /// Sends what Ctrl-C means to the engine. If that engine goes away meanwhile, the next one gets
-    /// it.
-    pub(super) async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Stopped> {
-        let Some(Steering(how, reason, text)) = self.steering else { return Ok(()) };
-        match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
-            Ok(Ok(_)) => view.tell(text)?,
-            Ok(Err(error)) if has_gone(&error) => return Err(Stopped::Gone),
-            // Given again until the ledger takes something in.
-            Ok(Err(error)) if passing(&error).is_some() => return Ok(()),
-            Ok(Err(error)) => view.tell(&error.to_string())?,
-            Err(_) => view.tell("the engine does not answer; it is stopped (Ctrl-Z) or hung")?,
-        }
-        self.steering = None;
-        Ok(())
+    /// Whether it has ended, seen here or not.
+    pub(super) async fn has_ended(&self, client: &Client) -> Result<bool, Stopped> {
+        Ok(self.outcome.is_some() || client.status(&self.id).await?.ended)
     }
 
     /// Says what the run waits for if it cannot continue by itself, as far as that is known here.
@@ -197,7 +158,7 @@ impl FollowedRun {
                  --cost to raise a ceiling"
             ))?,
             Ok(Stage::Starting) => {
-                let advice = Lack::Items.advice(id, Stage::Starting);
+                let advice = Lack::Items.advice(id, false);
                 view.tell(&format!("{id} was only partly submitted; {advice}"))?;
             }
             Ok(Stage::Running) if connection.host.is_some() => {

@@ -1,4 +1,4 @@
-//! What others run in the engine of this process, which would be interrupted by its end.
+//! What this process carries out for others, which its end would interrupt.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
-use crate::connection::{Host, Interrupt, Interrupts};
+use crate::connection::{Host, Interrupts};
 use crate::stderr;
 
 /// Time between two looks at a ledger that takes nothing in.
@@ -15,36 +15,54 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Runs that are named before the rest is counted.
 const NAMED: usize = 5;
 
-/// Stays while anything is running that the end of this process would interrupt.
-pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandError> {
+/// Stays while anything is running that the end of this process would interrupt, unless it is not to
+/// wait or is interrupted; what still runs then is left unfinished, and named.
+pub(super) async fn leave(
+    host: &Host,
+    interrupts: Option<&mut Interrupts>,
+) -> Result<(), CommandError> {
+    if let Some(interrupts) = interrupts {
+        tokio::select! {
+            stayed = wait(host) => return stayed,
+            _ = interrupts.next() => {}
+        }
+    }
+    let left = host.at_work().await?.unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
+    }
+    for run in &left {
+        // One that has ended meanwhile has nothing to be interrupted.
+        let _ended = host.engine.run(run)?.interrupt_now("its engine was asked to stop").await;
+    }
+    stderr::say(format!(
+        "left unfinished, unless who follows them takes over: {}; `antiphon resume` continues them",
+        some_of(&left)
+    ));
+    Ok(())
+}
+
+/// Waits until nothing is carried out any more, and says for whom.
+async fn wait(host: &Host) -> Result<(), CommandError> {
     let mut named = BTreeSet::new();
-    let mut asked = false;
     loop {
         let Some(others) = host.at_work().await? else {
             tokio::time::sleep(LOOK_AGAIN).await;
             continue;
         };
         let Some(first) = others.first() else { return Ok(()) };
-        let names = some_of(&others);
         if !others.is_subset(&named) {
             stderr::say(format!(
-                "this process keeps running until runs submitted to it by others are done: {names}"
+                "this process stays for runs that others submitted to it: {}; Ctrl-C leaves them \
+                 unfinished",
+                some_of(&others)
             ));
             named.clone_from(&others);
         }
         let run = host.engine.run(first)?;
         let version = run.status().await?.version;
         let mut events = run.follow_after(version).await?;
-        tokio::select! {
-            event = events.next() => drop(event?),
-            interrupt = interrupts.next() => {
-                if asked || interrupt == Interrupt::Terminate {
-                    return Ok(());
-                }
-                asked = true;
-                stderr::say(format!("stopping now would interrupt {names} until the next engine resumes them; press Ctrl-C again to stop"));
-            }
-        }
+        drop(events.next().await?);
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use antiphon_server::{Client, SubmitRequest};
+use antiphon_server::{Client, ClientError, Code, Steer};
 use tokio::time::sleep;
 
 use super::followed_run::Stopped;
+use super::runs::Runs;
 use crate::command_error::CommandError;
 use crate::connection::{Interrupt, Interrupts, passing, trouble};
+use crate::continuation::outermost;
 use crate::view::View;
 
 /// Time between two tries to submit a run to a ledger that takes nothing in.
@@ -42,21 +44,21 @@ impl Troubles {
     }
 }
 
-/// Submits a run, and waits for a ledger that takes nothing in now. Gives whether it was submitted:
-/// an interrupt ends the wait.
-pub(super) async fn submitted(
+/// Has the engine carry the runs out, and waits for a ledger that takes nothing in now. Gives
+/// whether it does: an interrupt ends the wait.
+pub(super) async fn taken_in(
     client: &Client,
-    request: &SubmitRequest,
+    runs: &Runs,
     interrupts: &mut Interrupts,
     view: &mut View,
 ) -> Result<bool, Stopped> {
     let mut told = false;
     loop {
-        let Err(refused) = client.submit(request, None).await else { return Ok(true) };
-        // Whatever became of it: the run has an id, under which it begins once.
+        let Err(refused) = asked(client, runs).await else { return Ok(true) };
+        // Whatever became of it: a run has an id, under which it begins once.
         let Some(problem) = passing(&refused) else { return Err(refused.into()) };
         if !std::mem::replace(&mut told, true) {
-            view.tell(&format!("{problem}; waiting to submit the run"))?;
+            view.tell(&format!("{problem}; waiting to have it recorded"))?;
         }
         tokio::select! {
             () = sleep(AGAIN) => {}
@@ -65,4 +67,25 @@ pub(super) async fn submitted(
             },
         }
     }
+}
+
+async fn asked(client: &Client, runs: &Runs) -> Result<(), ClientError> {
+    match runs {
+        Runs::Submitted(request) => drop(client.submit(request, None).await?),
+        Runs::Resumed(ids) => {
+            for id in ids {
+                match client.steer(&outermost(id), Steer::Resume, "", None).await {
+                    // What ended meanwhile is shown with its end.
+                    Err(error) if ended(&error) => {}
+                    answer => drop(answer?),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a command came too late, as the run has ended.
+pub(super) fn ended(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| problem.known_code() == Some(Code::RunEnded))
 }

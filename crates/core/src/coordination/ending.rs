@@ -3,6 +3,7 @@
 use super::error::{IllegalEnd, WrongStopCondition};
 use super::event::{Mode, RecordedEnding, StopKind};
 use super::receipt::{CoordinationReceipt, Ending};
+use super::session::Binding;
 use super::state::Coordination;
 use super::stop::{AbortReason, StopCondition};
 use super::work::Runner;
@@ -33,11 +34,13 @@ impl Coordination {
         exhausted.map(StopCondition::BudgetExhausted)
     }
 
-    /// Whether running sessions must be asked to stop because the coordination ends.
-    #[must_use]
-    pub fn must_stop_sessions(&self) -> bool {
+    /// The running sessions that must be asked to stop: all if the coordination ends; but for
+    /// nested coordinations, which are interrupted themselves, if it is interrupted at once.
+    pub(crate) fn sessions_to_stop(&self) -> impl Iterator<Item = u64> {
         let cancelled = self.stop_request().is_some_and(|stop| stop.kind == StopKind::Cancel);
-        cancelled || (self.life().is_in_trouble() && self.work().unfinished() > 0)
+        let ends = cancelled || (self.life().is_in_trouble() && self.work().unfinished() > 0);
+        let stops = move |binding: &&Binding| ends || (self.ends_sessions() && !binding.nested);
+        self.sessions().iter().filter(stops).map(|binding| binding.session)
     }
 
     /// How it ends on a stop condition, given which runners there are: a closed coordination of

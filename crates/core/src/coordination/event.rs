@@ -41,8 +41,10 @@ events! {
         /// It was asked to end.
         StopRequested(StopRequested) = "coordination.stop_requested"
             up to 2 by StopRequested::lowest,
-        /// An engine took it over after a restart.
-        Resumed(Resumed) = "coordination.resumed",
+        /// Nobody carries it out until it is resumed.
+        Interrupted(Interrupted) = "coordination.interrupted",
+        /// An engine took it up after a restart or an interruption.
+        Resumed(Resumed) = "coordination.resumed" up to 2 by Resumed::lowest,
         /// A session without a valid fence tried to write.
         WriteRefused(WriteRefused) = "coordination.write_refused",
         /// It completed.
@@ -326,6 +328,38 @@ impl StopRequested {
     }
 }
 
+/// Payload of `coordination.interrupted`. Whatever is recorded of a run that nobody carries out
+/// comes behind one, so that the time in between does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct Interrupted {
+    pub epoch: Epoch,
+    /// Version of the engine.
+    pub engine: String,
+    pub by: Actor,
+    /// Why, in a few words; empty where an engine only notes that nobody carries it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Whether running sessions are ended; else they come to their own end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_sessions: bool,
+    /// Sessions that were found bound and died with an earlier engine; each is unbound next.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub swept: u32,
+    /// Nanoseconds of ledger time before this in which nobody carried it out.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub away: u64,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+fn is_no_time(ns: &u64) -> bool {
+    *ns == 0
+}
+
 /// Payload of `coordination.resumed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -336,6 +370,16 @@ pub struct Resumed {
     pub engine: String,
     /// Sessions that the restart found bound; each is unbound next.
     pub swept: u32,
+    /// Nanoseconds of ledger time before this in which nobody carried it out. Came with schema 2,
+    /// as every moment that the run waits for is so much later.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub away: u64,
+}
+
+impl Resumed {
+    fn lowest(&self) -> u32 {
+        if self.away > 0 { 2 } else { 1 }
+    }
 }
 
 /// Payload of `coordination.write_refused`.

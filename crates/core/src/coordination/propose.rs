@@ -49,7 +49,15 @@ impl Coordination {
             return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
         if let Some(stop) = self.stop_condition_at(now.at) {
-            return self.propose_stop(stop, runners);
+            // No ceiling or breaker ends what nobody carries out; whoever resumes it meets them.
+            let is_done =
+                matches!(stop, StopCondition::AllWorkCompleted | StopCondition::UserRequested);
+            if self.is_carried() || is_done {
+                return self.propose_stop(stop, runners);
+            }
+        }
+        if !self.is_carried() {
+            return None;
         }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
         if self.pause_reason().is_some() || !self.has_slot(expanding.len()) {
@@ -137,6 +145,9 @@ impl Coordination {
             .sessions()
             .iter()
             .any(|live| !self.work().item(live.item()).spec().runner.is_plan());
+        if !self.is_carried() {
+            return runs;
+        }
         let waits = self.work().next_due() != (None, None);
         let may_bind = !self.is_starting()
             && self.pause_reason().is_none()

@@ -28,6 +28,8 @@ pub enum Effect {
     Continued,
     Raised,
     Stopping(StopKind),
+    Interrupted,
+    Resumed,
     Other,
 }
 
@@ -44,6 +46,8 @@ impl Effect {
             CoordinationEvent::Continued(_) => Self::Continued,
             CoordinationEvent::BudgetRaised(_) => Self::Raised,
             CoordinationEvent::StopRequested(request) => Self::Stopping(request.kind),
+            CoordinationEvent::Interrupted(_) => Self::Interrupted,
+            CoordinationEvent::Resumed(_) => Self::Resumed,
             _ => Self::Other,
         }
     }

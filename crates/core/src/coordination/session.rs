@@ -189,6 +189,30 @@ impl Sessions {
         self.refused.insert((refused.session, refused.kind.clone()));
     }
 
+    /// Nobody carries the coordination out: the time of its nested sessions stands still. Touches
+    /// only what is derived.
+    pub(super) fn stop_nested_clocks(&mut self) {
+        for binding in self.bound.values().filter(|binding| binding.nested) {
+            self.deadlines.remove(&(binding.deadline, binding.session));
+        }
+    }
+
+    /// Nobody carried the coordination out for so long: what its nested sessions were granted lasts
+    /// so much longer. Any other session is lost, or ran meanwhile.
+    pub(super) fn be_away(&mut self, ns: u64) {
+        self.stop_nested_clocks();
+        for binding in self.bound.values_mut().filter(|binding| binding.nested) {
+            binding.bound_at = binding.bound_at.after(ns);
+            binding.deadline = binding.deadline.after(ns);
+            self.deadlines.insert((binding.deadline, binding.session));
+        }
+    }
+
+    /// Whether a session runs that is no nested coordination.
+    pub(super) fn any_runs(&self) -> bool {
+        self.bound.values().any(|binding| !binding.nested)
+    }
+
     /// Names the sessions whose time is over since the last call. Touches only what is derived.
     pub(super) fn take_overdue(&mut self, at: LedgerTime) -> Vec<u64> {
         let mut overdue = Vec::new();

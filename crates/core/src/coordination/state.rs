@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use self::illegal::Illegal;
 use super::age::Age;
+use super::carried::Carried;
 use super::error::{ApplyError, NotNow, StateError};
 use super::event::{CoordinationEvent, RecordedEnding, SessionUnbound, Started};
 use super::fault::CoordinationError;
@@ -35,6 +36,7 @@ pub struct Coordination {
     last_wall: WallTime,
     age: Age,
     life: Life,
+    carried: Carried,
     work: Work,
     sessions: Sessions,
     /// What it has used and how its items ended, as far as it has come.
@@ -50,7 +52,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.3";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.4";
 
     /// Begins a coordination from its first event.
     ///
@@ -77,6 +79,7 @@ impl Coordination {
             last_wall: meta.wall,
             age: Age::new(meta.at),
             life: Life::begin(started.items),
+            carried: Carried::default(),
             work: Work::new(started),
             sessions: Sessions::default(),
             receipt,
@@ -101,8 +104,8 @@ impl Coordination {
         self.version = meta.version;
         self.last_at = meta.at;
         self.last_wall = meta.wall;
-        self.receipt.record_elapsed(self.elapsed_ticks_at(meta.at));
         self.change(event, meta);
+        self.receipt.record_elapsed(self.elapsed_ticks_at(meta.at));
         self.remember(event, meta);
         // What was just recalled is there for the work that follows it.
         if !matches!(event, CoordinationEvent::WorkAdded(_)) {
@@ -148,10 +151,13 @@ impl Coordination {
                 demand(self.budget().is_raised_by(&raised.budget), Illegal::BudgetNotHigher)
             }
             E::StopRequested(request) => allow(Change::Stop(request.kind)),
+            E::Interrupted(interrupted) => {
+                allow(Change::Note)?;
+                self.check_absence(interrupted.swept, interrupted.away, meta)
+            }
             E::Resumed(resumed) => {
                 allow(Change::Note)?;
-                let swept = resumed.swept as usize;
-                demand(swept <= self.sessions.len(), Illegal::SweptMoreThanBound)
+                self.check_absence(resumed.swept, resumed.away, meta)
             }
             E::WriteRefused(refused) => {
                 allow(Change::Note)?;
@@ -209,9 +215,17 @@ impl Coordination {
             }
             E::BudgetRaised(raised) => self.receipt.record_budget(raised.budget.clone()),
             E::StopRequested(request) => self.life.stop(request.clone()),
+            E::Interrupted(interrupted) => {
+                self.be_away(interrupted.away, meta);
+                self.receipt.record_epoch(interrupted.epoch, &interrupted.engine);
+                self.carried.interrupt(interrupted);
+                self.sessions.stop_nested_clocks();
+            }
             E::Resumed(resumed) => {
+                self.be_away(resumed.away, meta);
                 self.receipt.record_epoch(resumed.epoch, &resumed.engine);
                 self.receipt.record_resume();
+                self.carried.resume();
             }
             E::WriteRefused(refused) => {
                 self.sessions.refuse(refused);
@@ -220,6 +234,27 @@ impl Coordination {
             E::Completed(end) => self.end(RecordedEnding::from(&**end), meta),
             E::Aborted(end) => self.end(RecordedEnding::from(&**end), meta),
         }
+    }
+
+    /// Whether so many sessions can have been lost, and so much time have passed, while nobody
+    /// carried it out.
+    fn check_absence(&self, swept: u32, away: u64, meta: &Meta) -> Result<(), Illegal> {
+        if swept as usize > self.sessions.len() {
+            return Err(Illegal::SweptMoreThanBound);
+        }
+        if away > meta.at.since(self.last_at) {
+            return Err(Illegal::AwayTooLong);
+        }
+        Ok(())
+    }
+
+    /// Nobody carried it out for so long: what it waits for comes so much later.
+    fn be_away(&mut self, ns: u64, meta: &Meta) {
+        if ns > 0 {
+            self.age.be_away(ns);
+            self.work.be_away(ns, meta.at);
+        }
+        self.sessions.be_away(ns);
     }
 
     fn unbind(&mut self, unbound: &SessionUnbound, meta: &Meta) {
@@ -286,8 +321,17 @@ impl Coordination {
     /// Touches only what is derived; the record says nothing of it.
     pub fn wake(&mut self, now: &Now) -> Vec<u64> {
         self.woken_at = self.woken_at.max(now.at);
-        self.work.wake(now);
+        if self.is_carried() {
+            self.work.wake(now);
+        }
         self.sessions.take_overdue(now.at)
+    }
+
+    /// Says that the engine that carried it out is gone. Touches only what is derived; the record
+    /// says nothing of it.
+    pub(crate) fn leave(&mut self) {
+        self.carried.leave();
+        self.sessions.stop_nested_clocks();
     }
 
     /// Says that the coordination's secrets are here. Touches only what is derived; the record says
@@ -325,6 +369,9 @@ impl Coordination {
         restored.woken_at = restored.last_at;
         restored.work.rebuild(&restored.started, restored.life.is_starting());
         restored.sessions.rebuild();
+        if !restored.is_carried() {
+            restored.sessions.stop_nested_clocks();
+        }
         Ok(restored)
     }
 

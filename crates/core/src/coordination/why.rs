@@ -65,6 +65,11 @@ pub enum Blocked {
     Finished { outcome: &'static str },
     /// The coordination is paused.
     Paused { reason: String },
+    /// Nobody carries the coordination out.
+    Interrupted {
+        /// Why, in a few words, if that is known.
+        reason: String,
+    },
     /// The coordination is ending.
     Stopping { stop: StopCondition },
     /// The coordination has ended.
@@ -145,6 +150,12 @@ impl fmt::Display for Blocked {
                 )
             }
             Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
+            Self::Interrupted { reason } if reason.is_empty() => {
+                f.write_str("the run is interrupted until it is resumed")
+            }
+            Self::Interrupted { reason } => {
+                write!(f, "the run is interrupted until it is resumed: {reason}")
+            }
             Self::Paused { reason } if reason.is_empty() => f.write_str("the run is paused"),
             Self::Paused { reason } => write!(f, "the run is paused: {reason}"),
             Self::Stopping { stop: StopCondition::UserRequested } => {
@@ -222,6 +233,9 @@ impl Coordination {
         let stop = self.stop_condition_at(now.at);
         if let Some(stop) = stop.filter(|stop| !self.is_held_by_pause(stop)) {
             reasons.push(Blocked::Stopping { stop });
+        }
+        if let Some(reason) = self.interruption() {
+            reasons.push(Blocked::Interrupted { reason: reason.to_owned() });
         }
         if let Some(reason) = self.pause_reason() {
             reasons.push(Blocked::Paused { reason: reason.to_owned() });

@@ -17,6 +17,8 @@ pub enum Stage {
     Running,
     /// Nothing new starts until it is continued.
     Paused,
+    /// Nobody carries it out until it is resumed.
+    Interrupted,
     /// Nothing new starts, or no more work is taken, and it ends.
     Stopping,
     Ended(Verdict),
@@ -24,10 +26,11 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of a life.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Starting,
         Self::Running,
         Self::Paused,
+        Self::Interrupted,
         Self::Stopping,
         Self::Ended(Verdict::Succeeded),
         Self::Ended(Verdict::Partial),
@@ -42,6 +45,7 @@ impl Stage {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Interrupted => "interrupted",
             Self::Stopping => "stopping",
             Self::Ended(verdict) => verdict.as_str(),
         }
@@ -79,6 +83,7 @@ impl Coordination {
             CoordinationStatus::Initializing => Stage::Starting,
             CoordinationStatus::Running => match self.stop_request().map(|stop| stop.kind) {
                 Some(StopKind::Drain | StopKind::Cancel) => Stage::Stopping,
+                _ if self.is_interrupted() => Stage::Interrupted,
                 // Taking no more work ends nothing as long as the pause lasts.
                 _ if self.pause_reason().is_some() => Stage::Paused,
                 Some(StopKind::Close) => Stage::Stopping,
@@ -97,7 +102,7 @@ mod tests {
     #[test]
     fn every_stage_is_read_back_from_its_word() {
         assert_eq!(Stage::ALL.map(|stage| stage.as_str().parse()), Stage::ALL.map(Ok));
-        let refusal = "\"done\" is no status; they are starting, running, paused, stopping, succeeded, partial, failed, aborted";
+        let refusal = "\"done\" is no status; they are starting, running, paused, interrupted, stopping, succeeded, partial, failed, aborted";
         assert_eq!(
             "done".parse::<Stage>().map_err(|error| error.to_string()),
             Err(refusal.to_owned())

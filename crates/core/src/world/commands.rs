@@ -1,5 +1,6 @@
 //! What may be asked of the world: one file for each noun, one line for each command.
 
+mod carrying;
 mod erasing;
 mod expanding;
 mod sessions;
@@ -7,6 +8,7 @@ mod starting;
 mod steering;
 mod working;
 
+pub use carrying::{Interrupt, TakeUp};
 pub use erasing::EraseRequest;
 pub use expanding::Expanded;
 pub use sessions::{Cleared, EndSession};
@@ -124,6 +126,10 @@ commands! {
     /// Go on, with higher ceilings if given.
     Continue(Continue) -> Done,
     RaiseBudget(RaiseBudget) -> Done,
+    /// Carry a run out that was interrupted.
+    TakeUp(TakeUp) -> Done,
+    /// Leave a run alone until it is resumed.
+    Interrupt(Interrupt) -> Done,
     Skip(Skip) -> Done,
     /// Erase payloads or blobs.
     Erase(EraseRequest) -> Done,

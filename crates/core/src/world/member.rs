@@ -91,13 +91,11 @@ impl Member {
         overdue.into_iter().filter(|number| self.ask(*number, StopCause::Timeout)).collect()
     }
 
-    /// The sessions to be stopped because the coordination ends and that were not asked before.
+    /// The sessions to be stopped because the coordination ends or is interrupted, and that were not
+    /// asked before.
     pub(super) fn stop_sessions(&mut self) -> Vec<u64> {
-        if !self.state().must_stop_sessions() {
-            return Vec::new();
-        }
-        let open: Vec<u64> = self.state().bindings().map(|(binding, _)| binding.session).collect();
-        open.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
+        let to_stop: Vec<u64> = self.state().sessions_to_stop().collect();
+        to_stop.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
     }
 
     /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not
@@ -121,6 +119,11 @@ impl Member {
         let unbound = self.live.unbind(number, end, asked, stamp)?;
         self.unrecorded.asked.remove(&number);
         Ok(unbound)
+    }
+
+    /// Says that the engine that carried it out is gone.
+    pub(super) fn leave(&mut self) {
+        self.live.derived().leave();
     }
 
     pub(super) fn hold_secrets(&mut self) {

@@ -36,6 +36,10 @@ impl World {
     /// Cancels the coordination that carries out a session.
     pub(super) fn cancel_nested(&mut self, session: &SessionId, cause: StopCause, now: &Now) {
         let Ok(child) = session.nested_coordination() else { return };
+        // Time that went back refuses it for now, like everything else.
+        if self.note_interruption(&child, now).is_err() {
+            return;
+        }
         let Some(member) = self.members.get_mut(&child) else { return };
         let already = member.state().stop_request();
         if already.is_some_and(|stop| stop.kind == StopKind::Cancel) {
@@ -60,6 +64,9 @@ impl World {
 
     /// Ends the parent's session as the child ended, and charges the parent what the child used.
     pub(super) fn child_ended(&mut self, parent: &SessionId, end: &End, now: &Now) {
+        if self.note_interruption(&parent.coordination, now).is_err() {
+            return;
+        }
         let Some(member) = self.members.get_mut(&parent.coordination) else { return };
         let usage = &end.receipt.budget_usage;
         let outcome = match (end.receipt.verdict, &end.receipt.ending) {

@@ -177,6 +177,9 @@ impl World {
     /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with
     /// the turn.
     pub(super) fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
+        if self.note_interruption(id, now).is_err() {
+            return;
+        }
         let Some(member) = self.members.get_mut(id) else { return };
         let Ok(end) = member.finish(ending, self.commit, Stamp::by_engine(now)) else {
             return;

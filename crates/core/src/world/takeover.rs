@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::World;
-use crate::coordination::event::{CoordinationEvent, Resumed};
+use super::step::Step;
 use crate::coordination::{
     AbortReason, Coordination, Ending, RecordError, SessionEnd, SessionOutcome, UnbindError,
 };
@@ -15,6 +15,16 @@ use crate::envelope::Blob;
 use crate::id::{CoordinationId, SessionId};
 use crate::live::{EmitError, Stamp};
 use crate::time::Now;
+
+/// Which runs an engine carries out from the moment at which it takes a ledger over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TakenUp {
+    /// All that have not ended.
+    #[default]
+    All,
+    /// None but those that it is asked for.
+    Asked,
+}
 
 /// What a restart found of a session that an earlier engine ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,20 +35,6 @@ pub struct SweptEnd {
     pub blobs: Vec<Blob>,
 }
 
-/// One step of a takeover; none records more than a few events.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// Records that this engine continues a coordination, and finds the sessions that died with the
-    /// last one.
-    Resume(CoordinationId),
-    /// Records that a session died with the last engine, or how it ended.
-    Lose(SessionId),
-    /// Ends a coordination whose start will never be completed.
-    GiveUp(CoordinationId),
-    /// Deals with what is overdue.
-    Wake(CoordinationId),
-}
-
 impl World {
     /// Takes every coordination over after a restart: its live sessions died with the last engine,
     /// except nested coordinations, which are in this ledger and go on. The next turns record it;
@@ -47,17 +43,19 @@ impl World {
     /// # Errors
     /// [`EmitError::ClockRegression`] if time was set before the last event.
     pub fn resume(&mut self, now: &Now) -> Result<(), EmitError> {
-        self.resume_with(BTreeMap::new(), now)
+        self.resume_with(BTreeMap::new(), TakenUp::All, now)
     }
 
     /// The same with what was found of sessions that were swept: how they ended by themselves, or
-    /// what of them could not be ended.
+    /// what of them could not be ended. What is not taken up is left alone, but for the sessions
+    /// that died.
     ///
     /// # Errors
     /// As [`World::resume`].
     pub fn resume_with(
         &mut self,
         swept: BTreeMap<SessionId, SweptEnd>,
+        taken_up: TakenUp,
         now: &Now,
     ) -> Result<(), EmitError> {
         self.swept = swept;
@@ -66,16 +64,20 @@ impl World {
         }
         let ids = || self.members.keys().cloned();
         let each = ids().flat_map(|id| [Step::GiveUp(id.clone()), Step::Wake(id)]);
-        self.takeover = ids().map(Step::Resume).chain(each).collect();
+        let first = match taken_up {
+            TakenUp::All => Step::Resume,
+            TakenUp::Asked => Step::Leave,
+        };
+        self.takeover = ids().map(first).chain(each).collect();
         Ok(())
     }
 
-    /// Ends the starts that a failed append cut off, in the next turns. The engine and its sessions
-    /// live on.
-    pub fn give_up_cut_off_starts(&mut self) {
+    /// Ends the starts that a failed append cut off, and completes what it cut off of taking a run
+    /// up or leaving it, in the next turns. The engine and its sessions live on.
+    pub fn complete_what_was_cut_off(&mut self) {
         let given_up = self.coordinations().filter(|session| is_given_up(session));
-        self.takeover =
-            given_up.map(|session| Step::GiveUp(session.coordination_id().clone())).collect();
+        let given_up = given_up.map(|session| Step::GiveUp(session.coordination_id().clone()));
+        self.takeover = given_up.chain(self.align_nested()).collect();
     }
 
     /// Whether what was left is still being taken over.
@@ -90,6 +92,15 @@ impl World {
             let Some(step) = self.takeover.pop_front() else { return };
             let taken = match &step {
                 Step::Resume(id) => self.resume_one(id, now).map_err(UnbindError::from),
+                Step::TakeUp(id) => {
+                    let taken = self.take_up_one(id, 0, Stamp::by_engine(now));
+                    self.wake(id, now);
+                    taken.map_err(UnbindError::from)
+                }
+                Step::Leave(id) => self.leave_one(id, now).map_err(UnbindError::from),
+                Step::Interrupt(id, why) => {
+                    self.interrupt_one(id, why, 0, Stamp::by_engine(now)).map_err(UnbindError::from)
+                }
                 Step::Lose(session) => self.lose(session, now),
                 Step::GiveUp(id) => {
                     self.give_up(id, now);
@@ -110,24 +121,38 @@ impl World {
     }
 
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
-        let Some(member) = self.members.get_mut(id) else { return Ok(()) };
-        let run = member.state();
-        let lost = run
-            .bindings()
-            .filter(|(binding, _)| !binding.nested)
-            .map(|(binding, _)| run.session_id(binding.session));
-        let lost: Vec<SessionId> = lost.collect();
-        // A takeover that a failed append interrupted may have come so far already.
-        if run.epoch() != self.epoch {
+        let lost = self.lost_sessions(id);
+        let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+        self.take_up_one(id, swept, Stamp::by_engine(now))?;
+        self.lose_all(lost);
+        Ok(())
+    }
+
+    fn leave_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
+        let lost = self.lost_sessions(id);
+        let Some(run) = self.coordination(id) else { return Ok(()) };
+        // What is on the record already is not said again: a takeover that a failed append
+        // interrupted may have come so far.
+        let is_noted = run.is_interrupted() && (lost.is_empty() || run.epoch() == self.epoch);
+        if !is_noted && (!run.is_idle() || !lost.is_empty()) {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
-            let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
-            member.record(&CoordinationEvent::Resumed(resumed), Stamp::by_engine(now))?;
-            member.hand_over(&mut self.draft);
+            self.leave_swept(id, swept, now)?;
         }
+        self.lose_all(lost);
+        Ok(())
+    }
+
+    /// The sessions of a coordination that died with the last engine.
+    fn lost_sessions(&self, id: &CoordinationId) -> Vec<SessionId> {
+        let Some(run) = self.coordination(id) else { return Vec::new() };
+        let open = run.bindings().filter(|(binding, _)| !binding.nested);
+        open.map(|(binding, _)| run.session_id(binding.session)).collect()
+    }
+
+    fn lose_all(&mut self, lost: Vec<SessionId>) {
         for session in lost.into_iter().rev() {
             self.takeover.push_front(Step::Lose(session));
         }
-        Ok(())
     }
 
     fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), UnbindError> {

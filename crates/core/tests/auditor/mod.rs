@@ -12,7 +12,9 @@ use antiphon_core::envelope::{Commit, CommitTip, MAX_PAYLOAD_BYTES, Payload, Rec
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
+use antiphon_core::world::{
+    Action, Command, LedgerFacts, Origin, Rejection, Reply, TakenUp, Turn, World,
+};
 
 /// Larger coordinations have their whole state compared only now and then.
 const SMALL: usize = 100;
@@ -118,8 +120,20 @@ impl Audited {
         turns
     }
 
-    /// Kills the world and builds it again from what was appended.
+    /// Kills the world and builds it again from what was appended; the next engine carries
+    /// everything out.
+    #[allow(dead_code, reason = "each test binary uses its own part")]
     pub(crate) fn restart(&mut self, how: Restart, now: &Now) -> Vec<Turn> {
+        self.restart_carrying(TakenUp::All, how, now)
+    }
+
+    /// The same with an engine that carries out what it is asked for.
+    pub(crate) fn restart_carrying(
+        &mut self,
+        taken_up: TakenUp,
+        how: Restart,
+        now: &Now,
+    ) -> Vec<Turn> {
         self.epoch = self.epoch.next();
         self.spawned.clear();
         self.world = World::new(facts(self.commit, self.epoch, self.tip(&StreamName::Ledger)));
@@ -135,7 +149,7 @@ impl Audited {
             };
             self.world.restore(session, self.tip(stream));
         }
-        self.world.resume(now).unwrap();
+        self.world.resume_with(BTreeMap::new(), taken_up, now).unwrap();
         self.turns(now, usize::MAX)
     }
 

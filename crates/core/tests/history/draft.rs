@@ -47,13 +47,25 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Propose,
-    End { pick: u8, outcome: SessionOutcome, tokens: u64, cost: u64, output: bool },
+    End {
+        pick: u8,
+        outcome: SessionOutcome,
+        tokens: u64,
+        cost: u64,
+        output: bool,
+    },
     Skip(u8),
     Pause,
     Continue,
     Raise(u64),
     Stop(StopKind),
-    Resume,
+    /// A restart, after nobody carried it out for a part of the time since the last event.
+    Resume {
+        away: u8,
+    },
+    Interrupt {
+        ends_sessions: bool,
+    },
     Add(Draft),
     Refuse(u8),
     Restore,

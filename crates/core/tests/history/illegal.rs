@@ -34,6 +34,7 @@ impl History {
             epoch: Epoch(9),
             engine: String::new(),
             swept: 0,
+            away: 0,
         });
         for version in [
             Version(0),
@@ -85,6 +86,13 @@ impl History {
                 epoch: Epoch(2),
                 engine: String::new(),
                 swept: live.bindings().len() as u32 + 1,
+                away: 0,
+            }),
+            CoordinationEvent::Resumed(Resumed {
+                epoch: Epoch(2),
+                engine: String::new(),
+                swept: 0,
+                away: self.now.at.since(live.last_times().0) + 1,
             }),
             CoordinationEvent::WriteRefused(WriteRefused {
                 session: u64::MAX,

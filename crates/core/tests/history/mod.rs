@@ -19,9 +19,9 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
-    Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent, Paused,
-    Resumed, SessionBound, SessionUnbound, StopKind, StopRequested, WorkAdded, WorkSkipped,
-    WriteRefused,
+    Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent,
+    Interrupted, Paused, Resumed, SessionBound, SessionUnbound, StopKind, StopRequested, WorkAdded,
+    WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
@@ -256,8 +256,11 @@ impl History {
             self.restored.propose(&self.now, &self.runners, &BTreeSet::new()),
             "live and restored"
         );
-        assert_eq!(self.live.current_work_id(), self.restored.current_work_id());
-        assert_eq!(self.live.must_stop_sessions(), self.restored.must_stop_sessions());
+        assert_eq!(self.live.is_carried(), self.restored.is_carried());
+        // Nothing becomes due of a run that nobody carries out.
+        if self.live.is_carried() {
+            assert_eq!(self.live.current_work_id(), self.restored.current_work_id());
+        }
         for work in self.live.work_queue() {
             let why = self.live.why(work.as_str(), &self.now, &self.runners);
             assert_eq!(why, self.restored.why(work.as_str(), &self.now, &self.runners));
@@ -370,7 +373,16 @@ impl History {
                 reason: String::new(),
                 parent: None,
             }),
-            Step::Resume => return self.resume(),
+            Step::Resume { away } => return self.resume(*away),
+            Step::Interrupt { ends_sessions } => CoordinationEvent::Interrupted(Interrupted {
+                epoch: self.live.epoch(),
+                engine: "0".to_owned(),
+                by,
+                reason: "wanted".to_owned(),
+                ends_sessions: *ends_sessions,
+                swept: 0,
+                away: 0,
+            }),
             Step::Add(draft) => {
                 let there: Vec<WorkId> = self.live.work_queue().cloned().collect();
                 let mut item = draft.spec(&there);
@@ -417,12 +429,16 @@ impl History {
         }
     }
 
-    /// A restart: every open session is lost.
-    fn resume(&mut self) {
+    /// A restart: every open session is lost, and a part of the time since the last event, in
+    /// 255ths, does not count.
+    fn resume(&mut self, away: u8) {
+        self.live = Coordination::restore(&self.live.snapshot()).unwrap();
+        self.restored = self.live.clone();
         let open: Vec<u64> = self.live.bindings().map(|(binding, _)| binding.session).collect();
         let swept = u32::try_from(open.len()).unwrap();
-        let resumed =
-            Resumed { epoch: Epoch(self.live.totals().resumes + 2), engine: "0".to_owned(), swept };
+        let away = self.now.at.since(self.live.last_times().0) / 255 * u64::from(away);
+        let epoch = Epoch(self.live.totals().resumes + 2);
+        let resumed = Resumed { epoch, engine: "0".to_owned(), swept, away };
         if self.apply(CoordinationEvent::Resumed(resumed)).is_err() {
             return;
         }
@@ -482,6 +498,8 @@ impl History {
                 let outcome =
                     if turn % 3 == 0 { SessionOutcome::Failure } else { SessionOutcome::Success };
                 self.apply(self.unbound(session, outcome, 1, 1, None)).unwrap();
+            } else if !self.live.is_carried() {
+                self.resume(0);
             } else if self.live.pause_reason().is_some() {
                 // An open coordination that only pauses would never end.
                 self.take(&Step::Stop(StopKind::Close));

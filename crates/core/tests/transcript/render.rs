@@ -102,8 +102,15 @@ fn payload(event: &Event) -> String {
             };
             format!("{kind} {}", said(&stop.why())).trim_end().to_owned()
         }
+        CoordinationEvent::Interrupted(interrupted) => {
+            let (epoch, swept) = (interrupted.epoch, interrupted.swept);
+            let ends = if interrupted.ends_sessions { ", ending sessions" } else { "" };
+            let why = said(&interrupted.reason);
+            let text = format!("epoch {epoch}, {swept} lost{ends}{} {why}", away(interrupted.away));
+            text.trim_end().to_owned()
+        }
         CoordinationEvent::Resumed(resumed) => {
-            format!("epoch {}, {} lost", resumed.epoch, resumed.swept)
+            format!("epoch {}, {} lost{}", resumed.epoch, resumed.swept, away(resumed.away))
         }
         CoordinationEvent::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
@@ -119,6 +126,14 @@ fn payload(event: &Event) -> String {
             totals(&end.totals)
         ),
         other => no_words(other),
+    }
+}
+
+fn away(ns: u64) -> String {
+    if ns == 0 {
+        String::new()
+    } else {
+        format!(", away {:?}", std::time::Duration::from_nanos(ns))
     }
 }
 

@@ -11,7 +11,7 @@ use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{
-    Action, Command, Done, Origin, Reply, Started, Turn, Written, commands,
+    Action, Command, Done, Origin, Reply, Started, TakenUp, Turn, Written, commands,
 };
 
 use super::render;
@@ -82,7 +82,8 @@ impl Story {
                 } else {
                     Restart::FromEvents
                 };
-                let turns = self.audited.restart(how, &now(self.passed));
+                let taken_up = if words.has("alone") { TakenUp::Asked } else { TakenUp::All };
+                let turns = self.audited.restart_carrying(taken_up, how, &now(self.passed));
                 self.show(&turns)
             }
             "why" => self.why(words.at(1), words.at(2)),
@@ -136,6 +137,8 @@ impl Story {
                 | Reply::Continue(Done { version })
                 | Reply::RaiseBudget(Done { version })
                 | Reply::Skip(Done { version })
+                | Reply::TakeUp(Done { version })
+                | Reply::Interrupt(Done { version })
                 | Reply::Erase(Done { version }),
             ) => format!("done at {version}"),
             Err(refusal) => format!("refused: {refusal}"),
@@ -153,6 +156,12 @@ impl Story {
             Ok(Command::Stop(commands::Stop { coordination: id()?, kind, reason: reason.clone() }))
         };
         match words.at(0) {
+            "interrupt" => Ok(Command::Interrupt(commands::Interrupt {
+                coordination: id()?,
+                reason,
+                ends_sessions: words.has("ending-sessions"),
+            })),
+            "take-up" => Ok(Command::TakeUp(commands::TakeUp { coordination: id()? })),
             "start" => {
                 let (id, mut config) = (id()?, words::config(words, items)?);
                 if !words.has("minted") {

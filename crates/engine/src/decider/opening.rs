@@ -7,7 +7,7 @@ use antiphon_core::coordination::{Capability, CoordinationConfig};
 use antiphon_core::id::RunnerName;
 use antiphon_core::live::EmitError;
 use antiphon_core::time::Now;
-use antiphon_core::world::World;
+use antiphon_core::world::{TakenUp, World};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -37,6 +37,8 @@ const MAILBOX: usize = 4_096;
 pub(super) struct Opening {
     owner: Owner,
     accepted_shorter: bool,
+    /// What of it this engine carries out from here on.
+    taken_up: TakenUp,
     /// What became of the sessions that an earlier engine ran.
     orphans: Orphans,
     recorded: bool,
@@ -50,7 +52,7 @@ impl Opening {
 
     /// Has a world take over what an earlier engine left.
     pub(super) fn resume(&self, world: &mut World, now: &Now) -> Result<(), EmitError> {
-        world.resume_with(self.orphans.found.clone(), now)
+        world.resume_with(self.orphans.found.clone(), self.taken_up, now)
     }
 
     pub(super) fn is_recorded(&self) -> bool {
@@ -76,6 +78,7 @@ pub(crate) struct Parts {
     room_within: Duration,
     snapshot_every: u64,
     orphans: Orphans,
+    taken_up: TakenUp,
 }
 
 impl Parts {
@@ -100,7 +103,13 @@ impl Parts {
             room_within: ROOM_WITHIN,
             snapshot_every,
             orphans,
+            taken_up: TakenUp::All,
         }
+    }
+
+    /// Which of the runs that are found are carried out from the start on.
+    pub(crate) fn taking_up(self, taken_up: TakenUp) -> Self {
+        Self { taken_up, ..self }
     }
 
     /// How long sessions run on while the ledger takes nothing in.
@@ -127,13 +136,14 @@ impl Decider {
     /// A decider, with its writer on a thread; and what drops it.
     pub(super) fn open(parts: Parts) -> Result<(Self, DropGuard), StartError> {
         let Parts { store, recovered, functions, plans, processes, grace, patience, .. } = parts;
-        let (snapshot_every, orphans) = (parts.snapshot_every, parts.orphans);
+        let (snapshot_every, orphans, taken_up) =
+            (parts.snapshot_every, parts.orphans, parts.taken_up);
         let shortages = Shortages::within(parts.room_within);
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
         let system = |what| move |error| StartError::System { what, error };
         let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
-        let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
+        let opening = Opening { owner, accepted_shorter, taken_up, orphans, recorded: false };
         let now = clock.now().map_err(system("randomness"))?;
         if newer.is_none() {
             opening.open(&mut world, &now)?;

@@ -70,7 +70,7 @@ impl Decider {
         let mut world = recovery::rebuild(self.disk.store(), &facts)?;
         world.set_runners(self.sessions.runners().clone());
         if self.opening.is_recorded() {
-            world.give_up_cut_off_starts();
+            world.complete_what_was_cut_off();
         } else {
             let now = self.now();
             // Only what came after the event itself may be missing.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{Capability, CoordinationConfig, SessionSpawner};
 use antiphon_core::id::{IdError, RunnerName};
+use antiphon_core::world::TakenUp;
 
 use super::Engine;
 use crate::decider::{self, Recovered};
@@ -59,6 +60,7 @@ pub struct EngineBuilder {
     patience: Option<Duration>,
     room_within: Duration,
     snapshot_every: u64,
+    taken_up: TakenUp,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -161,6 +163,7 @@ impl EngineBuilder {
             patience: None,
             room_within: ROOM_WITHIN,
             snapshot_every: SNAPSHOT_EVENTS,
+            taken_up: TakenUp::All,
         })
     }
 
@@ -299,6 +302,14 @@ impl EngineBuilder {
         Self { snapshot_every: events, ..self }
     }
 
+    /// Sets which of the runs that an earlier engine left unfinished this one carries out from its
+    /// start on: all of them where it is not set. What is left alone loses its sessions, which died
+    /// with that engine, and does not age; [`Run::resume`](crate::Run::resume) takes it up.
+    #[must_use]
+    pub fn taking_up(self, taken_up: TakenUp) -> Self {
+        Self { taken_up, ..self }
+    }
+
     /// Starts the engine, and with it what an earlier one left unfinished. Needs a tokio runtime.
     ///
     /// # Errors
@@ -312,9 +323,11 @@ impl EngineBuilder {
         let Self { store, recovered, functions, plans, processes, grace, patience, .. } =
             taken_over;
         let (snapshot_every, room_within) = (taken_over.snapshot_every, taken_over.room_within);
+        let taken_up = taken_over.taken_up;
         let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
             .with_patience(patience.unwrap_or(grace))
             .with_room_within(room_within)
+            .taking_up(taken_up)
             .with_runners(functions, plans, processes);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))

@@ -78,6 +78,37 @@ impl Once {
         self.handle.command(&self.run, command, operator(self.id)).await
     }
 
+    /// As [`Run::resume`](super::Run::resume).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn resume(self) -> Result<Version, AskError> {
+        let command = commands::TakeUp { coordination: self.run.clone() };
+        self.handle.command(&self.run, command, operator(self.id)).await
+    }
+
+    /// As [`Run::interrupt`](super::Run::interrupt).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn interrupt(self, reason: impl Into<String>) -> Result<Version, AskError> {
+        self.leave(reason.into(), false).await
+    }
+
+    /// As [`Run::interrupt_now`](super::Run::interrupt_now).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn interrupt_now(self, reason: impl Into<String>) -> Result<Version, AskError> {
+        self.leave(reason.into(), true).await
+    }
+
+    async fn leave(self, reason: String, ends_sessions: bool) -> Result<Version, AskError> {
+        let coordination = self.run.clone();
+        let command = commands::Interrupt { coordination, reason, ends_sessions };
+        self.handle.command(&self.run, command, operator(self.id)).await
+    }
+
     /// As [`Run::raise`](super::Run::raise).
     ///
     /// # Errors

@@ -137,6 +137,32 @@ impl Run {
         self.command(None).unpause_with(raise).await
     }
 
+    /// Carries it out again after it was interrupted, or after the engine that did is gone. One that
+    /// is carried out stays as it is.
+    ///
+    /// # Errors
+    /// [`AskError`] if it has ended, or is nested in another run.
+    pub async fn resume(&self) -> Result<Version, AskError> {
+        self.command(None).resume().await
+    }
+
+    /// Starts nothing new until it is resumed; running sessions come to their end. Once nothing of
+    /// it runs its time stands still. If nothing is left to do then, it has ended.
+    ///
+    /// # Errors
+    /// [`AskError`] if it has ended, or is nested in another run.
+    pub async fn interrupt(&self, reason: impl Into<String>) -> Result<Version, AskError> {
+        self.command(None).interrupt(reason).await
+    }
+
+    /// The same, and ends running sessions, which count no attempt.
+    ///
+    /// # Errors
+    /// As [`Run::interrupt`].
+    pub async fn interrupt_now(&self, reason: impl Into<String>) -> Result<Version, AskError> {
+        self.command(None).interrupt_now(reason).await
+    }
+
     /// Raises ceilings while it runs.
     ///
     /// # Errors

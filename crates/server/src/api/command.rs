@@ -13,6 +13,12 @@ pub enum Steer {
     Close,
     /// Start nothing new until continued.
     Pause,
+    /// Start nothing new until resumed; running sessions come to their end.
+    Interrupt,
+    /// The same, and running sessions are ended.
+    InterruptNow,
+    /// Carry it out again after it was interrupted.
+    Resume,
 }
 
 impl Steer {
@@ -24,6 +30,9 @@ impl Steer {
             Self::Drain => "drain",
             Self::Close => "close",
             Self::Pause => "pause",
+            Self::Interrupt => "interrupt",
+            Self::InterruptNow => "interrupt-now",
+            Self::Resume => "resume",
         }
     }
 }

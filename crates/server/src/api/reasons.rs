@@ -70,6 +70,7 @@ impl From<&Blocked> for Why {
                 ("awaiting_cleanup", json!({ "session": session.to_string(), "left": left }))
             }
             Blocked::NoSecrets => ("no_secrets", json!({})),
+            Blocked::Interrupted { .. } => ("interrupted", json!({})),
             Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
             Blocked::Expanding => ("expanding", json!({})),
             Blocked::Behind { work } => ("behind", json!({ "work": work })),
@@ -155,6 +156,7 @@ mod tests {
                 r#""awaiting_cleanup",{"left":["process 7"],"session":"build.3"}"#,
             ),
             (Blocked::NoSecrets, r#""no_secrets",{}"#),
+            (Blocked::Interrupted { reason: "Ctrl-C".to_owned() }, r#""interrupted",{}"#),
             (
                 Blocked::NoRunner { runner: "plan p".to_owned() },
                 r#""no_runner",{"runner":"plan p"}"#,

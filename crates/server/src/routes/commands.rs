@@ -1,4 +1,4 @@
-//! Commands to a run in progress: cancel, drain, close, pause, continue.
+//! Commands to a run in progress: cancel, drain, close, pause, continue, interrupt, resume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,9 @@ async fn steer(
         Steer::Drain => ask(&shared, command.drain(reason)).await,
         Steer::Close => ask(&shared, command.close(reason)).await,
         Steer::Pause => ask(&shared, command.pause(reason)).await,
+        Steer::Interrupt => ask(&shared, command.interrupt(reason)).await,
+        Steer::InterruptNow => ask(&shared, command.interrupt_now(reason)).await,
+        Steer::Resume => ask(&shared, command.resume()).await,
     };
     accepted(&shared, target.id(), answer).await
 }
@@ -106,5 +109,8 @@ fn without_reason(how: Steer) -> &'static str {
         Steer::Drain => "drained",
         Steer::Close => "closed",
         Steer::Pause => "paused",
+        Steer::Interrupt | Steer::InterruptNow => "interrupted",
+        // Nothing is recorded of it.
+        Steer::Resume => "",
     }
 }

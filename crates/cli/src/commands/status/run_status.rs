@@ -38,8 +38,8 @@ impl RunStatus {
     pub(super) fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
-        let stage = ledger::stage(&head)?;
         let owned = !head.ended && ledger.is_held()?;
+        let stage = ledger::stage(&head, owned)?;
         let mut board = Board::new(id);
         // What is recorded later than the head row was read is left for another look, so that both
         // say the same.
@@ -75,7 +75,8 @@ impl RunStatus {
             timestamps::age(head.started)
         ))?;
         if let Some(lack) = self.lack {
-            let advice = lack.advice(board.id(), *stage);
+            let advice = lack
+                .advice(board.id(), board.run().is_some_and(|run| run.pause_reason().is_some()));
             output.line(format!("engine        not running; {}", printable(&advice)))?;
         }
         if let Some(trouble) = &said.trouble {

@@ -23,9 +23,15 @@ pub enum NotNow {
     /// It is elsewhere in its life.
     #[error(transparent)]
     Life(#[from] LifeError),
+    /// Nobody carries it out.
+    #[error("is interrupted; resume it first")]
+    Interrupted,
     /// A ceiling is reached, and none was raised.
     #[error("has used up its budget; raise a ceiling to continue")]
     BudgetUsedUp,
+    /// It carries out a session of another run, with which it is interrupted and resumed.
+    #[error("is nested in another run; give the id of that one")]
+    Nested,
     /// The session is carried out by this coordination, so it cannot be ended by itself.
     #[error("carries this session out, which ends when it ends; stop it instead")]
     CarriesOutSession,

@@ -145,9 +145,11 @@ impl ReceiptBuilder {
         self.epochs.last().map_or(Epoch(0), |(epoch, _)| *epoch)
     }
 
-    /// Adds an epoch that works on the coordination.
+    /// Adds an epoch that works on the coordination, once.
     pub fn record_epoch(&mut self, epoch: Epoch, engine: &str) {
-        self.epochs.push((epoch, engine.to_owned()));
+        if self.epochs.is_empty() || self.epoch() != epoch {
+            self.epochs.push((epoch, engine.to_owned()));
+        }
     }
 
     /// Replaces the ceilings after they were raised.

@@ -31,6 +31,9 @@ impl Coordination {
     ) -> Result<&WorkItem, BindError> {
         let item = self.work().known(work)?;
         self.allow(Change::Bind)?;
+        if self.is_interrupted() {
+            return Err(self.not_now(NotNow::Interrupted).into());
+        }
         let concurrency = self.started().concurrency;
         if let Some(first) = self.sessions().iter().next().filter(|_| !self.has_slot(0)) {
             let session_id = self.session_id(first.session);

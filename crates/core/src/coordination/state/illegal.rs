@@ -35,6 +35,8 @@ pub(super) enum Illegal {
     BudgetNotHigher,
     #[error("it sweeps more sessions than are bound")]
     SweptMoreThanBound,
+    #[error("it says that nobody carried the run out for longer than since the event before")]
+    AwayTooLong,
     #[error(transparent)]
     Refusal(#[from] IllegalRefusal),
     #[error(transparent)]

@@ -265,6 +265,38 @@ impl Coordination {
         self.receipt.epoch()
     }
 
+    /// Whether this engine carries it out, so that work is bound and time counts.
+    #[must_use]
+    pub fn is_carried(&self) -> bool {
+        self.carried.is_carried()
+    }
+
+    /// Why nobody carries it out, if nobody does; empty if that is not known.
+    #[must_use]
+    pub fn interruption(&self) -> Option<&str> {
+        self.carried.interruption()
+    }
+
+    /// Whether the record says that it was interrupted and not resumed since.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.carried.is_interrupted()
+    }
+
+    /// Whether it only waits for work to be added.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.work.unfinished() == 0 && self.stop_request().is_none() && !self.is_starting()
+    }
+
+    /// Whether a session is bound that is no nested coordination.
+    pub(crate) fn runs_sessions(&self) -> bool {
+        self.sessions.any_runs()
+    }
+
+    /// Whether it was interrupted so that its running sessions are to end.
+    pub(crate) fn ends_sessions(&self) -> bool {
+        self.carried.ends_sessions()
+    }
+
     /// Whether a ceiling is reached, as of the last event.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
@@ -315,6 +347,9 @@ impl Coordination {
     pub fn next_deadlines(&self, seen: LedgerTime) -> (Option<LedgerTime>, Option<WallTime>) {
         if self.is_ended() {
             return (None, None);
+        }
+        if !self.is_carried() {
+            return (self.sessions.next_deadline(), None);
         }
         let (item, wall) = self.work.next_due();
         let end = self.duration_end().filter(|end| *end > seen);

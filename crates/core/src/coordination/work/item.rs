@@ -68,6 +68,13 @@ impl WorkItem {
         self.changed = version;
     }
 
+    /// Moves the moment that it waits for, if that is one of ledger time.
+    pub(super) fn delay(&mut self, ns: u64) {
+        if let WorkState::Delayed(Deadline::Ledger(until)) = &mut self.state {
+            *until = until.after(ns);
+        }
+    }
+
     pub(super) fn note_session(&mut self, session: u64) {
         if self.sessions.len() == MAX_SESSION_IDS_PER_WORK {
             self.sessions.remove(0);

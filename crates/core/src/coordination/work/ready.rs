@@ -186,6 +186,11 @@ impl Ready {
         };
     }
 
+    /// What waits for a moment of ledger time.
+    pub(super) fn waiting(&self) -> Vec<(LedgerTime, u32)> {
+        self.due_at.iter().copied().collect()
+    }
+
     /// Takes out the next item whose moment has come.
     pub(super) fn take_due(&mut self, now: &Now) -> Option<u32> {
         if self.due_at.first().is_some_and(|(at, _)| *at <= now.at) {

@@ -36,6 +36,18 @@ impl Work {
         }
     }
 
+    /// Nobody carried the coordination out for so long until now: what still waited for a moment
+    /// of ledger time then waits so much longer.
+    pub(in crate::coordination) fn be_away(&mut self, ns: u64, at: LedgerTime) {
+        for (due, position) in self.ready.waiting() {
+            if due.after(ns) > at {
+                self.unschedule(position);
+                self.items[position].delay(ns);
+                self.schedule(position);
+            }
+        }
+    }
+
     /// Orders an item by a score from outside while the planner is on. Touches only what is
     /// derived.
     pub(in crate::coordination) fn record_score(&mut self, work: &str, score: u32) {

@@ -41,6 +41,7 @@ impl CarryOut for Start {
                 let events = work_events(rest)?;
                 world.starting.push_back((id.clone(), events.into()));
             }
+            world.take_up(&id, Stamp { now, actor: &origin.actor, cause: None })?;
             return Ok(Started::Existing { coordination: id });
         }
         // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that

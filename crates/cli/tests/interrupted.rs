@@ -1,0 +1,179 @@
+//! Runs that are interrupted: left unfinished, named to whoever starts another, and continued where
+//! they were.
+
+mod plans;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::time::Instant;
+
+use plans::{Result, Running, heard, pipe, plan, plan_with, ran, say};
+use rustix::process::Signal;
+
+/// An item that says that it runs, and ends once it is told to; and one that needs it.
+const HELD: &str = "  first: { shell: 'echo now > runs; read line < ends', retry: { attempts: 1 } }\n  second: { command: ['true'], needs: [first] }\n";
+
+const LEFT: &str =
+    "r is unfinished: `antiphon resume r` continues it; `antiphon cancel r` ends it\n";
+
+/// A run `r` of these items, of which the first runs.
+fn started(dir: &Path) -> Result<Running> {
+    pipe(dir, "runs")?;
+    pipe(dir, "ends")?;
+    plan(dir, HELD)?;
+    let run = Running::start(dir, &["run", "--id", "r", "plan.yaml"])?;
+    heard(&dir.join("runs"))?;
+    Ok(run)
+}
+
+fn stdout(dir: &Path, arguments: &[&str]) -> Result<String> {
+    Ok(String::from_utf8(ran(dir, arguments)?.stdout)?)
+}
+
+/// What became of the sessions of `r`, each as its item and its outcome.
+fn outcomes(dir: &Path) -> Result<Vec<(String, String)>> {
+    let log = stdout(dir, &["log", "r", "--json", "--type", "coordination.session_unbound"])?;
+    let events = log.lines().map(serde_json::from_str::<serde_json::Value>);
+    let events = events.collect::<std::result::Result<Vec<_>, _>>()?;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let outcome = |event: &serde_json::Value| {
+        (text(&event["payload"]["work"]), text(&event["payload"]["outcome"]))
+    };
+    Ok(events.iter().map(outcome).collect())
+}
+
+fn of(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(work, outcome)| ((*work).to_owned(), (*outcome).to_owned())).collect()
+}
+
+#[test]
+fn ctrl_c_once_lets_running_sessions_end_and_leaves_the_rest_for_resume() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut run = started(dir.path())?;
+    run.signal(Signal::INT)?;
+    let mut errors = BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
+    let mut said = String::new();
+    errors.read_line(&mut said)?;
+    assert_eq!(said, "waiting for running sessions; press Ctrl-C again to stop them\n");
+    say(&dir.path().join("ends"), "now")?;
+    let mut left = String::new();
+    errors.read_line(&mut left)?;
+    assert_eq!((left.as_str(), run.0.wait()?.code()), (LEFT, Some(8)));
+    assert!(stdout(dir.path(), &["list"])?.contains("  interrupted  1/2 "));
+    assert_eq!(
+        stdout(dir.path(), &["why", "r", "second"])?,
+        "second: the run is interrupted until it is resumed: Ctrl-C; no engine is running; `antiphon resume r` continues it\n"
+    );
+    assert_eq!(ran(dir.path(), &["resume"])?.status.code(), Some(0));
+    assert_eq!(outcomes(dir.path())?, of(&[("first", "SUCCESS"), ("second", "SUCCESS")]));
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_twice_stops_sessions_without_counting_an_attempt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut run = started(dir.path())?;
+    run.signal(Signal::INT)?;
+    let mut errors = BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
+    let mut said = String::new();
+    errors.read_line(&mut said)?;
+    run.signal(Signal::INT)?;
+    errors.read_line(&mut said)?;
+    let mut left = String::new();
+    errors.read_line(&mut left)?;
+    assert_eq!((left.as_str(), run.0.wait()?.code()), (LEFT, Some(8)));
+    let resumed = Running::start(dir.path(), &["resume", "r"])?;
+    heard(&dir.path().join("runs"))?;
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(resumed.end()?.status.code(), Some(0));
+    let cancelled = of(&[("first", "CANCELLED"), ("first", "SUCCESS"), ("second", "SUCCESS")]);
+    assert_eq!(outcomes(dir.path())?, cancelled);
+    Ok(())
+}
+
+#[test]
+fn a_terminated_process_stops_sessions_at_once_and_leaves_the_run() -> Result {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let dir = tempfile::tempdir()?;
+        let run = started(dir.path())?;
+        run.signal(signal)?;
+        let left = run.end()?;
+        assert_eq!(left.status.code(), Some(8));
+        assert!(String::from_utf8(left.stderr)?.ends_with(LEFT));
+        assert_eq!(outcomes(dir.path())?, of(&[("first", "CANCELLED")]));
+        assert!(stdout(dir.path(), &["status", "r"])?.contains("status        interrupted\n"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_whose_last_sessions_do_all_the_work_has_ended_whatever_was_pressed() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "runs")?;
+    pipe(dir.path(), "ends")?;
+    plan(dir.path(), "  only: { shell: 'echo now > runs; read line < ends' }\n")?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "r", "plan.yaml"])?;
+    heard(&dir.path().join("runs"))?;
+    run.signal(Signal::INT)?;
+    let mut errors = BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
+    errors.read_line(&mut String::new())?;
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(run.0.wait()?.code(), Some(0));
+    assert!(stdout(dir.path(), &["list"])?.contains("  succeeded  "));
+    Ok(())
+}
+
+#[test]
+fn a_run_carries_out_its_own_work_and_names_what_is_unfinished() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut killed = started(dir.path())?;
+    killed.kill()?;
+    plan_with(
+        dir.path(),
+        "other.yaml",
+        "budget: { sessions: 5, duration: 5m }",
+        "  one: { command: ['true'] }\n",
+    )?;
+    for said in ["", " in passing"] {
+        let other = ran(dir.path(), &["run", "other.yaml"])?;
+        assert_eq!(other.status.code(), Some(0), "{said}: {other:?}");
+        let errors = String::from_utf8(other.stderr)?;
+        assert!(errors.starts_with("note: r (test) is unfinished since "), "{errors}");
+        assert!(
+            errors.ends_with(", 0 of 2 items done; `antiphon resume r` continues it\n"),
+            "{errors}"
+        );
+    }
+    assert_eq!(outcomes(dir.path())?, of(&[("first", "LOST")]));
+    let resumed = Running::start(dir.path(), &["resume"])?;
+    heard(&dir.path().join("runs"))?;
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(resumed.end()?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_run_that_is_left_alone_does_not_age() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "runs")?;
+    pipe(dir.path(), "ends")?;
+    plan_with(dir.path(), "short.yaml", "budget: { sessions: 5, duration: 2s }", HELD)?;
+    // It ends once its time is over, which is longer than the other run has altogether.
+    let budget = "budget: { sessions: 5, duration: 5m }";
+    let longer = "  waits: { shell: 'exec sleep 300', timeout: 3s, retry: { attempts: 1 } }\n";
+    plan_with(dir.path(), "longer.yaml", budget, longer)?;
+    let run = Running::start(dir.path(), &["run", "--id", "r", "short.yaml"])?;
+    heard(&dir.path().join("runs"))?;
+    run.signal(Signal::TERM)?;
+    assert_eq!(run.end()?.status.code(), Some(8));
+    let since = Instant::now();
+    assert_eq!(ran(dir.path(), &["run", "longer.yaml"])?.status.code(), Some(7));
+    assert!(since.elapsed().as_secs() >= 3, "the other run took longer than all of the first");
+    let resumed = Running::start(dir.path(), &["resume", "r"])?;
+    heard(&dir.path().join("runs"))?;
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(resumed.end()?.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
