@@ -298,16 +298,25 @@ class Receipt:
     chunks: list[bytes] = field(default_factory=list)
     outcomes: list[bytes] = field(default_factory=list)
     epochs: list[bytes] = field(default_factory=list)
+    # The run that is retried, and what was taken over from it; None if it is no retry.
+    forerunner: bytes | None = None
+    reused_chunks: list[bytes] = field(default_factory=list)
+    reused: list[bytes] = field(default_factory=list)
 
     def take(self, kind: str, said: dict, at: int, wall: int) -> None:
         """Takes in the next event, unless it is the last."""
         if kind == "started":
             self.budget, self.started_at, self.started_wall = said["budget"], at, wall
             self.epochs.append(u64(said["epoch"]) + words(said["engine"]))
+            if (retried := said.get("forerunner")) is not None:
+                receipt, head = bytes.fromhex(retried["receipt"]), bytes.fromhex(retried["hash"])
+                self.forerunner = words(retried["coordination"]) + receipt + u64(retried["version"]) + head
             return
         if kind == "work_added":
             for item in said["items"]:
                 self.items[item["id"]] = Item(item.get("critical", False))
+                if (reused := item.get("reused")) is not None:
+                    self.take_over(item["id"], reused)
         elif kind == "session_bound":
             self.items[said["work"]].sessions.append(said["session"])
         elif kind == "session_unbound":
@@ -331,6 +340,23 @@ class Receipt:
         elif kind == "write_refused":
             self.counts["writes_refused"] += 1
         self.pass_time(at)
+
+    def take_over(self, work: str, reused: dict) -> None:
+        """Adds an item that an earlier run carried out."""
+        if (output := reused.get("output")) is not None:
+            self.items[work].output = bytes.fromhex(output)
+        self.finish(work, "succeeded")
+        if len(self.reused) == 1000:
+            self.reused_chunks.append(sha(words("antiphon.reused-chunk.1"), *self.reused))
+            self.reused = []
+        self.reused.append(words(work) + words(reused.get("work") or work))
+
+    def section(self) -> list[bytes]:
+        """What was taken over, where the run is a retry."""
+        if self.forerunner is None:
+            return []
+        chunks, reused = self.reused_chunks, self.reused
+        return [words("reused"), self.forerunner, u32(len(chunks)), *chunks, u32(len(reused)), *reused]
 
     def pass_time(self, at: int) -> None:
         until = at if self.paused_since is None else min(at, self.paused_since)
@@ -393,7 +419,7 @@ class Receipt:
             u32(budget["max_episodes"]), u64(ticks), u64(rate), optional(None if tokens is None else u64(tokens)),
             optional(None if cost is None else u64(cost)), optional(None if currency is None else words(currency)),
             u64(self.started_wall), u64(wall), *(u64(self.counts[name]) for name in COUNTS),
-            u64(1), last, commit, u32(len(self.epochs)), *self.epochs,
+            u64(1), last, commit, u32(len(self.epochs)), *self.epochs, *self.section(),
         ])
 
 
@@ -617,7 +643,7 @@ class Verifier:
 
     def check_payload(self, stream: bytes, version: int, kind: bytes, payload: bytes) -> None:
         """Reads what the format itself needs: erasures, and the blobs that events name."""
-        if kind not in (b"ledger.opened", b"ledger.erased", b"coordination.session_unbound", *TERMINAL):
+        if kind not in (b"ledger.opened", b"ledger.erased", b"coordination.work_added", b"coordination.session_unbound", *TERMINAL):
             return
         try:
             said = json.loads(payload)
@@ -629,7 +655,8 @@ class Verifier:
                 self.check_erasure(said, version)
             else:
                 tree = said.get("tree") or {}
-                for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"):
+                reused = [(item.get("reused") or {}).get("output") for item in said.get("items", [])]
+                for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"), *reused:
                     if name is not None and not self.has_blob(bytes.fromhex(name)):
                         self.missing.setdefault(bytes.fromhex(name), (stream, version))
         except Exception as error:

@@ -78,6 +78,7 @@ mod propose;
 mod raise;
 mod receipt;
 mod remembered;
+mod reused;
 mod runners;
 mod session;
 mod start;
@@ -119,10 +120,11 @@ pub use propose::Proposal;
 pub use raise::Raise;
 pub use receipt::{
     ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
-    ReceiptError, WorkOutcome,
+    ReceiptError, ReusedItem, ReusedWork, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;
+pub use reused::{Forerunner, Reused};
 pub use runners::{Capability, Runners};
 pub(crate) use session::shortened;
 pub use session::{

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use antiphon_core::append::Erasure;
 use antiphon_core::coordination::{
     ArchiveDamaged, ArchivedWork, Blocked, Capability, ConfigError, CoordinationBudget,
-    CoordinationConfig, MAX_FINISHED_IN_MEMORY, Runners, SessionEnd, SessionOutcome, WorkSpec,
-    archived_items,
+    CoordinationConfig, Forerunner, MAX_FINISHED_IN_MEMORY, Reused, Runners, SessionEnd,
+    SessionOutcome, WorkSpec, archived_items,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CoordinationId, Fence, SessionId, WorkId};
+use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Command, Rejection, Reply, Spawn, Turn, commands};
 use auditor::{Audited, Restart};
@@ -37,12 +37,25 @@ fn id() -> CoordinationId {
     "pipeline".parse().unwrap()
 }
 
+fn open(work: Vec<WorkSpec>) -> CoordinationConfig {
+    let budget = CoordinationBudget::new(1_000_000, 1_000_000_000, 1_000, None).unwrap();
+    CoordinationConfig::open(work, budget).unwrap().with_concurrency(5_000).unwrap()
+}
+
 fn item(name: &str) -> WorkSpec {
     WorkSpec::function(name, "work").unwrap().with_attempts(1)
 }
 
 impl Desk {
     fn new(work: Vec<WorkSpec>) -> Self {
+        let mut desk = Self::start(open(Vec::new()));
+        for part in work.chunks(1_000) {
+            assert!(desk.add(part.to_vec()).is_ok());
+        }
+        desk
+    }
+
+    fn start(config: CoordinationConfig) -> Self {
         let (audited, _) = Audited::open(&now(0));
         let mut desk = Self {
             audited,
@@ -54,18 +67,12 @@ impl Desk {
         let mut runners = Runners::default();
         runners.add_function("work".parse().unwrap(), Capability::default());
         desk.audited.set_runners(runners);
-        let budget = CoordinationBudget::new(1_000_000, 1_000_000_000, 1_000, None).unwrap();
-        let config =
-            CoordinationConfig::open(Vec::new(), budget).unwrap().with_concurrency(5_000).unwrap();
         let start = Command::Start(commands::Start {
             id: id(),
             config: Box::new(config),
             blobs: Vec::new(),
         });
         assert!(desk.tell(start).is_ok());
-        for part in work.chunks(1_000) {
-            assert!(desk.add(part.to_vec()).is_ok());
-        }
         desk
     }
 
@@ -229,6 +236,36 @@ fn a_need_on_an_item_that_left_memory_is_met_and_brings_its_output() {
         desk.carry_out(&turns);
         let again = desk.running.values().find(|spawn| spawn.spec.id == *"late").unwrap();
         assert_eq!(again.outputs, [("i3".parse::<WorkId>().unwrap(), output)], "{how:?}");
+    }
+}
+
+#[test]
+fn what_was_taken_over_leaves_memory_and_comes_back_with_its_output() {
+    let output = Digest::of(b"output of an earlier run");
+    let earlier: CoordinationId = "earlier".parse().unwrap();
+    let reused = Reused { from: earlier.clone(), work: None, output: Some(output) };
+    let work = many(0, ITEMS).into_iter().map(|item| item.reused(reused.clone())).collect();
+    let forerunner = Forerunner {
+        coordination: earlier,
+        receipt: Digest::of(b"receipt"),
+        version: Version(9),
+        hash: Digest::of(b"head"),
+    };
+    for how in [Restart::FromEvents, Restart::FromSnapshots] {
+        let mut desk = Desk::start(open(Vec::clone(&work)).retrying(forerunner.clone()));
+        assert_eq!((desk.in_memory(), desk.running.len()), (ITEMS, 0));
+        assert_eq!(desk.add(vec![item("hold")]), Ok(0));
+        assert_eq!((desk.in_memory(), desk.knows("i3")), (MAX_FINISHED_IN_MEMORY + 1, false));
+        assert_eq!(desk.add(vec![item("late").needs_work("i3").unwrap()]), Ok(1));
+        let outputs = |desk: &Desk| {
+            let late = desk.running.values().find(|spawn| spawn.spec.id == *"late").unwrap();
+            late.outputs.clone()
+        };
+        assert_eq!(outputs(&desk), [("i3".parse::<WorkId>().unwrap(), output)]);
+        let turns = desk.audited.restart(how, &now(desk.passed));
+        desk.running.clear();
+        desk.carry_out(&turns);
+        assert_eq!(outputs(&desk), [("i3".parse::<WorkId>().unwrap(), output)], "{how:?}");
     }
 }
 

@@ -35,14 +35,15 @@ fn drafts() -> impl Strategy<Value = Draft> {
         prop::option::of(1..30_u64),
         prop::option::of(1..30_u64),
     );
-    (links, limits, prop::option::of(backoff), policy, -1..3_i32, any::<bool>()).prop_map(
+    let rare = any::<(bool, bool)>();
+    (links, limits, prop::option::of(backoff), policy, -1..3_i32, rare).prop_map(
         |(
             (needs, needs_group, group, runner),
             (attempts, timeout_ticks, max_tokens, max_cost),
             backoff,
             on_failure,
             priority,
-            critical,
+            (critical, reused),
         )| {
             Draft {
                 needs,
@@ -57,6 +58,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
                 max_cost,
                 on_failure,
                 runner,
+                reused,
             }
         },
     )
@@ -66,27 +68,29 @@ fn plans() -> impl Strategy<Value = Plan> {
     let budget =
         (1..30_u32, 20..400_u64, prop::option::of(0..200_u64), prop::option::of(0..200_u64));
     let shape = (1..=4_u32, 1..4_u32, 0..8_usize, 1..4_usize);
-    (prop::collection::vec(drafts(), 1..8), budget, shape, any::<(bool, bool, bool)>()).prop_map(
-        |(
-            drafts,
-            (episodes, ticks, tokens, cost),
-            (concurrency, breaker, turn, batch),
-            (open, pausing, planner),
-        )| Plan {
-            open,
-            drafts,
-            episodes,
-            ticks,
-            tokens,
-            cost,
-            concurrency,
-            breaker,
-            pausing,
-            planner,
-            turn,
-            batch,
-        },
-    )
+    (prop::collection::vec(drafts(), 1..8), budget, shape, any::<(bool, bool, bool, bool)>())
+        .prop_map(
+            |(
+                drafts,
+                (episodes, ticks, tokens, cost),
+                (concurrency, breaker, turn, batch),
+                (open, pausing, planner, retry),
+            )| Plan {
+                open,
+                drafts,
+                episodes,
+                ticks,
+                tokens,
+                cost,
+                concurrency,
+                breaker,
+                pausing,
+                planner,
+                retry,
+                turn,
+                batch,
+            },
+        )
 }
 
 fn outcomes() -> impl Strategy<Value = SessionOutcome> {

@@ -4,8 +4,9 @@
 
 use antiphon_core::coordination::{
     AbortReason, BudgetType, BudgetUsage, CoordinationBudget, CoordinationError,
-    CoordinationReceipt, Counts, Ending, Evidence, ParentStop, ReceiptBuilder, ReceiptError,
-    SkipReason, StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
+    CoordinationReceipt, Counts, Ending, Evidence, Forerunner, ParentStop, ReceiptBuilder,
+    ReceiptError, ReusedItem, ReusedWork, SkipReason, StopCondition, Usage, Verdict,
+    WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -123,6 +124,27 @@ fn counts() -> impl Strategy<Value = Counts> {
     })
 }
 
+fn reused() -> impl Strategy<Value = Option<ReusedWork>> {
+    let forerunner = ("[a-z.]{1,9}", digests(), any::<u64>(), digests()).prop_map(
+        |(id, receipt, version, hash)| Forerunner {
+            coordination: id.parse().unwrap(),
+            receipt,
+            version: Version(version),
+            hash,
+        },
+    );
+    let items = ("\\PC{1,10}", "[a-z]{1,5}").prop_map(|(id, from)| ReusedItem {
+        work_id: id.parse().unwrap(),
+        from: from.parse().unwrap(),
+    });
+    let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(items, 0..4));
+    prop::option::of((forerunner, lists).prop_map(|(forerunner, (chunks, items))| ReusedWork {
+        forerunner,
+        chunks,
+        items,
+    }))
+}
+
 fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
     let verdict = prop_oneof![
         Just(Verdict::Succeeded),
@@ -142,12 +164,19 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
     let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(outcomes(), 0..4));
     (
         ("[a-z.]{1,9}", endings(), verdict, lists),
-        (usages(), budgets(), any::<(u64, u64)>(), counts(), evidence),
+        (usages(), budgets(), any::<(u64, u64)>(), counts(), evidence, reused()),
     )
         .prop_map(
             |(
                 (id, ending, verdict, (outcome_chunks, work_outcomes)),
-                (budget_usage, budget_ceiling, (started_at, completed_at), totals, evidence),
+                (
+                    budget_usage,
+                    budget_ceiling,
+                    (started_at, completed_at),
+                    totals,
+                    evidence,
+                    reused,
+                ),
             )| {
                 CoordinationReceipt {
                     coordination_id: id.parse().unwrap(),
@@ -159,11 +188,18 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     budget_ceiling,
                     started_at: WallTime(started_at),
                     completed_at: WallTime(completed_at),
-                    totals,
+                    totals: Counts { work_reused: counted(&reused), ..totals },
                     evidence,
+                    reused,
                 }
             },
         )
+}
+
+fn counted(reused: &Option<ReusedWork>) -> u64 {
+    reused
+        .as_ref()
+        .map_or(0, |reused| 1_000 * reused.chunks.len() as u64 + reused.items.len() as u64)
 }
 
 proptest! {
@@ -190,7 +226,10 @@ proptest! {
     #[test]
     fn a_part_of_a_receipt_is_none(receipt in receipts(), more in 1..40_usize) {
         let bytes = receipt.canonical_bytes();
-        for length in 0..bytes.len() {
+        // A receipt without its section is another receipt, and the tag of one says what it is.
+        let whole = CoordinationReceipt { reused: None, ..receipt }.canonical_bytes().len();
+        let tag = whole + "....reused".len();
+        for length in (0..bytes.len()).filter(|length| !(whole..tag).contains(length)) {
             let read = CoordinationReceipt::from_bytes(&bytes[..length]);
             prop_assert!(
                 matches!(read, Err(ReceiptError::CutOff { .. } | ReceiptError::NotAReceipt)),

@@ -80,6 +80,7 @@ stories! {
     pause_and_continue,
     processes,
     retry_then_success,
+    reused,
     skip_chains,
     spawn_failure,
     stale_fence,

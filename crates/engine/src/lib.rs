@@ -91,8 +91,8 @@ pub use submission::{Addition, Submission};
 // What a run is made of.
 pub use antiphon_core::coordination::{
     Backoff, Budget, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
-    CoordinationError, EfeWeights, FailurePolicy, Grant, Need, Raise, Runner, SessionSpawner,
-    WorkSpec,
+    CoordinationError, EfeWeights, FailurePolicy, Forerunner, Grant, Need, Raise, Reused, Runner,
+    SessionSpawner, WorkSpec,
 };
 // Why one does not take a command.
 pub use antiphon_core::coordination::{

@@ -7,6 +7,7 @@ mod archived_work;
 mod erased;
 mod error;
 mod feed;
+mod forerunner;
 mod handle;
 mod inputs;
 mod origin;

@@ -11,7 +11,9 @@ use std::process::Command;
 use antiphon::ledger::verify::{Scope, Wrong, verify_directory};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 use antiphon_core::append::Append;
-use antiphon_core::coordination::CoordinationReceipt;
+use antiphon_core::coordination::{
+    CoordinationBudget, CoordinationConfig, CoordinationReceipt, Forerunner, Reused, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Commit, CommitTip, Payload};
 use antiphon_core::event::{AggregateEvent, CoordinationEvent};
@@ -66,6 +68,81 @@ fn the_receipt_of_more_than_a_thousand_items_is_read_and_put_together() {
         (&true.into(), &1.into()),
         "{second}"
     );
+}
+
+#[test]
+fn the_receipt_of_a_retry_is_read_and_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+    let mut history = History::begin(&store);
+    history.start("earlier", &["output"]);
+    history.settle();
+    let last = store.read_stream(&"coordination/earlier".parse().unwrap(), Version(0), usize::MAX);
+    let last = last.unwrap().pop().unwrap();
+    let forerunner = Forerunner {
+        coordination: "earlier".parse().unwrap(),
+        receipt: Digest::of(&stored(&store, "earlier")),
+        version: last.version,
+        hash: last.hash,
+    };
+    let output = Some(Digest::of(&history::output("earlier")));
+    let (from, work) = (forerunner.coordination.clone(), Some("item-0".parse().unwrap()));
+    let reused = Reused { from: from.clone(), work, output };
+    let item = |id: &str| WorkSpec::function(id, "ok").unwrap();
+    let mut work: Vec<WorkSpec> = (0..1_100)
+        .map(|number| item(&format!("w{number}")).reused(reused.clone()))
+        .chain([item("rest").needs_work("w7").unwrap()])
+        .collect();
+    work.push(item("last").reused(Reused { from, work: None, output: None }).critical());
+    let budget = CoordinationBudget::new(1_000, 1_000_000, 1_000, None).unwrap();
+    let config = |work| CoordinationConfig::of_work(work, budget.clone()).unwrap();
+    history.start_with("again", config(work).retrying(forerunner.clone()));
+    history.start_with("anew", config(vec![item("a")]).retrying(forerunner.clone()));
+    history.settle();
+    let bytes = stored(&store, "again");
+    history.close();
+    let receipt = CoordinationReceipt::from_bytes(&bytes).unwrap();
+    let reused = receipt.reused.as_ref().unwrap();
+    assert_eq!((reused.chunks.len(), reused.items.len(), receipt.totals.sessions), (1, 101, 1));
+    assert_eq!((&reused.forerunner, receipt.verdict.as_str()), (&forerunner, "succeeded"));
+    assert_eq!(receipt.canonical_bytes(), bytes);
+    let first = verify_directory(dir.path(), &Scope::Ledger).unwrap();
+    assert!(first.findings.is_empty(), "{first}");
+    let second = second(dir.path());
+    assert_eq!(
+        (&second["sound"], &second["receipts_rebuilt"]),
+        (&true.into(), &3.into()),
+        "{second}"
+    );
+}
+
+#[test]
+fn an_output_that_was_taken_over_and_is_gone_is_found_by_both_verifiers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+    let mut history = History::begin(&store);
+    let forerunner = Forerunner {
+        coordination: "earlier".parse().unwrap(),
+        receipt: Digest::of(b"receipt"),
+        version: Version(9),
+        hash: Digest::of(b"head"),
+    };
+    let output = Digest::of(b"nowhere");
+    let from = forerunner.coordination.clone();
+    let item = WorkSpec::function("a", "ok").unwrap();
+    let item = item.reused(Reused { from, work: None, output: Some(output) });
+    let budget = CoordinationBudget::new(10, 1_000_000, 1_000, None).unwrap();
+    let config = CoordinationConfig::of_work(vec![item], budget).unwrap();
+    history.start_with("again", config.retrying(forerunner));
+    history.settle();
+    history.close();
+    let first = verify_directory(dir.path(), &Scope::Ledger).unwrap();
+    let second = second(dir.path());
+    let found: Vec<String> = first.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 1, "{first}");
+    assert!(found[0].contains(&output.to_string()), "{first}");
+    let [finding] = second["findings"].as_array().unwrap().as_slice() else { panic!("{second}") };
+    assert!(finding.to_string().contains(&output.to_string()), "{second}");
 }
 
 /// Gives a coordination that ends another receipt, and makes everything that names it fit.

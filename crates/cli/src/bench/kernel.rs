@@ -52,6 +52,7 @@ impl KernelRun {
             concurrency: 64,
             policies,
             parent: None,
+            forerunner: None,
             depth: 0,
             minted: false,
             labels: Default::default(),

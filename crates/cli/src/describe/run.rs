@@ -25,6 +25,7 @@ pub(super) fn started(stream: &StreamName, started: &Started) -> Sentence {
         budget(&started.budget),
     ];
     parts.extend((started.mode == Mode::Open).then(|| "open to more work".to_owned()));
+    parts.extend(started.forerunner.as_ref().map(|run| format!("retries {}", run.coordination)));
     parts.extend(started.parent.as_ref().map(|parent| format!("for session {parent}")));
     Sentence::new("started", Colour::Active, format!(" {id}{name}: {}", parts.join("; ")))
 }

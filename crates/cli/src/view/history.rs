@@ -55,6 +55,7 @@ impl History {
             minted: false,
             labels: BTreeMap::new(),
             widths: BTreeMap::new(),
+            forerunner: None,
             items: u32::try_from(work.len()).unwrap(),
             engine: "0.1.0".to_owned(),
             epoch: Epoch(1),

@@ -12,8 +12,9 @@ use super::limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_WORK_QUEUE_SIZE,
 };
 use super::planner::EfeWeights;
+use super::reused::Forerunner;
 use super::started::Setting;
-use super::work::{Runner, WorkSpec, admit};
+use super::work::{Runner, WorkSpec, admit, check_reused};
 use crate::digest::Digest;
 use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
 
@@ -47,6 +48,8 @@ pub struct CoordinationConfig {
     labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     widths: BTreeMap<GroupName, u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forerunner: Option<Forerunner>,
 }
 
 impl CoordinationConfig {
@@ -119,6 +122,7 @@ impl CoordinationConfig {
             Setting::Width.check(*width)?;
         }
         queue_size(self.work.len(), self.max_work_queue_size)?;
+        self.check_reused()?;
         admit(None, &BTreeMap::new(), &self.work).map(|_| ())
     }
 
@@ -137,7 +141,16 @@ impl CoordinationConfig {
             planner: None,
             labels: BTreeMap::new(),
             widths: BTreeMap::new(),
+            forerunner: None,
         }
+    }
+
+    /// Whether what is taken over is from the run that is retried.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotFromForerunner`].
+    pub(super) fn check_reused(&self) -> Result<(), ConfigError> {
+        check_reused(&self.work, self.forerunner.as_ref())
     }
 
     /// The same under an id that the user chose; starting it again finds the first.
@@ -210,6 +223,13 @@ impl CoordinationConfig {
         self
     }
 
+    /// The same as a retry of an ended run, from which items may be taken over. That the run has
+    /// ended so is for the caller to see.
+    #[must_use]
+    pub fn retrying(self, forerunner: Forerunner) -> Self {
+        Self { forerunner: Some(forerunner), ..self }
+    }
+
     /// The same budgeted by what a parent's session was granted.
     ///
     /// # Errors
@@ -232,6 +252,12 @@ impl CoordinationConfig {
     #[must_use]
     pub fn work(&self) -> &[WorkSpec] {
         &self.work
+    }
+
+    /// The run that it retries, if it is a retry.
+    #[must_use]
+    pub fn forerunner(&self) -> Option<&Forerunner> {
+        self.forerunner.as_ref()
     }
 
     /// The items' ids, in order.
@@ -289,6 +315,7 @@ impl CoordinationConfig {
             labels: self.labels,
             widths: self.widths,
             items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
+            forerunner: self.forerunner,
             engine: start.engine,
             epoch: start.epoch,
         };
@@ -376,7 +403,7 @@ mod tests {
         );
         assert_eq!(
             refused("extra", 1.into()),
-            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`, `widths`"
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`, `widths`, `forerunner`"
         );
     }
 }

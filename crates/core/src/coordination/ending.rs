@@ -44,7 +44,8 @@ impl Coordination {
     }
 
     /// How it ends on a stop condition, given which runners there are: a closed coordination of
-    /// whose work nothing could ever be claimed has not completed, whatever stopped it.
+    /// whose work nothing could ever be claimed, and nothing was taken over, has not completed,
+    /// whatever stopped it.
     pub(crate) fn ending_on(
         &self,
         stop: StopCondition,
@@ -53,6 +54,7 @@ impl Coordination {
         if self.started().mode == Mode::Closed
             && self.work_count() > 0
             && self.last_session() == 0
+            && self.totals().work_reused == 0
             && !self.work().has_skipped_by_own_rule()
             && !self.work().ready().any(|(runner, lanes)| !lanes.is_empty() && is_there(runner))
         {

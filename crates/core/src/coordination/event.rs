@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 use super::planner::EfeWeights;
 use super::receipt::{Counts, Ending};
+use super::reused::Forerunner;
 use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
@@ -21,9 +22,9 @@ events! {
     #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
-        Started(Box<Started>) = "coordination.started",
+        Started(Box<Started>) = "coordination.started" up to 2 by lowest_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added",
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 2 by WorkAdded::lowest,
         /// A session was bound to an item.
         SessionBound(SessionBound) = "coordination.session_bound",
         /// A session ended; what follows for its item is inside.
@@ -48,9 +49,9 @@ events! {
         /// A session without a valid fence tried to write.
         WriteRefused(WriteRefused) = "coordination.write_refused",
         /// It completed.
-        Completed(Box<Completed>) = "coordination.completed" up to 2 by lowest_completed,
+        Completed(Box<Completed>) = "coordination.completed" up to 3 by lowest_completed,
         /// It was ended from outside.
-        Aborted(Box<Aborted>) = "coordination.aborted" up to 2 by lowest_aborted,
+        Aborted(Box<Aborted>) = "coordination.aborted" up to 3 by lowest_aborted,
     }
 }
 
@@ -145,6 +146,10 @@ pub struct Started {
     pub widths: BTreeMap<GroupName, u32>,
     /// How many items follow in `work_added` before anything may bind.
     pub items: u32,
+    /// The ended run that it retries. Came with schema 2, as items may be taken over from it and its
+    /// receipt names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forerunner: Option<Forerunner>,
     /// Version of the engine.
     pub engine: String,
     /// The epoch it was started under.
@@ -169,6 +174,14 @@ pub struct WorkAdded {
         deserialize_with = "crate::bounded::list::<MAX_ITEMS_PER_EVENT, _, _>"
     )]
     pub recalled: Vec<Finished>,
+}
+
+impl WorkAdded {
+    /// Schema 2 adds items that have their outcome already.
+    fn lowest(&self) -> u32 {
+        let recalled = self.recalled.iter().map(|item| &item.work);
+        if self.items.iter().chain(recalled).any(|item| item.reused.is_some()) { 2 } else { 1 }
+    }
 }
 
 /// Payload of `coordination.session_bound`.
@@ -464,19 +477,29 @@ impl CoordinationEvent {
     }
 }
 
-/// Schema 2 records an error as a code, which the receipt hashes instead of a sentence.
+/// Schema 2 names the run that is retried.
+#[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
+fn lowest_started(started: &Box<Started>) -> u32 {
+    if started.forerunner.is_some() { 2 } else { 1 }
+}
+
+/// Schema 2 records an error as a code, which the receipt hashes instead of a sentence; schema 3
+/// counts items that were taken over.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_completed(completed: &Box<Completed>) -> u32 {
     match completed.stop {
+        _ if completed.totals.work_reused > 0 => 3,
         StopCondition::Error(_) => 2,
         _ => 1,
     }
 }
 
-/// Schema 2 records as codes what ended a coordination that was not cancelled.
+/// Schema 2 records as codes what ended a coordination that was not cancelled; schema 3 counts
+/// items that were taken over.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_aborted(aborted: &Box<Aborted>) -> u32 {
     match aborted.reason {
+        _ if aborted.totals.work_reused > 0 => 3,
         AbortReason::StartCutOff | AbortReason::ParentStopped(_) => 2,
         _ => 1,
     }

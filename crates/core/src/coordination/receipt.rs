@@ -16,7 +16,7 @@ mod wording;
 use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
-pub use self::content::{Ending, Evidence, WorkOutcome};
+pub use self::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
 pub use self::store::ContentStore;
@@ -53,6 +53,9 @@ pub struct CoordinationReceipt {
     pub totals: Counts,
     /// Where in the ledger the evidence lies.
     pub evidence: Evidence,
+    /// What was taken over, if it is a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<ReusedWork>,
 }
 
 /// The receipt is not the one that was expected.

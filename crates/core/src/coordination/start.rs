@@ -18,6 +18,7 @@ impl Live<Coordination> {
         facts: StartFacts,
         stamp: Stamp<'_>,
     ) -> Result<(Self, Vec<CoordinationEvent>), ConfigError> {
+        config.check_reused()?;
         let (started, work) = config.into_start(facts);
         let rest = events(work)?;
         let event = CoordinationEvent::Started(Box::new(started));

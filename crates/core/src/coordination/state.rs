@@ -52,7 +52,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.4";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.5";
 
     /// Begins a coordination from its first event.
     ///
@@ -71,6 +71,9 @@ impl Coordination {
         check_started(started).map_err(|why| illegal(event, &why.into()))?;
         let mut receipt = ReceiptBuilder::new(id.clone(), started.budget.clone(), meta.wall.0);
         receipt.record_epoch(started.epoch, &started.engine);
+        if let Some(forerunner) = &started.forerunner {
+            receipt.record_forerunner(forerunner.clone());
+        }
         let mut begun = Self {
             coordination_id: id,
             started_wall: meta.wall,
@@ -107,8 +110,9 @@ impl Coordination {
         self.change(event, meta);
         self.receipt.record_elapsed(self.elapsed_ticks_at(meta.at));
         self.remember(event, meta);
-        // What was just recalled is there for the work that follows it.
-        if !matches!(event, CoordinationEvent::WorkAdded(_)) {
+        // What was just recalled is there for the work that follows it, and a start is complete once
+        // as many items are there as were announced.
+        if !matches!(event, CoordinationEvent::WorkAdded(_)) && !self.life.is_starting() {
             self.work.archive_oldest();
         }
         Ok(())
@@ -129,7 +133,7 @@ impl Coordination {
                     !starting || self.work.len() + added.items.len() <= self.started.items as usize,
                     Illegal::MoreThanAnnounced,
                 )?;
-                Ok(check_added(&self.work, added, starting)?)
+                Ok(check_added(&self.work, added, starting, self.started.forerunner.as_ref())?)
             }
             E::SessionBound(bound) => Ok(self.check_bound(bound, meta)?),
             E::SessionUnbound(unbound) => {
@@ -184,7 +188,12 @@ impl Coordination {
             E::WorkAdded(added) => {
                 self.work.bring_back(&added.recalled);
                 for spec in &added.items {
-                    self.work.add(spec.clone(), meta.version);
+                    if let Some(done) = self.work.add(spec.clone(), meta.version) {
+                        self.count(done);
+                    }
+                    if let Some(reused) = &spec.reused {
+                        self.receipt.record_reused(&spec.id, reused);
+                    }
                 }
                 if self.work.len() == self.started.items as usize {
                     self.life.activate();
@@ -381,6 +390,7 @@ impl Coordination {
         self.version >= Version(1)
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
             && self.work.is_coherent()
+            && self.receipt.forerunner() == self.started.forerunner.as_ref()
             && self.sessions.len() == self.work.running()
             && self.sessions.is_coherent(|item| self.work.state_at(item))
     }

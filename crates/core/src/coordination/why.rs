@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::error::{BindError, WorkError, verb};
+use super::reused::Reused;
 use super::runners::Runners;
 use super::state::Coordination;
 use super::stop::StopCondition;
@@ -63,6 +64,12 @@ pub enum Blocked {
     NestedPaused { coordination: CoordinationId, reason: String },
     /// It has its outcome.
     Finished { outcome: &'static str },
+    /// It succeeded in an earlier run, and was taken over from there.
+    TakenOver {
+        from: CoordinationId,
+        /// The item there.
+        work: WorkId,
+    },
     /// The coordination is paused.
     Paused { reason: String },
     /// Nobody carries the coordination out.
@@ -150,6 +157,9 @@ impl fmt::Display for Blocked {
                 )
             }
             Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
+            Self::TakenOver { from, work } => {
+                write!(f, "it succeeded as {work} of run {from} and was taken over from there")
+            }
             Self::Interrupted { reason } if reason.is_empty() => {
                 f.write_str("the run is interrupted until it is resumed")
             }
@@ -198,6 +208,10 @@ impl Coordination {
     /// [`WorkError::WorkNotFound`].
     pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let item = self.work().known(work)?;
+        if let Some(Reused { from, work, .. }) = &item.spec().reused {
+            let work = work.as_ref().unwrap_or_else(|| item.id()).clone();
+            return Ok(vec![Blocked::TakenOver { from: from.clone(), work }]);
+        }
         match item.state() {
             WorkState::Done(outcome) => {
                 return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]);

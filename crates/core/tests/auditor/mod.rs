@@ -277,6 +277,8 @@ impl Audited {
                     .iter()
                     .any(|(live, (work, _))| live.coordination == id && *work == bound.work);
                 assert!(!twice, "{} of {id} is bound twice", bound.work);
+                let item = session.work_tracking(bound.work.as_str()).unwrap();
+                assert!(item.spec.reused.is_none(), "{} of {id} was taken over", bound.work);
                 self.live.insert(
                     session.session_id(bound.session),
                     (bound.work.clone(), recorded.version),
@@ -349,6 +351,14 @@ impl Audited {
         );
         let named = receipt.outcome_chunks.len() * 1000 + receipt.work_outcomes.len();
         assert_eq!(named as u64, session.work_count(), "every item of {id} is in its receipt");
+        let taken = receipt.reused.as_ref();
+        let named = taken.map_or(0, |reused| reused.chunks.len() * 1000 + reused.items.len());
+        assert_eq!(named as u64, receipt.totals.work_reused, "so is all that {id} took over");
+        assert_eq!(
+            taken.map(|reused| &reused.forerunner),
+            session.started().forerunner.as_ref(),
+            "{id} names what it retries"
+        );
     }
 
     fn check_actions(&mut self, actions: &[Action]) {

@@ -1,11 +1,12 @@
 //! What a random history is drawn from: items, a coordination, and steps.
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Need, Runner,
-    SessionOutcome, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Forerunner, Need,
+    Reused, Runner, SessionOutcome, WorkSpec,
 };
+use antiphon_core::digest::Digest;
 use antiphon_core::event::StopKind;
-use antiphon_core::id::WorkId;
+use antiphon_core::id::{Version, WorkId};
 
 /// How one item is drawn; turned into a [`WorkSpec`] as far as what is there allows it.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Draft {
     pub(crate) max_cost: Option<u64>,
     pub(crate) on_failure: FailurePolicy,
     pub(crate) runner: u8,
+    /// Whether a retry takes it over.
+    pub(crate) reused: bool,
 }
 
 /// How a coordination is drawn.
@@ -37,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) breaker: u32,
     pub(crate) pausing: bool,
     pub(crate) planner: bool,
+    /// Whether it retries an earlier run.
+    pub(crate) retry: bool,
     /// By how much the order of addition is turned, so that items need what comes later.
     pub(crate) turn: usize,
     /// Items in one event while it starts.
@@ -81,7 +86,10 @@ impl Plan {
         }
         let mut work: Vec<WorkSpec> = Vec::new();
         for draft in &self.drafts {
-            let item = draft.spec(&work.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
+            let mut item = draft.spec(&work.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
+            if self.retry && draft.reused {
+                item = item.reused(reused(draft.priority > 0));
+            }
             let mut with_group = item.clone();
             if let Some(group) = draft.needs_group {
                 with_group = with_group.needs_group(format!("g{group}")).unwrap();
@@ -108,12 +116,29 @@ impl Plan {
             config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
         let config = config.with_breaker(self.breaker).unwrap().with_max_attempts(2).unwrap();
         let config = if self.pausing { config.pausing_when_exhausted() } else { config };
+        let config = if self.retry { config.retrying(forerunner()) } else { config };
         if self.planner {
             config.with_planner(EfeWeights::new(1.0, 0.5, 0.25).unwrap())
         } else {
             config
         }
     }
+}
+
+/// The run that retries retry.
+fn forerunner() -> Forerunner {
+    Forerunner {
+        coordination: "earlier".parse().unwrap(),
+        receipt: Digest::of(b"receipt"),
+        version: Version(9),
+        hash: Digest::of(b"head"),
+    }
+}
+
+/// Taken over from there, with or without an output.
+pub(super) fn reused(output: bool) -> Reused {
+    let output = output.then(|| Digest::of(b"output"));
+    Reused { from: forerunner().coordination, work: None, output }
 }
 
 impl Draft {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use antiphon_core::coordination::{
     ApplyError, BudgetUsage, CoordinationBudget, Counts, Ending, Finished, Grant, Meta, NextStep,
-    Proposal, Reducer, ReducerContext, Runner, SessionOutcome, SkipReason, StopCondition, Usage,
-    Verdict, WorkItemOutcome, WorkSpec, WorkState,
+    Proposal, Reducer, ReducerContext, Reused, Runner, SessionOutcome, SkipReason, StopCondition,
+    Usage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::event::{
     Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, SessionBound,
@@ -14,6 +14,7 @@ use antiphon_core::event::{
 use antiphon_core::id::{Epoch, OutOfOrder, Version, WorkId};
 use antiphon_core::time::{ClockRegression, Deadline, LedgerTime};
 
+use super::draft::reused;
 use super::{History, actor, decode, text};
 
 impl History {
@@ -146,6 +147,11 @@ impl History {
         batches.push(vec![item("x").with_attempts(101)]);
         batches.push(vec![item("x").with_timeout_ticks(0)]);
         batches.push(vec![WorkSpec { max_tokens: Some(0), ..item("x") }]);
+        let elsewhere = Reused { from: "other".parse().unwrap(), ..reused(false) };
+        batches.push(vec![item("x").reused(elsewhere)]);
+        if !self.live.is_starting() || self.live.started().forerunner.is_none() {
+            batches.push(vec![item("x").reused(reused(false))]);
+        }
         if let Some(there) = self.live.work_queue().next() {
             batches.push(vec![item(there.as_str())]);
             let twice = vec![there.clone(), there.clone()];

@@ -182,6 +182,7 @@ impl History {
 
     /// What holds after every event.
     fn hold(&self, before: &[u64]) {
+        self.what_was_taken_over_never_runs();
         let live = self.live.snapshot();
         let replayed = self.replayed.state().get(self.live.coordination_id()).unwrap();
         assert_eq!(text(&live), text(&replayed.snapshot()), "live and replayed");
@@ -231,7 +232,8 @@ impl History {
         };
         for id in self.live.work_queue() {
             let item = self.live.work_tracking(id.as_str()).unwrap();
-            if outcome(id) != Some(&WorkItemOutcome::Succeeded) {
+            // What was taken over ran in another history.
+            if outcome(id) != Some(&WorkItemOutcome::Succeeded) || item.spec.reused.is_some() {
                 continue;
             }
             for need in &item.spec.needs {
@@ -542,6 +544,33 @@ impl History {
             + counted.work_skipped_by_rule
             + counted.work_unfinished;
         assert_eq!(items, queue.len() as u64);
+        let reused: Vec<&WorkId> = queue.iter().copied().filter(|id| self.is_reused(id)).collect();
+        assert_eq!(counted.work_reused, reused.len() as u64);
+        let taken = receipt.reused.iter().flat_map(|reused| &reused.items);
+        let mut taken: Vec<&WorkId> = taken.map(|item| &item.work_id).collect();
+        taken.sort();
+        assert_eq!(taken, reused);
+    }
+
+    fn is_reused(&self, work: &WorkId) -> bool {
+        self.live.work_tracking(work.as_str()).unwrap().spec.reused.is_some()
+    }
+
+    /// What was taken over has its outcome as soon as it is there, and never runs.
+    pub(crate) fn what_was_taken_over_never_runs(&self) {
+        for work in self.live.work_queue().filter(|work| self.is_reused(work)) {
+            let item = self.live.work_tracking(work.as_str()).unwrap();
+            assert_eq!(
+                (item.state, item.attempt_count, item.sessions, item.output),
+                (
+                    &WorkState::Done(WorkItemOutcome::Succeeded),
+                    0,
+                    [].as_slice(),
+                    item.spec.reused.as_ref().unwrap().output
+                ),
+                "{work}"
+            );
+        }
     }
 
     /// The state before the terminal event, from a replay of the whole stream.
@@ -578,6 +607,7 @@ fn counters(run: &Coordination) -> Vec<u64> {
         totals.lost,
         totals.deferred,
         totals.work_succeeded,
+        totals.work_reused,
         totals.work_failed,
         totals.work_skipped,
         totals.work_skipped_by_rule,

@@ -3,7 +3,7 @@
 
 use antiphon_core::coordination::{
     BudgetUsage, Coordination, CoordinationBudget, CoordinationStatus, Counts, Ending,
-    FailurePolicy, Grant, Need, NextStep, Runner, SessionOutcome, SkipReason, StopCause,
+    FailurePolicy, Grant, Need, NextStep, Reused, Runner, SessionOutcome, SkipReason, StopCause,
     WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
@@ -157,6 +157,9 @@ fn started_line(started: &Started) -> String {
     if started.policies.on_exhausted == OnExhausted::Pause {
         line.push_str(", pauses when exhausted");
     }
+    if let Some(forerunner) = &started.forerunner {
+        line.push_str(&format!(", retries {}", forerunner.coordination));
+    }
     if let Some(parent) = &started.parent {
         line.push_str(&format!(", for {parent} at depth {}", started.depth));
     }
@@ -255,6 +258,14 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
     for (epoch, engine) in &receipt.evidence.epochs {
         out.push(format!("epoch {epoch} by engine {engine}"));
     }
+    if let Some(reused) = &receipt.reused {
+        let digests = reused.chunks.len();
+        out.push(format!("retries {}, {digests} digests of items", reused.forerunner.coordination));
+        let items = reused.items.iter();
+        out.extend(
+            items.map(|item| format!("{} is {} there", name(&item.work_id), name(&item.from))),
+        );
+    }
     out
 }
 
@@ -350,6 +361,7 @@ fn totals(totals: &Counts) -> String {
     ];
     let items = [
         (totals.work_succeeded, "succeeded"),
+        (totals.work_reused, "reused"),
         (totals.work_failed, "failed"),
         (totals.work_skipped_by_rule, "skipped by rule"),
         (totals.work_skipped, "skipped"),
@@ -394,6 +406,11 @@ fn item(spec: &WorkSpec) -> String {
     }
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));
+    }
+    if let Some(Reused { from, work, output }) = &spec.reused {
+        let work = work.as_ref().map(|work| format!("{work} of ")).unwrap_or_default();
+        let output = if output.is_some() { " with its output" } else { "" };
+        out.push_str(&format!(" from {work}{from}{output}"));
     }
     if spec.critical {
         out.push_str(" critical");

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise, Runner, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Forerunner, Need, Raise,
+    Reused, Runner, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::id::WorkId;
+use antiphon_core::id::{Version, WorkId};
 
 /// Ticks per second in every transcript.
 pub(crate) const TICK_RATE_HZ: u64 = 1000;
@@ -149,6 +150,14 @@ pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConf
     if let Some(breaker) = words.number("breaker") {
         config = config.with_breaker(breaker).map_err(|error| error.to_string())?;
     }
+    if let Some(run) = words.get("retries") {
+        config = config.retrying(Forerunner {
+            coordination: run.parse().unwrap(),
+            receipt: Digest::of(b"receipt"),
+            version: Version(9),
+            hash: Digest::of(b"head"),
+        });
+    }
     if words.get("on-exhausted") == Some("pause") {
         config = config.pausing_when_exhausted();
     }
@@ -216,6 +225,15 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
         jitter_ppm: 0,
     });
     item.timeout_ticks = words.duration("timeout").map(ticks);
+    item.reused = words.get("from").map(|from| {
+        let (run, work) =
+            from.split_once('/').map_or((from, None), |(run, work)| (run, Some(work)));
+        Reused {
+            from: run.parse().unwrap(),
+            work: work.map(|work| WorkId::new(work).unwrap()),
+            output: words.has("output").then(|| Digest::of(id.as_bytes())),
+        }
+    });
     item.max_tokens = words.number("tokens");
     item.max_cost = words.number("cost");
     item.on_failure = match words.get("on-failure") {

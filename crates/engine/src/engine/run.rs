@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{Blocked, CoordinationReceipt, Raise};
+use antiphon_core::coordination::{Blocked, CoordinationReceipt, Forerunner, Raise};
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
 
@@ -205,6 +205,14 @@ impl Run {
         receipt.map(Some).map_err(|error| unreadable(error.to_string()))
     }
 
+    /// What a retry of it names; `None` as long as it has not ended.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or its head row cannot be read.
+    pub async fn forerunner(&self) -> Result<Option<Forerunner>, QueryError> {
+        self.handle.forerunner(&self.id).await
+    }
+
     /// The run at a glance, running or ended.
     ///
     /// # Errors
@@ -213,8 +221,8 @@ impl Run {
         self.handle.status(&self.id).await
     }
 
-    /// What the last session of an item put out; `None` if none has ended, or the record of how it
-    /// did was erased.
+    /// What the last session of an item put out, in an earlier run if it was taken over from there;
+    /// `None` if none has ended, or the record of how it did was erased.
     ///
     /// # Errors
     /// [`QueryError`] if there is no such run, or the ledger cannot be read.

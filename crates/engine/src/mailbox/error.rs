@@ -118,6 +118,19 @@ pub enum SubmitError {
         /// The digest of the input.
         input: Digest,
     },
+    /// The run that is to be retried is not there, has not ended, or is not the one that was meant.
+    #[error(
+        "run {run}, which is to be retried, has not ended as was said; wait for its end, or continue \
+         it with `antiphon resume {run}`"
+    )]
+    NoForerunner { run: CoordinationId },
+    /// What an item put out in the run that is retried is gone.
+    #[error("item {work} is taken over with output {output}, which is gone; let it run again")]
+    OutputMissing {
+        work: WorkId,
+        /// The digest of the output.
+        output: Digest,
+    },
     /// The id belongs to a run whose head row is not what this version writes, so that nobody can
     /// say whether it was started with the same.
     #[error("the head row of run {run} cannot be read ({reason}); run `antiphon verify`")]

@@ -68,6 +68,11 @@ impl<'a> History<'a> {
             .unwrap()
             .with_concurrency(2)
             .unwrap();
+        self.start_with(id, config);
+    }
+
+    /// Starts a coordination with this.
+    pub(crate) fn start_with(&mut self, id: &str, config: CoordinationConfig) {
         self.command(Command::Start(commands::Start {
             id: coordination(id),
             config: Box::new(config),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::Blocked;
+use antiphon::coordination::{Blocked, WorkStage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -54,6 +54,10 @@ impl From<&Blocked> for Why {
                 ("nested_paused", json!({ "run": coordination }))
             }
             Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
+            Blocked::TakenOver { from, work } => (
+                "taken_over",
+                json!({ "outcome": WorkStage::Succeeded.as_str(), "from": from, "work": work }),
+            ),
             Blocked::Paused { .. } => ("paused", json!({})),
             Blocked::Stopping { .. } => ("stopping", json!({})),
             Blocked::Ended => ("ended", json!({})),
@@ -132,6 +136,10 @@ mod tests {
                 r#""nested_paused",{"run":"build.3"}"#,
             ),
             (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
+            (
+                Blocked::TakenOver { from: "nightly".parse()?, work: work.clone() },
+                r#""taken_over",{"from":"nightly","outcome":"succeeded","work":"models"}"#,
+            ),
             (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),
             (Blocked::Stopping { stop: StopCondition::AllWorkCompleted }, r#""stopping",{}"#),
             (Blocked::Ended, r#""ended",{}"#),

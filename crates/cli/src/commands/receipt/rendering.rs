@@ -128,6 +128,7 @@ fn work(
 ) -> Result<(), CommandError> {
     let Counts {
         work_succeeded,
+        work_reused,
         work_failed,
         work_skipped,
         work_skipped_by_rule,
@@ -138,6 +139,12 @@ fn work(
     output.line(format!(
         "work          {work_succeeded} succeeded, {work_failed} failed, {skipped} skipped, {work_unfinished} unfinished"
     ))?;
+    if let Some(reused) = &receipt.reused {
+        output.line(format!(
+            "              {work_reused} of those that succeeded were taken over from run {}, receipt {}.",
+            reused.forerunner.coordination, reused.forerunner.receipt
+        ))?;
+    }
     if !receipt.outcome_chunks.is_empty() {
         let digests = receipt.outcome_chunks.len();
         output.line(format!(

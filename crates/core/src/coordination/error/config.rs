@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration or with an item's description.
 
-use crate::id::{IdError, WorkId};
+use crate::id::{CoordinationId, IdError, WorkId};
 
 /// What is wrong with a configuration, or with the description of an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,15 @@ pub enum ConfigError {
         "the name and labels take {actual} bytes; at most {max} are allowed: shorten them, or use fewer labels"
     )]
     StartTooLarge { actual: usize, max: usize },
+    /// An item is taken over from a run that is not retried.
+    #[error("work {work_id} is taken over from run {from}, which is not the one that this retries")]
+    NotFromForerunner { work_id: WorkId, from: CoordinationId },
+    /// An item is taken over after the start.
+    #[error(
+        "work {work_id} is taken over from an earlier run; only a start can take work over, \
+         add it as work to be done"
+    )]
+    ReusedLate { work_id: WorkId },
     /// Coordinations are nested too deep.
     #[error("work {work_id} would nest runs more than {max} deep")]
     TooDeep { work_id: WorkId, max: u8 },

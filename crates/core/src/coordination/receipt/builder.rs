@@ -3,16 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::CoordinationReceipt;
-use super::content::{Ending, Evidence, WorkOutcome};
+use super::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
+use crate::coordination::reused::{Forerunner, Reused};
 use crate::coordination::session::SessionOutcome;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::{CommitTip, StreamTip};
-use crate::id::{CoordinationId, Epoch, Version};
+use crate::id::{CoordinationId, Epoch, Version, WorkId};
 use crate::time::WallTime;
 
 /// Gathers a receipt while a coordination runs; full thousands of items are kept as digests.
@@ -49,6 +50,8 @@ pub struct ReceiptBuilder {
     chunks: Vec<Digest>,
     #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     outcomes: Vec<WorkOutcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reused: Option<ReusedWork>,
     epochs: Vec<(Epoch, String)>,
     tip: (Version, Digest),
     commit: CommitTip,
@@ -70,6 +73,7 @@ impl ReceiptBuilder {
             totals: Counts::default(),
             chunks: Vec::new(),
             outcomes: Vec::new(),
+            reused: None,
             epochs: Vec::new(),
             tip: (Version(0), Digest::GENESIS),
             commit: CommitTip::default(),
@@ -99,6 +103,31 @@ impl ReceiptBuilder {
             self.chunks.push(bytes.hash());
         }
         self.outcomes.push(outcome);
+    }
+
+    /// Names the run that is retried.
+    pub(in crate::coordination) fn record_forerunner(&mut self, forerunner: Forerunner) {
+        self.reused = Some(ReusedWork::of(forerunner));
+    }
+
+    /// The run that is retried.
+    pub(in crate::coordination) fn forerunner(&self) -> Option<&Forerunner> {
+        self.reused.as_ref().map(|reused| &reused.forerunner)
+    }
+
+    /// Adds an item that was taken over; its outcome is recorded besides.
+    pub(in crate::coordination) fn record_reused(&mut self, work: &WorkId, reused: &Reused) {
+        let taken = self.reused.as_mut().expect("BUG: only a retry takes work over");
+        if taken.items.len() == MAX_WORK_OUTCOMES {
+            let mut bytes = Canonical::new("antiphon.reused-chunk.1");
+            for item in taken.items.drain(..) {
+                item.write(&mut bytes);
+            }
+            taken.chunks.push(bytes.hash());
+        }
+        let from = reused.work.as_ref().unwrap_or(work).clone();
+        taken.items.push(ReusedItem { work_id: work.clone(), from });
+        self.totals.work_reused += 1;
     }
 
     /// Adds a session that ended.
@@ -202,6 +231,7 @@ impl ReceiptBuilder {
                 commit: self.commit,
                 epochs: self.epochs,
             },
+            reused: self.reused,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! stored. Nothing here may change for what an earlier version could write.
 
 use super::CoordinationReceipt;
-use super::content::{Ending, WorkOutcome};
+use super::content::{Ending, ReusedItem, ReusedWork, WorkOutcome};
 use super::counts::Counts;
 use super::wording;
 use crate::coordination::fault::CoordinationError;
@@ -12,6 +12,9 @@ use crate::digest::Canonical;
 
 /// What the bytes of every receipt begin with.
 pub(super) const TAG: &str = "antiphon.receipt.1";
+
+/// What the section begins with that says what was taken over.
+pub(super) const REUSED: &str = "reused";
 
 impl CoordinationReceipt {
     /// The bytes that are hashed and stored: every text carries its length, so that nothing in a
@@ -74,6 +77,10 @@ impl CoordinationReceipt {
             .length(evidence.epochs.len());
         for (epoch, engine) in &evidence.epochs {
             bytes.u64(epoch.0).text(engine);
+        }
+        if let Some(reused) = &self.reused {
+            bytes.text(REUSED);
+            reused.write(&mut bytes);
         }
         bytes.into_bytes()
     }
@@ -142,5 +149,30 @@ impl WorkOutcome {
         bytes.optional(self.output.as_ref(), |bytes, output| {
             bytes.digest(output);
         });
+    }
+}
+
+impl ReusedWork {
+    fn write(&self, bytes: &mut Canonical) {
+        let forerunner = &self.forerunner;
+        bytes
+            .text(forerunner.coordination.as_str())
+            .digest(&forerunner.receipt)
+            .u64(forerunner.version.0)
+            .digest(&forerunner.hash)
+            .length(self.chunks.len());
+        for chunk in &self.chunks {
+            bytes.digest(chunk);
+        }
+        bytes.length(self.items.len());
+        for item in &self.items {
+            item.write(bytes);
+        }
+    }
+}
+
+impl ReusedItem {
+    pub(super) fn write(&self, bytes: &mut Canonical) {
+        bytes.text(self.work_id.as_str()).text(self.from.as_str());
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::coordination::MAX_SESSION_IDS_PER_OUTCOME;
+use crate::coordination::reused::Forerunner;
 use crate::coordination::stop::{AbortReason, StopCondition};
 use crate::coordination::work::WorkItemOutcome;
+use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
 use crate::id::{Epoch, Version, WorkId};
@@ -50,4 +51,40 @@ pub struct Evidence {
     pub commit: CommitTip,
     /// The epochs that worked on it, in order, each with the engine's version.
     pub epochs: Vec<(Epoch, String)>,
+}
+
+/// What a retry took over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReusedWork {
+    /// The run that it was taken over from.
+    pub forerunner: Forerunner,
+    /// Digests over each full thousand of items, in the order of addition.
+    pub chunks: Vec<Digest>,
+    /// The items after those.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
+    pub items: Vec<ReusedItem>,
+}
+
+/// An item that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub struct ReusedItem {
+    pub work_id: WorkId,
+    /// The item of the forerunner.
+    pub from: WorkId,
+}
+
+impl ReusedWork {
+    /// Nothing yet, from this run.
+    pub(super) fn of(forerunner: Forerunner) -> Self {
+        Self { forerunner, chunks: Vec::new(), items: Vec::new() }
+    }
+
+    /// Items, counted.
+    pub(super) fn count(&self) -> u64 {
+        let whole = (self.chunks.len() as u64).saturating_mul(MAX_WORK_OUTCOMES as u64);
+        whole.saturating_add(self.items.len() as u64)
+    }
 }

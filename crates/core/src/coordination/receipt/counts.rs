@@ -23,6 +23,9 @@ pub struct Counts {
     /// Sessions that a quota kept from working.
     pub deferred: u64,
     pub work_succeeded: u64,
+    /// Items among those that were taken over from an earlier run.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub work_reused: u64,
     /// Items that failed for good.
     pub work_failed: u64,
     /// Items skipped by their own rule.
@@ -37,6 +40,10 @@ pub struct Counts {
     pub resumes: u64,
     /// Writes refused for want of a valid fence.
     pub writes_refused: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {

@@ -3,14 +3,15 @@
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::TAG;
-use super::content::{Ending, Evidence, WorkOutcome};
+use super::bytes::{REUSED, TAG};
+use super::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
 use super::counts::Counts;
 use super::error::ReceiptError;
 use super::reader::Reader;
 use super::wording;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
 use crate::coordination::fault::CoordinationError;
+use crate::coordination::reused::Forerunner;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
@@ -44,7 +45,7 @@ impl CoordinationReceipt {
             return Err(ReceiptError::NotAReceipt);
         }
         let read = &mut reader;
-        let receipt = Self {
+        let mut receipt = Self {
             coordination_id: id::<CoordinationId>(read, "the coordination")?,
             ending: ending(read)?,
             verdict: verdict(read)?,
@@ -58,7 +59,9 @@ impl CoordinationReceipt {
             completed_at: WallTime(read.u64("the end")?),
             totals: Counts::read(read)?,
             evidence: evidence(read)?,
+            reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
         };
+        receipt.totals.work_reused = receipt.reused.as_ref().map_or(0, ReusedWork::count);
         reader.end()?;
         Ok(receipt)
     }
@@ -214,7 +217,28 @@ fn evidence(read: &mut Reader<'_>) -> Result<Evidence, ReceiptError> {
     })
 }
 
+fn reused(read: &mut Reader<'_>) -> Result<ReusedWork, ReceiptError> {
+    Ok(ReusedWork {
+        forerunner: Forerunner {
+            coordination: id(read, "the forerunner")?,
+            receipt: read.digest("the forerunner's receipt")?,
+            version: Version(read.u64("the forerunner's last version")?),
+            hash: read.digest("the forerunner's head hash")?,
+        },
+        chunks: read.list("the digests of reused items", usize::MAX, |read| {
+            read.digest("a digest of reused items")
+        })?,
+        items: read.list("the reused items", MAX_WORK_OUTCOMES, |read| {
+            Ok(ReusedItem {
+                work_id: work(read, "a reused item")?,
+                from: work(read, "the item of the forerunner")?,
+            })
+        })?,
+    })
+}
+
 impl Counts {
+    /// All but those that follow from a section.
     fn read(read: &mut Reader<'_>) -> Result<Self, ReceiptError> {
         let mut count = || read.u64("the totals");
         Ok(Self {
@@ -225,6 +249,7 @@ impl Counts {
             lost: count()?,
             deferred: count()?,
             work_succeeded: count()?,
+            work_reused: 0,
             work_failed: count()?,
             work_skipped_by_rule: count()?,
             work_skipped: count()?,

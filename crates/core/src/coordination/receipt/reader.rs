@@ -94,6 +94,15 @@ impl<'a> Reader<'a> {
         (0..length).map(|_| read(self)).collect()
     }
 
+    /// Whether a section with this tag follows; if so, it has been begun.
+    pub(super) fn section(&mut self, tag: &str) -> bool {
+        let length = u32::try_from(tag.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let left =
+            self.left.strip_prefix(&length).and_then(|left| left.strip_prefix(tag.as_bytes()));
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+
     /// Refuses whatever is left.
     pub(super) fn end(self) -> Result<(), ReceiptError> {
         match self.left.len() {

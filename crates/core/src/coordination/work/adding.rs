@@ -1,6 +1,7 @@
 //! How work is added to a coordination that runs.
 
 use super::archive::ArchivedWork;
+use super::reuse::refuse_reused;
 use super::spec::WorkSpec;
 use super::{admit, brought_back, events};
 use crate::coordination::error::{AddError, ConfigError, TerminationError};
@@ -27,6 +28,7 @@ impl Coordination {
             return Err(ConfigError::EmptyWorkQueue.into());
         }
         items.iter().try_for_each(WorkSpec::check_new).map_err(ConfigError::from)?;
+        refuse_reused(&items)?;
         if let Some(number) = adder {
             self.refuse_outranking(number, &items)?;
         }

@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::Work;
 use super::finished::Finished;
 use super::illegal::IllegalAddition;
+use super::reuse::{check_reused, refuse_reused};
 use super::spec::{Need, Runner, WorkSpec};
 use crate::coordination::error::ConfigError;
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
+use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{GroupName, WorkId};
 
@@ -89,6 +91,7 @@ pub(in crate::coordination) fn check_added(
     work: &Work,
     added: &WorkAdded,
     starting: bool,
+    forerunner: Option<&Forerunner>,
 ) -> Result<(), IllegalAddition> {
     let (items, recalled) = (&added.items, &added.recalled);
     if let Some(unknown) = recalled.iter().find(|item| !work.may_have_left(item.work.id.as_str())) {
@@ -100,8 +103,10 @@ pub(in crate::coordination) fn check_added(
     }
     let away = recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
     if starting {
+        check_reused(items, forerunner)?;
         check_fresh(|id| work.by_id.contains_key(id), items)?;
     } else {
+        refuse_reused(items)?;
         let _order = admit(Some(work), &away, items)?;
     }
     Ok(())

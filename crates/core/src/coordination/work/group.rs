@@ -26,9 +26,11 @@ impl Group {
         self.members > 1 && self.unfinished == 1 && self.failed.is_none()
     }
 
-    /// Adds a member that has its outcome.
-    pub(super) fn join_finished(&mut self) {
+    /// Adds a member that has its outcome. Returns whether that opens the barrier, which a group
+    /// without members keeps shut.
+    pub(super) fn join_finished(&mut self) -> bool {
         self.members += 1;
+        self.members == 1 && self.unfinished == 0 && self.failed.is_none()
     }
 
     /// Takes a finished member out of the barrier. Returns whether the barrier is open now.

@@ -49,6 +49,13 @@ impl WorkItem {
         }
     }
 
+    /// An item that an earlier run carried out.
+    pub(super) fn take_over(spec: WorkSpec, added: Version) -> Self {
+        let output = spec.reused.as_ref().and_then(|reused| reused.output);
+        let state = WorkState::Done(WorkItemOutcome::Succeeded);
+        Self { state, output, ..Self::new(spec, added) }
+    }
+
     /// A finished item that is taken back into memory.
     pub(super) fn bring_back(item: Finished) -> Self {
         Self {

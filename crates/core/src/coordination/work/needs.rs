@@ -25,8 +25,24 @@ pub(in crate::coordination) struct Done {
     pub(in crate::coordination) waited_for: Option<u64>,
 }
 
+impl Done {
+    /// An item that has its outcome, and nothing else follows from it.
+    pub(super) fn of(item: &WorkItem) -> Self {
+        let critical = item.spec().critical;
+        Self { outcome: item.outcome(), critical, aborts: false, waited_for: None }
+    }
+}
+
 impl Work {
-    pub(in crate::coordination) fn add(&mut self, spec: WorkSpec, version: Version) {
+    /// Adds an item; returns its outcome if it has one already, as it is taken over.
+    pub(in crate::coordination) fn add(
+        &mut self,
+        spec: WorkSpec,
+        version: Version,
+    ) -> Option<Done> {
+        if spec.reused.is_some() {
+            return Some(self.add_reused(spec, version));
+        }
         let position = self.items.push(WorkItem::new(spec, version));
         self.unfinished += 1;
         let unmet = self.link(position);
@@ -34,6 +50,7 @@ impl Work {
             self.join(name, version);
         }
         self.set_needs(position, unmet, version);
+        None
     }
 
     /// Enters an item into the index, counts its unmet needs, and finds out whether one of them has
@@ -163,12 +180,8 @@ impl Work {
         }
         self.retire(position);
         let item = &self.items[position];
-        let done = Done {
-            outcome: item.outcome(),
-            critical: item.spec().critical,
-            aborts: failed && item.spec().on_failure == FailurePolicy::Abort,
-            waited_for,
-        };
+        let aborts = failed && item.spec().on_failure == FailurePolicy::Abort;
+        let done = Done { aborts, waited_for, ..Done::of(item) };
         let (standing, group) = (item.standing(), item.spec().group.clone());
         for dependent in self.conditions.take_outcome(position) {
             match &standing {
@@ -210,7 +223,7 @@ impl Work {
     }
 
     /// One need of a waiting item is met.
-    fn meet(&mut self, position: u32, version: Version) {
+    pub(super) fn meet(&mut self, position: u32, version: Version) {
         if let WorkState::Waiting(unmet) = *self.items[position].state() {
             self.set_needs(position, unmet.saturating_sub(1), version);
         }
@@ -244,7 +257,9 @@ impl Work {
                     group.join_finished();
                     group.fail(position, &root);
                 }
-                Standing::Met => group.join_finished(),
+                Standing::Met => {
+                    group.join_finished();
+                }
             }
             if let WorkState::Bound(_) = item.state() {
                 group.begin_session();
@@ -260,7 +275,11 @@ impl Work {
 
     fn link_again(&mut self, position: u32, starting: bool) {
         let Self { items, by_id, groups, conditions, .. } = self;
-        for need in &items[position].spec().needs {
+        let spec = items[position].spec();
+        if spec.reused.is_some() {
+            return;
+        }
+        for need in &spec.needs {
             match need {
                 Need::Work(id) => match by_id.get(id).copied() {
                     // What it needed has left memory, so it is met or was the end of this one.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::reused::Reused;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, RunnerName, WorkId};
 
@@ -179,6 +180,9 @@ pub struct WorkSpec {
     /// Digest of its input blob.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Digest>,
+    /// Where it succeeded before: it is taken over and never runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Reused>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -217,6 +221,7 @@ impl WorkSpec {
             undo: None,
             check: None,
             input: None,
+            reused: None,
         }
     }
 
@@ -270,6 +275,12 @@ impl WorkSpec {
     #[must_use]
     pub fn with_input(self, input: Digest) -> Self {
         Self { input: Some(input), ..self }
+    }
+
+    /// The same taken over from where it succeeded before.
+    #[must_use]
+    pub fn reused(self, reused: Reused) -> Self {
+        Self { reused: Some(reused), ..self }
     }
 
     /// The same with another priority; higher goes first.

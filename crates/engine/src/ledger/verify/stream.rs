@@ -221,6 +221,10 @@ impl StreamCheck {
             (None, CoordinationEvent::SessionUnbound(unbound)) => {
                 Consequence::Names(blobs_of(&unbound))
             }
+            (None, CoordinationEvent::WorkAdded(added)) => {
+                let reused = added.items.into_iter().filter_map(|item| item.reused);
+                Consequence::Names(reused.filter_map(|reused| reused.output).collect())
+            }
             _ => Consequence::Nothing,
         }
     }

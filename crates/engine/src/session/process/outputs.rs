@@ -74,10 +74,19 @@ fn recorded(
 ) -> Result<Option<BTreeMap<WorkId, Vec<u8>>>, ReadError> {
     let mut found: Vec<(WorkId, Digest)> = Vec::new();
     backwards(store, stream, |recorded| {
-        if let Ok(CoordinationEvent::SessionUnbound(unbound)) = CoordinationEvent::of(recorded)
-            && let Some(work) = wanted.take(&unbound.work)
-        {
-            found.extend(unbound.output.map(|digest| (work, digest)));
+        match CoordinationEvent::of(recorded) {
+            Ok(CoordinationEvent::SessionUnbound(unbound)) => {
+                let work = wanted.take(&unbound.work);
+                found.extend(work.zip(unbound.output));
+            }
+            // Items that were taken over have no session here.
+            Ok(CoordinationEvent::WorkAdded(added)) => {
+                for reused in added.items.into_iter().filter(|item| item.reused.is_some()) {
+                    let output = reused.reused.and_then(|reused| reused.output);
+                    found.extend(wanted.take(&reused.id).zip(output));
+                }
+            }
+            _ => {}
         }
         if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

@@ -1,0 +1,36 @@
+//! What a run takes over from an earlier one: the run that it retries, and items of it that need
+//! not run again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::{CoordinationId, Version, WorkId};
+
+/// The ended run that another one retries, with what finds its evidence and tells it apart from
+/// every other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forerunner {
+    /// Its id.
+    pub coordination: CoordinationId,
+    /// Digest of its receipt.
+    pub receipt: Digest,
+    /// Version of its last event.
+    pub version: Version,
+    /// Hash of that event.
+    pub hash: Digest,
+}
+
+/// Where an item succeeded before, so that it need not run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reused {
+    /// The run that it is taken over from.
+    pub from: CoordinationId,
+    /// The item there, if it had another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkId>,
+    /// Digest of what it put out there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Digest>,
+}
