@@ -67,6 +67,7 @@ pub mod plan;
 pub mod process;
 #[doc(hidden)]
 pub mod random;
+pub mod retry;
 mod room;
 mod session;
 mod shortages;

@@ -16,7 +16,7 @@ async fn engine(dir: &Path) -> Result<Engine> {
     let mut builder = Engine::builder(dir.join("state"))?;
     builder.register("write", |_: SessionContext| async { Ok(Output::text("written")) })?;
     builder.register("hang", |_: SessionContext| std::future::pending())?;
-    builder.register("fail", |_: SessionContext| async { Err(Failed::because("no").into()) })?;
+    builder.register("fail", |_: SessionContext| async { Err(Failed::because("no")) })?;
     builder.register("pass", |session: SessionContext| async move {
         let output = session.output_of("a").await?;
         Ok(output.unwrap_or_else(|| Output::text("nothing")))

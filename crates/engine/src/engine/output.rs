@@ -22,10 +22,8 @@ impl Handle {
     ) -> Result<Option<Output>, QueryError> {
         self.require(id).await?;
         let (id, work) = (id.clone(), work.to_owned());
-        let found = match self.read(move |store| last_end(store, id, work)).await? {
-            Some(found) => found,
-            None => return Ok(None),
-        };
+        let found = self.read(move |store| last_end(store, id, work)).await?;
+        let Some(found) = found else { return Ok(None) };
         let (digest, session) = match found {
             LastEnd::Session(unbound) => (unbound.output, Some(unbound)),
             LastEnd::TakenOver(reused) => (reused.output, None),

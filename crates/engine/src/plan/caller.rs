@@ -40,6 +40,12 @@ impl Environment {
         Self::Of(std::env::vars_os().filter_map(text).collect())
     }
 
+    /// Whether every session has this variable, as the caller has it: it is no part of what an item
+    /// does.
+    pub(crate) fn is_inherited(name: &str) -> bool {
+        ALLOWED.contains(&name)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         match self {
             Self::Of(variables) => variables.get(name).map(String::as_str),

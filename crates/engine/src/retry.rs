@@ -1,0 +1,116 @@
+//! What a retry takes over from the run before it, and what it carries out again, with the reason
+//! for each item.
+//!
+//! It is decided once, before the start, from what the earlier run recorded and what the plan says
+//! now. Nothing here reads a ledger or a file.
+
+mod change;
+mod decision;
+mod matching;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use antiphon_core::coordination::{Reused, WorkItemOutcome, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::id::{CoordinationId, GroupName, WorkId};
+
+pub use change::Change;
+
+/// An item of the earlier run, as its stream tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierItem {
+    /// The item as it was submitted.
+    pub spec: WorkSpec,
+    /// What became of it; none if the run ended before it.
+    pub outcome: Option<WorkItemOutcome>,
+    /// Digest of what it put out.
+    pub output: Option<Digest>,
+    /// A declared output that is no longer what it left, if there is one.
+    pub altered_output: Option<String>,
+}
+
+/// A run that has ended, and what is to be done now.
+#[derive(Clone, Copy)]
+pub struct Retry<'a> {
+    /// All items of the earlier run, in the order of addition.
+    pub earlier: &'a [EarlierItem],
+    /// All items of the plan as it is now.
+    pub work: &'a [WorkSpec],
+    /// Items that are to run again, whatever became of them.
+    pub asked: &'a BTreeSet<WorkId>,
+    /// The blob of this digest, of the earlier run or of the plan as it is now.
+    pub blob: &'a dyn Fn(&Digest) -> Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Retry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("earlier", &self.earlier).finish_non_exhaustive()
+    }
+}
+
+/// What is done with an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It succeeded before, as this item and with this output, and nothing has changed.
+    TakeOver {
+        /// The item of the earlier run.
+        work: WorkId,
+        /// Digest of what it put out there.
+        output: Option<Digest>,
+    },
+    /// It is carried out.
+    Run(Reason),
+}
+
+/// Why an item is carried out again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The earlier run had no such item.
+    New,
+    /// It was asked for.
+    Asked,
+    /// It did not succeed before; none if the run ended before it.
+    NotSucceeded(Option<WorkItemOutcome>),
+    /// It is not the same any more.
+    Changed(Change),
+    /// What it needs is carried out again.
+    Needs(WorkId),
+    /// A member of a group that it needs is carried out again.
+    #[expect(missing_docs, reason = "the names of its fields say it")]
+    NeedsGroup { group: GroupName, work: WorkId },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("it is new"),
+            Self::Asked => f.write_str("it was asked for"),
+            Self::NotSucceeded(None) => f.write_str("it did not come to its end"),
+            Self::NotSucceeded(Some(WorkItemOutcome::Skipped(_))) => f.write_str("it was skipped"),
+            Self::NotSucceeded(Some(outcome)) => write!(f, "it {}", outcome.as_str()),
+            Self::Changed(change) => write!(f, "changed: {change}"),
+            Self::Needs(work) => write!(f, "it needs {work}, which runs again"),
+            Self::NeedsGroup { group, work } => {
+                write!(f, "it needs group {group}, in which {work} runs again")
+            }
+        }
+    }
+}
+
+impl Retry<'_> {
+    /// The items as a retry of this run is started with them.
+    #[must_use]
+    pub fn work(&self, run: &CoordinationId) -> Vec<WorkSpec> {
+        let decided = self.decide().into_iter().zip(self.work);
+        let with = |(decision, item): (Decision, &WorkSpec)| match decision {
+            Decision::Run(_) => item.clone(),
+            Decision::TakeOver { work, output } => {
+                let work = Some(work).filter(|work| *work != item.id);
+                item.clone().reused(Reused { from: run.clone(), work, output })
+            }
+        };
+        decided.map(with).collect()
+    }
+}
