@@ -31,6 +31,10 @@ GENESIS = bytes(32)
 APPLICATION_ID = 0x414E5450
 # Types after which a stream takes in nothing.
 TERMINAL = {b"coordination.completed", b"coordination.aborted"}
+# The types whose payloads name something that is looked at.
+NAMING = TERMINAL | {
+    b"ledger.opened", b"ledger.erased", b"coordination.started", b"coordination.work_added", b"coordination.session_unbound",
+}
 # Earlier builds wrote the first form, which does not name the ledger.
 MARK = re.compile(rb"(antiphon\.head\.(?:1|2 ([0-9a-f]{64})) (0|[1-9][0-9]*) (0|[1-9][0-9]*) ([0-9a-f]{64})) ([0-9a-f]{64})\n")
 # The tables, indexes and triggers of the format, word for word.
@@ -437,6 +441,8 @@ class Stream:
     erased: dict[int, bool] = field(default_factory=dict)
     # What its receipt says so far; None if it has none, or what came before cannot be relied on.
     receipt: Receipt | None = None
+    # The receipt that its last event names.
+    named: str | None = None
 
 
 @dataclass
@@ -643,7 +649,7 @@ class Verifier:
 
     def check_payload(self, stream: bytes, version: int, kind: bytes, payload: bytes) -> None:
         """Reads what the format itself needs: erasures, and the blobs that events name."""
-        if kind not in (b"ledger.opened", b"ledger.erased", b"coordination.work_added", b"coordination.session_unbound", *TERMINAL):
+        if kind not in NAMING:
             return
         try:
             said = json.loads(payload)
@@ -653,7 +659,11 @@ class Verifier:
                 self.owned = version, bytes.fromhex(said["ledger"]), said["epoch"]
             elif kind == b"ledger.erased":
                 self.check_erasure(said, version)
+            elif kind == b"coordination.started":
+                self.check_forerunner(stream, version, said.get("forerunner"))
             else:
+                if kind in TERMINAL:
+                    self.names[stream].named = said["receipt"]
                 tree = said.get("tree") or {}
                 reused = [(item.get("reused") or {}).get("output") for item in said.get("items", [])]
                 for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"), *reused:
@@ -661,6 +671,16 @@ class Verifier:
                         self.missing.setdefault(bytes.fromhex(name), (stream, version))
         except Exception as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")
+
+    def check_forerunner(self, stream: bytes, version: int, named: dict | None) -> None:
+        """Looks at the end of the coordination that a retry names."""
+        if named is None:
+            return
+        end = self.names.get(b"coordination/" + named["coordination"].encode())
+        said = named["version"], bytes.fromhex(named["hash"]), named["receipt"]
+        if end is None or not end.ended or said != (end.version, end.hash, end.named):
+            message = f"retries run {named['coordination']}, and does not name its last event and receipt"
+            self.event("forerunner_differs", stream, version, message)
 
     def check_receipt(self, stream: Stream, row: tuple, last: bytes, commit: bytes) -> None:
         """Takes an event into the receipt of its stream, which the last one must name."""

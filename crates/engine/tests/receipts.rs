@@ -117,32 +117,68 @@ fn the_receipt_of_a_retry_is_read_and_put_together() {
 }
 
 #[test]
-fn an_output_that_was_taken_over_and_is_gone_is_found_by_both_verifiers() {
+fn an_output_that_is_gone_and_another_end_than_a_retry_names_are_found_by_both_verifiers() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::at(dir.path(), SqliteOptions::default());
     let mut history = History::begin(&store);
+    history.start("earlier", &["output"]);
+    history.settle();
+    let last = store.read_stream(&"coordination/earlier".parse().unwrap(), Version(0), usize::MAX);
+    let last = last.unwrap().pop().unwrap();
     let forerunner = Forerunner {
         coordination: "earlier".parse().unwrap(),
-        receipt: Digest::of(b"receipt"),
-        version: Version(9),
-        hash: Digest::of(b"head"),
+        receipt: Digest::of(&stored(&store, "earlier")),
+        version: last.version,
+        hash: last.hash,
     };
     let output = Digest::of(b"nowhere");
     let from = forerunner.coordination.clone();
-    let item = WorkSpec::function("a", "ok").unwrap();
-    let item = item.reused(Reused { from, work: None, output: Some(output) });
+    let item = || WorkSpec::function("a", "ok").unwrap();
+    let gone = item().reused(Reused { from, work: None, output: Some(output) });
     let budget = CoordinationBudget::new(10, 1_000_000, 1_000, None).unwrap();
-    let config = CoordinationConfig::of_work(vec![item], budget).unwrap();
-    history.start_with("again", config.retrying(forerunner));
+    let config = |item| CoordinationConfig::of_work(vec![item], budget.clone()).unwrap();
+    history.start_with("gone", config(gone).retrying(forerunner.clone()));
+    let others = [
+        Forerunner { coordination: "nowhere".parse().unwrap(), ..forerunner.clone() },
+        Forerunner { version: Version(2), ..forerunner.clone() },
+        Forerunner { hash: Digest::GENESIS, ..forerunner.clone() },
+        Forerunner { receipt: Digest::GENESIS, ..forerunner },
+    ];
+    for (number, other) in others.into_iter().enumerate() {
+        history.start_with(&format!("r{number}"), config(item()).retrying(other));
+    }
     history.settle();
     history.close();
     let first = verify_directory(dir.path(), &Scope::Ledger).unwrap();
     let second = second(dir.path());
-    let found: Vec<String> = first.findings.iter().map(ToString::to_string).collect();
-    assert_eq!(found.len(), 1, "{first}");
-    assert!(found[0].contains(&output.to_string()), "{first}");
-    let [finding] = second["findings"].as_array().unwrap().as_slice() else { panic!("{second}") };
-    assert!(finding.to_string().contains(&output.to_string()), "{second}");
+    let first = serde_json::to_value(&first.findings).unwrap();
+    let told = |findings: &Value| {
+        let told = findings.as_array().unwrap().iter().map(|finding| {
+            format!("{} {} {}", finding["stream"], finding["version"], finding["wrong"])
+        });
+        let mut told: Vec<String> = told.collect();
+        told.sort();
+        told.join("\n").replace('"', "").replace("coordination/", "")
+    };
+    let expected = "\
+gone 2 blob_missing
+r0 1 forerunner_differs
+r1 1 forerunner_differs
+r2 1 forerunner_differs
+r3 1 forerunner_differs";
+    assert_eq!(
+        (told(&first), told(&second["findings"])),
+        (expected.to_owned(), expected.to_owned())
+    );
+    let run = Scope::Coordination("r1".parse().unwrap());
+    let single = verify_directory(dir.path(), &run).unwrap();
+    assert_eq!(
+        single.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "event 1 of `coordination/r1`: retries run earlier, and does not name its last event and \
+             receipt; keep the ledger as it is for evidence, and restore a copy"
+        ]
+    );
 }
 
 /// Gives a coordination that ends another receipt, and makes everything that names it fit.

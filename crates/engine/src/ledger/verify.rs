@@ -8,6 +8,7 @@ mod commit_chain;
 mod earlier;
 mod erasures;
 mod finding;
+mod forerunner;
 mod head_rows;
 mod pages;
 mod report;
@@ -215,6 +216,9 @@ impl<'a> LedgerPass<'a> {
             }
             Consequence::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
             Consequence::Ledger(_) => {}
+            Consequence::Retries(named) => {
+                forerunner::check(self.store, &named, event, &mut self.findings)?;
+            }
             Consequence::Names(blobs) => {
                 for blob in blobs {
                     self.blob(blob, stream, version)?;

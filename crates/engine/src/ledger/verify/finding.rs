@@ -3,7 +3,7 @@
 use std::fmt;
 
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
+use antiphon_core::id::{CommitNumber, CoordinationId, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 use serde::{Serialize, Serializer};
 
@@ -112,6 +112,9 @@ pub enum Wrong {
     /// The receipt that the events give is not the one that was recorded.
     #[error("names receipt {recorded}, but its events give {rebuilt}")]
     ReceiptDiffers { recorded: Digest, rebuilt: Digest },
+    /// A retry names an end of the run that it retries which is not there.
+    #[error("retries run {run}, and does not name its last event and receipt")]
+    ForerunnerDiffers { run: CoordinationId },
     /// An event names a blob that is not there.
     #[error("names blob {blob}, which is missing, and no `ledger.erased` event names it")]
     BlobMissing { blob: Digest },

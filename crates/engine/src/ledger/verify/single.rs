@@ -10,6 +10,7 @@ use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
 use super::finding::{Findings, Place, Wrong};
+use super::forerunner;
 use super::head_rows;
 use super::report::{NotRebuildable, VerifyReport};
 use super::stream::{Consequence, StreamCheck};
@@ -39,6 +40,9 @@ pub(super) fn coordination(
         report.commits += u64::from(commit.is_some());
         match check.check(event, commit, &mut findings) {
             Consequence::Erased => report.erased += 1,
+            Consequence::Retries(named) => {
+                forerunner::check(store, &named, event, &mut findings)?;
+            }
             Consequence::Names(blobs) => {
                 for blob in blobs {
                     blob_is_there(store, blob, event, &mut missing, &mut findings)?;

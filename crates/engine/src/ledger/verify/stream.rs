@@ -1,7 +1,7 @@
 //! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
 
 use antiphon_core::append::HeadRow;
-use antiphon_core::coordination::{Coordination, CoordinationReceipt};
+use antiphon_core::coordination::{Coordination, CoordinationReceipt, Forerunner};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
 use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, SessionUnbound, belongs_in};
@@ -61,6 +61,8 @@ pub(in crate::ledger) enum Consequence {
     Erased,
     /// It is an event of the `ledger` stream.
     Ledger(LedgerEvent),
+    /// It names the end of an earlier run.
+    Retries(Box<Forerunner>),
     /// It names blobs that must be there.
     Names(Vec<Digest>),
     /// The coordination ended; its receipt, if it could be rebuilt.
@@ -218,6 +220,10 @@ impl StreamCheck {
         }
         match (end, event) {
             (Some((_, receipt)), _) => Consequence::Ended { receipt: Some(receipt), rebuilt },
+            (None, CoordinationEvent::Started(started)) => match started.forerunner {
+                Some(forerunner) => Consequence::Retries(Box::new(forerunner)),
+                None => Consequence::Nothing,
+            },
             (None, CoordinationEvent::SessionUnbound(unbound)) => {
                 Consequence::Names(blobs_of(&unbound))
             }
