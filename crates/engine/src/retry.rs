@@ -5,17 +5,19 @@
 //! now. Nothing here reads a ledger or a file.
 
 mod change;
+mod composition;
 mod decision;
 mod matching;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use antiphon_core::coordination::{Reused, WorkItemOutcome, WorkSpec};
+use antiphon_core::coordination::{Forerunner, WorkItemOutcome, WorkSpec};
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{CoordinationId, GroupName, WorkId};
+use antiphon_core::id::{GroupName, WorkId};
 
 pub use change::Change;
+pub use composition::Composed;
 
 /// An item of the earlier run, as its stream tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,20 +32,40 @@ pub struct EarlierItem {
     pub altered_output: Option<String>,
 }
 
-/// A run that has ended, and what is to be done now.
-#[derive(Clone, Copy)]
-pub struct Retry<'a> {
-    /// All items of the earlier run, in the order of addition.
-    pub earlier: &'a [EarlierItem],
-    /// All items of the plan as it is now.
-    pub work: &'a [WorkSpec],
-    /// Items that are to run again, whatever became of them.
-    pub asked: &'a BTreeSet<WorkId>,
-    /// The blob of this digest, of the earlier run or of the plan as it is now.
-    pub blob: &'a dyn Fn(&Digest) -> Option<&'a [u8]>,
+/// A run that has ended, with the runs that carried out its nested plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierRun {
+    /// What names it.
+    pub forerunner: Forerunner,
+    /// All its items, in the order of addition.
+    pub items: Vec<EarlierItem>,
+    /// The run that its last session was, for each item that is a nested plan and had one.
+    pub below: BTreeMap<WorkId, EarlierRun>,
 }
 
-impl fmt::Debug for Retry<'_> {
+/// What is to run again, whatever became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Items, with all that is in them.
+    pub items: BTreeSet<WorkId>,
+    /// Items of nested plans, by the item that runs the plan.
+    pub below: BTreeMap<WorkId, Asked>,
+}
+
+/// A run that has ended, and what is to be done now.
+#[derive(Clone, Copy)]
+pub struct Retry<'a, 'b> {
+    /// The run that is retried.
+    pub earlier: &'a EarlierRun,
+    /// All items of the plan as it is now.
+    pub work: &'a [WorkSpec],
+    /// What is to run again in any case.
+    pub asked: &'a Asked,
+    /// The blob of this digest, of the earlier run or of the plan as it is now.
+    pub blob: &'a dyn Fn(&Digest) -> Option<&'b [u8]>,
+}
+
+impl fmt::Debug for Retry<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry").field("earlier", &self.earlier).finish_non_exhaustive()
     }
@@ -71,6 +93,8 @@ pub enum Reason {
     New,
     /// It was asked for.
     Asked,
+    /// An item of its plan was asked for.
+    AskedBelow,
     /// It did not succeed before; none if the run ended before it.
     NotSucceeded(Option<WorkItemOutcome>),
     /// It is not the same any more.
@@ -87,6 +111,7 @@ impl fmt::Display for Reason {
         match self {
             Self::New => f.write_str("it is new"),
             Self::Asked => f.write_str("it was asked for"),
+            Self::AskedBelow => f.write_str("an item of its plan was asked for"),
             Self::NotSucceeded(None) => f.write_str("it did not come to its end"),
             Self::NotSucceeded(Some(WorkItemOutcome::Skipped(_))) => f.write_str("it was skipped"),
             Self::NotSucceeded(Some(outcome)) => write!(f, "it {}", outcome.as_str()),
@@ -96,21 +121,5 @@ impl fmt::Display for Reason {
                 write!(f, "it needs group {group}, in which {work} runs again")
             }
         }
-    }
-}
-
-impl Retry<'_> {
-    /// The items as a retry of this run is started with them.
-    #[must_use]
-    pub fn work(&self, run: &CoordinationId) -> Vec<WorkSpec> {
-        let decided = self.decide().into_iter().zip(self.work);
-        let with = |(decision, item): (Decision, &WorkSpec)| match decision {
-            Decision::Run(_) => item.clone(),
-            Decision::TakeOver { work, output } => {
-                let work = Some(work).filter(|work| *work != item.id);
-                item.clone().reused(Reused { from: run.clone(), work, output })
-            }
-        };
-        decided.map(with).collect()
     }
 }

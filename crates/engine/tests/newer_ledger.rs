@@ -151,7 +151,7 @@ async fn an_event_of_a_newer_schema_in_a_run_that_has_ended_is_met_by_whoever_re
     assert_eq!(
         unreadable,
         ["coordination/run 3: coordination.completed (schema 7) is not known to this version, \
-         which reads up to schema 2; open the ledger with the version that wrote it"]
+         which reads up to schema 3; open the ledger with the version that wrote it"]
     );
     engine.submit(config()?.with_id("next")?).await?;
     engine.close().await?;

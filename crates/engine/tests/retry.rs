@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use antiphon::coordination::WorkItemOutcome;
-use antiphon::plan::{Compiled, Environment, Plan};
-use antiphon::retry::{Decision, EarlierItem, Retry};
-use antiphon::{Digest, SkipReason, WorkId};
+use antiphon::plan::{Compiled, Environment, Plan, PlanSpec};
+use antiphon::retry::{Asked, Composed, Decision, EarlierItem, EarlierRun, Retry};
+use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId};
 
 /// A plan that was run, or is to be run now.
 struct Planned {
@@ -46,28 +46,49 @@ fn earlier(plan: &Planned, but: &[(&str, Option<WorkItemOutcome>)]) -> Vec<Earli
     items.collect()
 }
 
-/// What is done with each item, in words.
-fn decided_of(
-    earlier: &[EarlierItem],
-    then: &Planned,
-    now: &Planned,
-    asked: &[&str],
-) -> Vec<String> {
-    let asked: BTreeSet<WorkId> = asked.iter().map(|id| WorkId::new(id).unwrap()).collect();
+fn run(id: &str, items: &[EarlierItem]) -> EarlierRun {
+    let forerunner = Forerunner {
+        coordination: id.parse().unwrap(),
+        receipt: Digest::of(b"receipt"),
+        version: Version(9),
+        hash: Digest::of(id.as_bytes()),
+    };
+    EarlierRun { forerunner, items: items.to_vec(), below: BTreeMap::new() }
+}
+
+fn asked(ids: &[&str]) -> Asked {
+    let items = ids.iter().map(|id| WorkId::new(id).unwrap()).collect();
+    Asked { items, below: BTreeMap::new() }
+}
+
+fn composed(earlier: &EarlierRun, then: &Planned, now: &Planned, asked: &Asked) -> Composed {
     let blob = |digest: &Digest| {
         now.blobs.get(digest).or_else(|| then.blobs.get(digest)).map(Vec::as_slice)
     };
-    let work = now.compiled.config.work();
-    let retry = Retry { earlier, work, asked: &asked, blob: &blob };
-    let told = retry.decide().into_iter().zip(work).map(|(decision, item)| match decision {
-        Decision::Run(reason) => format!("{}: {reason}", item.id),
+    Retry { earlier, work: now.compiled.config.work(), asked, blob: &blob }.compose()
+}
+
+/// What is done with each item, in words.
+fn in_words(Composed { work, decisions, .. }: &Composed) -> Vec<String> {
+    let told = decisions.iter().zip(work).map(|(decision, item)| match decision {
+        Decision::Run(reason) => {
+            assert_eq!(item.reused, None);
+            format!("{}: {reason}", item.id)
+        }
         Decision::TakeOver { work, output } => {
-            assert_eq!(output, Some(Digest::of(work.as_str().as_bytes())));
-            let from = if work == item.id { String::new() } else { format!(" from {work}") };
+            assert_eq!(*output, Some(Digest::of(work.as_str().as_bytes())));
+            let was = Some(work.clone()).filter(|work| *work != item.id);
+            let reused = item.reused.as_ref().unwrap();
+            assert_eq!((&reused.work, reused.output), (&was, *output));
+            let from = was.map(|work| format!(" from {work}")).unwrap_or_default();
             format!("{}: taken over{from}", item.id)
         }
     });
     told.collect()
+}
+
+fn decided_of(items: &[EarlierItem], then: &Planned, now: &Planned, ids: &[&str]) -> Vec<String> {
+    in_words(&composed(&run("x", items), then, now, &asked(ids)))
 }
 
 fn decided(earlier: &[EarlierItem], then: &Planned, now: &Planned) -> Vec<String> {
@@ -313,6 +334,69 @@ work:
         decided(&earlier(&then, &[]), &then, &planned(dir.path(), outer)),
         ["inner: changed: item d of its plan", "after: it needs inner, which runs again"]
     );
+}
+
+#[test]
+fn a_nested_plan_is_gone_into_unless_all_of_it_is_to_run_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let outer = "
+name: outer
+budget: { sessions: 20, duration: 10m }
+work:
+  first: { command: [first] }
+  inner: { plan: inner.yaml, needs: [first] }
+  after: { command: [after], needs: [inner] }
+";
+    std::fs::write(dir.path().join("inner.yaml"), CHAIN).unwrap();
+    let plan = planned(dir.path(), outer);
+    let inner = |blobs: &[Vec<u8>], composed: &Composed| {
+        let input = composed.work[1].input.unwrap();
+        let blob = blobs.iter().find(|blob| Digest::of(blob) == input).unwrap();
+        PlanSpec::from_bytes(blob).unwrap()
+    };
+    let nested = inner(&plan.compiled.blobs, &composed(&run("x", &[]), &plan, &plan, &asked(&[])));
+    let failed = |name: &str| (name == "c").then_some(WorkItemOutcome::Failed);
+    let items = nested.work.iter().map(|spec| EarlierItem {
+        outcome: failed(spec.id.as_str()).or(Some(WorkItemOutcome::Succeeded)),
+        output: None,
+        altered_output: None,
+        spec: spec.clone(),
+    });
+    let child = run("x.2", &items.collect::<Vec<_>>());
+    let mut earlier_run = run("x", &earlier(&plan, &[("inner", Some(WorkItemOutcome::Failed))]));
+    earlier_run.below.insert("inner".parse().unwrap(), child.clone());
+    let taken = |plan: &PlanSpec| -> Vec<String> {
+        let taken = plan.work.iter().filter(|item| item.reused.is_some());
+        taken.map(|item| item.id.to_string()).collect()
+    };
+
+    let failed = composed(&earlier_run, &plan, &plan, &asked(&[]));
+    assert_eq!(
+        in_words(&failed),
+        ["first: taken over", "inner: it failed", "after: it needs inner, which runs again"]
+    );
+    let retried = inner(&failed.blobs, &failed);
+    assert_eq!(taken(&retried), ["a", "b"]);
+    assert_eq!((retried.schema, &retried.forerunner), (2, &Some(child.forerunner.clone())));
+    assert_eq!(retried.config().unwrap().forerunner(), Some(&child.forerunner));
+    let older = PlanSpec { schema: 1, ..retried }.to_bytes();
+    assert_eq!(
+        PlanSpec::from_bytes(&older).unwrap_err().to_string(),
+        "this is not a nested plan: it says what only schema 2 can"
+    );
+
+    let below = BTreeMap::from([("inner".parse().unwrap(), asked(&["b"]))]);
+    let within = Asked { items: BTreeSet::new(), below };
+    earlier_run.items[1].outcome = Some(WorkItemOutcome::Succeeded);
+    let within = composed(&earlier_run, &plan, &plan, &within);
+    assert_eq!(in_words(&within)[1], "inner: an item of its plan was asked for");
+    assert_eq!(taken(&inner(&within.blobs, &within)), ["a"]);
+
+    for whole in ["inner", "first"] {
+        let whole = composed(&earlier_run, &plan, &plan, &asked(&[whole]));
+        assert_eq!(whole.blobs, Vec::<Vec<u8>>::new());
+        assert_eq!(inner(&plan.compiled.blobs, &whole).forerunner, None);
+    }
 }
 
 #[test]

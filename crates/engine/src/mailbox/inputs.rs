@@ -68,7 +68,7 @@ mod tests {
     use antiphon_core::coordination::CoordinationBudget;
 
     use super::*;
-    use crate::plan::{PLAN_SCHEMA, PlanSpec};
+    use crate::plan::PlanSpec;
 
     fn item(id: &str, runner: Runner, input: Digest) -> WorkSpec {
         WorkSpec::new(WorkId::new(id).unwrap(), runner).with_input(input)
@@ -82,7 +82,7 @@ mod tests {
         // Each names the one below twice: 2^40 ways lead to the deepest item.
         for _ in 0..40 {
             let plan = PlanSpec {
-                schema: PLAN_SCHEMA,
+                schema: 1,
                 name: "nested".to_owned(),
                 budget: CoordinationBudget::new(10, 60_000, 1_000, None).unwrap(),
                 concurrency: 1,
@@ -92,6 +92,7 @@ mod tests {
                 labels: BTreeMap::new(),
                 widths: BTreeMap::new(),
                 work,
+                forerunner: None,
             };
             let plan = Blob::new(plan.to_bytes());
             work =

@@ -65,7 +65,7 @@ impl fmt::Display for Change {
 }
 
 /// Descriptions by their digests.
-type Blobs<'a> = &'a dyn Fn(&Digest) -> Option<&'a [u8]>;
+type Blobs<'a, 'b> = &'a dyn Fn(&Digest) -> Option<&'b [u8]>;
 
 /// Who makes which file, as the descriptions of a plan's items declare it.
 #[derive(Default)]
@@ -86,13 +86,13 @@ impl Makers<'_> {
 }
 
 /// Compares descriptions, each pair of nested plans once.
-pub(super) struct Comparison<'a> {
-    blob: Blobs<'a>,
+pub(super) struct Comparison<'a, 'b> {
+    blob: Blobs<'a, 'b>,
     nested: BTreeMap<(Digest, Digest), Option<Change>>,
 }
 
-impl<'a> Comparison<'a> {
-    pub(super) fn new(blob: Blobs<'a>) -> Self {
+impl<'a, 'b> Comparison<'a, 'b> {
+    pub(super) fn new(blob: Blobs<'a, 'b>) -> Self {
         Self { blob, nested: BTreeMap::new() }
     }
 

@@ -10,19 +10,20 @@ use super::change::{Change, Comparison, Makers};
 use super::matching::matched;
 use super::{Decision, EarlierItem, Reason, Retry};
 
-impl Retry<'_> {
+impl Retry<'_, '_> {
     /// What is done with each item, in the order of the plan.
     #[must_use]
     pub fn decide(&self) -> Vec<Decision> {
-        let earlier = matched(self.earlier, self.work);
+        let earlier = matched(&self.earlier.items, self.work);
         let needs = Needs::of(self.work);
-        let then = Then::of(self.earlier, self.work, &earlier);
+        let then = Then::of(&self.earlier.items, self.work, &earlier);
         let mut comparison = Comparison::new(self.blob);
         let makers = comparison.makers(self.work);
         let mut decided: Vec<Decision> = Vec::with_capacity(self.work.len());
         for (item, before) in self.work.iter().zip(&earlier) {
             let reason = match before {
-                _ if self.asked.contains(&item.id) => Some(Reason::Asked),
+                _ if self.asked.items.contains(&item.id) => Some(Reason::Asked),
+                _ if self.asked.below.contains_key(&item.id) => Some(Reason::AskedBelow),
                 None => Some(Reason::New),
                 Some(before) => changed(before, item, &then, &makers, &mut comparison),
             };
@@ -69,7 +70,7 @@ fn changed(
     item: &WorkSpec,
     then: &Then<'_>,
     makers: &Makers<'_>,
-    comparison: &mut Comparison<'_>,
+    comparison: &mut Comparison<'_, '_>,
 ) -> Option<Reason> {
     if before.outcome != Some(WorkItemOutcome::Succeeded) {
         return Some(Reason::NotSucceeded(before.outcome.clone()));

@@ -5,18 +5,24 @@ use std::collections::BTreeMap;
 use antiphon_core::id::GroupName;
 use serde::{Deserialize, Serialize};
 
-use crate::coordination::{ConfigError, CoordinationBudget, CoordinationConfig, WorkSpec};
+use crate::coordination::{
+    ConfigError, CoordinationBudget, CoordinationConfig, Forerunner, WorkSpec,
+};
 use crate::tagged::{self, Schema, TaggedError};
 
-/// The version of the form that nested plans are written in.
-pub const PLAN_SCHEMA: u32 = 1;
+/// The highest version of the form that nested plans are written in. Each is written in the lowest
+/// one that can say it.
+pub const PLAN_SCHEMA: u32 = 2;
+
+/// The version that names a run that is retried.
+const RETRY_SCHEMA: u32 = 2;
 
 /// A plan as it is recorded, so that a nested one can be started after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct PlanSpec {
-    /// [`PLAN_SCHEMA`] of the version that wrote it.
+    /// The lowest version of the form that can say it: 1, or 2 if it retries a run.
     pub schema: u32,
     pub name: String,
     pub budget: CoordinationBudget,
@@ -37,6 +43,9 @@ pub struct PlanSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub widths: BTreeMap<GroupName, u32>,
     pub work: Vec<WorkSpec>,
+    /// The run that it retries, which an earlier run of the plan above had started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forerunner: Option<Forerunner>,
 }
 
 /// Why recorded bytes are no plan.
@@ -45,7 +54,7 @@ pub struct PlanSpec {
 pub enum PlanSpecError {
     /// They were written by a version that knows more.
     #[error(
-        "this nested plan has schema {found}, but this version reads {PLAN_SCHEMA}; use the \
+        "this nested plan has schema {found}, but this version reads up to {PLAN_SCHEMA}; use the \
         version that submitted it"
     )]
     Schema { found: u32 },
@@ -69,10 +78,27 @@ impl PlanSpec {
     /// # Errors
     /// [`PlanSpecError`] if they are no plan, or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PlanSpecError> {
-        tagged::read(bytes, |tag: Schema| tag.schema, &PLAN_SCHEMA).map_err(|error| match error {
-            TaggedError::Version { found } => PlanSpecError::Schema { found },
+        let known = 1..=PLAN_SCHEMA;
+        let newer = |tag: Schema| Some(tag.schema).filter(|schema| !known.contains(schema));
+        let read = tagged::read(bytes, newer, &None).map_err(|error| match error {
+            TaggedError::Version { found } => {
+                PlanSpecError::Schema { found: found.unwrap_or_default() }
+            }
             TaggedError::Malformed(error) => PlanSpecError::Malformed(error),
+        });
+        read.and_then(|spec: Self| match spec.forerunner {
+            Some(_) if spec.schema < RETRY_SCHEMA => {
+                let message = format!("it says what only schema {RETRY_SCHEMA} can");
+                Err(PlanSpecError::Malformed(serde::de::Error::custom(message)))
+            }
+            _ => Ok(spec),
         })
+    }
+
+    /// The same as a retry of an earlier run of it, from which these items may be taken over.
+    #[must_use]
+    pub fn retrying(self, forerunner: Forerunner, work: Vec<WorkSpec>) -> Self {
+        Self { schema: RETRY_SCHEMA, work, forerunner: Some(forerunner), ..self }
     }
 
     /// What is started.
@@ -91,6 +117,9 @@ impl PlanSpec {
         }
         if self.pausing {
             config = config.pausing_when_exhausted();
+        }
+        if let Some(forerunner) = &self.forerunner {
+            config = config.retrying(forerunner.clone());
         }
         for (name, value) in &self.labels {
             config = config.with_label(name, value);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::PlanAst;
-use super::plan_spec::{PLAN_SCHEMA, PlanSpec};
+use super::plan_spec::PlanSpec;
 use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
 use crate::plan::objects::item::{ItemDefaults, Step};
@@ -144,7 +144,7 @@ impl ResolvedPlan {
     /// its ceilings.
     pub(in crate::plan) fn record(&self, work: Vec<WorkSpec>, pausing: Option<bool>) -> PlanSpec {
         PlanSpec {
-            schema: PLAN_SCHEMA,
+            schema: 1,
             name: self.name.clone(),
             budget: self.budget.clone(),
             concurrency: self.concurrency,
@@ -154,6 +154,7 @@ impl ResolvedPlan {
             labels: self.labels.clone(),
             widths: self.widths.clone(),
             work,
+            forerunner: None,
         }
     }
 }
