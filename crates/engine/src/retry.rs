@@ -1,13 +1,15 @@
 //! What a retry takes over from the run before it, and what it carries out again, with the reason
 //! for each item.
 //!
-//! It is decided once, before the start, from what the earlier run recorded and what the plan says
-//! now. Nothing here reads a ledger or a file.
+//! It is decided once, before the start, from what the earlier run recorded, which
+//! [`Run::earlier`](crate::Run::earlier) reads, and what the plan says now. Nothing here reads a
+//! ledger or a file.
 
 mod change;
 mod composition;
 mod decision;
 mod matching;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +20,7 @@ use antiphon_core::id::{GroupName, WorkId};
 
 pub use change::Change;
 pub use composition::Composed;
+pub(crate) use record::Record;
 
 /// An item of the earlier run, as its stream tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -102,13 +102,13 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
     assert_eq!(recorded.config().unwrap(), compiled.config);
     let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen(
         "\"schema\":1",
-        "\"schema\":2",
+        "\"schema\":3",
         1,
     );
     let reported = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         reported,
-        "this nested plan has schema 2, but this version reads 1; use the version that submitted it"
+        "this nested plan has schema 3, but this version reads up to 2; use the version that submitted it"
     );
 }
 

@@ -9,6 +9,8 @@ use antiphon::{
     Reused, Run, SessionContext, SubmitError, Verdict, Version, WorkSpec,
 };
 
+use antiphon::retry::{Asked, EarlierItem, EarlierRun, Retry};
+
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// An engine with functions that put out a text, pass on the output of `a`, and fail.
@@ -119,6 +121,47 @@ async fn why_of_an_item_names_the_run_that_it_was_taken_over_from() -> Result {
     let why = run.why("a").await?;
     assert_eq!(why, [Blocked::TakenOver { from: "x".parse()?, work: "a".parse()? }]);
     run.cancel("").await?;
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_is_retried_from_what_it_recorded() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut builder = Engine::builder(dir.path().join("state"))?;
+    builder.register("write", |_: SessionContext| async { Ok(Output::text("written")) })?;
+    builder.register("fail", |_: SessionContext| async { Err(Failed::because("no")) })?;
+    let inner = config("inner", vec![item("c", "write"), item("d", "fail")]);
+    builder.register_plan("inner", inner)?;
+    let engine = builder.start().await?;
+    let work = vec![
+        item("a", "write"),
+        item("b", "fail"),
+        item("e", "write").needs_work("b")?,
+        WorkSpec::plan("n", "inner")?,
+    ];
+    let (run, x) = ended(&engine, config("x", work.clone())).await?;
+    let earlier = run.earlier().await?.ok_or("it has ended")?;
+    assert_eq!((&earlier.forerunner, earlier.below.len()), (&x, 1));
+    let told = |run: &EarlierRun| -> Vec<String> {
+        let word = |item: &EarlierItem| item.outcome.as_ref().map_or("none", |end| end.as_str());
+        run.items.iter().map(|item| format!("{} {}", item.spec.id, word(item))).collect()
+    };
+    assert_eq!(told(&earlier), ["a succeeded", "b failed", "e skipped", "n failed"]);
+    assert_eq!(earlier.items[0].output, Some(Digest::of(b"written")));
+    let below = &earlier.below["n"];
+    assert_eq!(told(below), ["c succeeded", "d failed"]);
+    assert_eq!(below.forerunner.coordination.as_str(), "x.4");
+
+    let asked = Asked::default();
+    let blob = |_: &Digest| None;
+    let retry = Retry { earlier: &earlier, work: &work, asked: &asked, blob: &blob }.compose();
+    let (again, _) = ended(&engine, config("x@2", retry.work).retrying(x)).await?;
+    let earlier = again.earlier().await?.ok_or("it has ended")?;
+    assert_eq!(told(&earlier), ["a succeeded", "b failed", "e skipped", "n failed"]);
+    assert_eq!(earlier.items[0].output, Some(Digest::of(b"written")));
+    let end = again.wait().await?;
+    assert_eq!((end.counts.work_reused, end.counts.work_succeeded), (1, 1));
     engine.close().await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::mailbox::{
     SubmitError, Unavailable,
 };
 use crate::orphans::Leftovers;
+use crate::retry::EarlierRun;
 use crate::session::Output;
 use crate::submission::Addition;
 
@@ -211,6 +212,15 @@ impl Run {
     /// [`QueryError`] if there is no such run, or its head row cannot be read.
     pub async fn forerunner(&self) -> Result<Option<Forerunner>, QueryError> {
         self.handle.forerunner(&self.id).await
+    }
+
+    /// What became of its items, and of those of its nested runs, for a
+    /// [`Retry`](crate::retry::Retry); `None` as long as it has not ended.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn earlier(&self) -> Result<Option<EarlierRun>, QueryError> {
+        self.handle.earlier(&self.id).await
     }
 
     /// The run at a glance, running or ended.

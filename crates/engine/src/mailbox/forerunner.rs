@@ -1,13 +1,17 @@
 //! The run that another one retries: it has ended, and what is taken over of it is in the ledger.
 
+use std::collections::BTreeMap;
+
 use antiphon_core::coordination::{CoordinationConfig, Forerunner};
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{CoordinationId, WorkId};
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon_core::id::{CoordinationId, SessionId, StreamName, Version, WorkId};
 
 use super::error::{QueryError, SubmitError};
 use super::handle::Handle;
 use super::status::head_of;
-use crate::ledger::Store;
+use crate::ledger::{Events, Store};
+use crate::retry::{EarlierRun, Record};
 
 impl Handle {
     /// A run as one that can be retried; `None` as long as it has not ended.
@@ -17,6 +21,16 @@ impl Handle {
     ) -> Result<Option<Forerunner>, QueryError> {
         let id = id.clone();
         self.read(move |store| Ok(forerunner(store, &id))).await?
+    }
+
+    /// What is recorded of a run and of those that carried out its nested plans; `None` as long as
+    /// it has not ended.
+    pub(crate) async fn earlier(
+        &self,
+        id: &CoordinationId,
+    ) -> Result<Option<EarlierRun>, QueryError> {
+        let id = id.clone();
+        self.read(move |store| Ok(earlier(store, &id))).await?
     }
 
     /// Refuses a retry of a run that has not ended or is another one, and items whose output is
@@ -52,6 +66,29 @@ impl Handle {
         });
         missing.await?.map_or(Ok(()), Err)
     }
+}
+
+/// Runs are nested only so deep, so this ends.
+fn earlier(store: &dyn Store, id: &CoordinationId) -> Result<Option<EarlierRun>, QueryError> {
+    let Some(forerunner) = forerunner(store, id)? else { return Ok(None) };
+    let mut record = Record::default();
+    for event in Events::after(store, StreamName::Coordination(id.clone()), Version(0)) {
+        if let Ok(event) = CoordinationEvent::of(&event?) {
+            record.take(event);
+        }
+    }
+    let (items, sessions) = record.into_parts();
+    let mut below = BTreeMap::new();
+    for (work, number) in sessions {
+        let session = SessionId { coordination: id.clone(), number }.to_string();
+        let Ok(child) = session.parse() else { continue };
+        match earlier(store, &child) {
+            Ok(Some(run)) => drop(below.insert(work, run)),
+            Ok(None) | Err(QueryError::UnknownRun { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(EarlierRun { forerunner, items, below }))
 }
 
 fn forerunner(store: &dyn Store, id: &CoordinationId) -> Result<Option<Forerunner>, QueryError> {

@@ -1,0 +1,68 @@
+//! An earlier run as its events tell of it.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::{NextStep, WorkItemOutcome, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::event::CoordinationEvent;
+use antiphon_core::id::WorkId;
+
+use super::EarlierItem;
+
+/// What the events of a run say of its items, one event after the other. What was erased is left
+/// out: an item of which nothing is known runs again.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    items: Vec<EarlierItem>,
+    places: BTreeMap<WorkId, usize>,
+    /// The last session of each item that is a nested plan.
+    nested: BTreeMap<WorkId, u64>,
+}
+
+impl Record {
+    /// Takes in the next event.
+    pub(crate) fn take(&mut self, event: CoordinationEvent) {
+        match event {
+            CoordinationEvent::WorkAdded(added) => {
+                added.items.into_iter().for_each(|item| self.add(item));
+            }
+            CoordinationEvent::SessionBound(bound) if bound.nested => {
+                self.nested.insert(bound.work, bound.session);
+            }
+            CoordinationEvent::SessionUnbound(unbound) => {
+                let outcome = match unbound.then {
+                    NextStep::Done(outcome) => Some(outcome),
+                    _ => None,
+                };
+                self.note(&unbound.work, outcome, unbound.output);
+            }
+            CoordinationEvent::WorkSkipped(skipped) => {
+                for work in &skipped.works {
+                    let because = skipped.because.clone();
+                    self.note(work, Some(WorkItemOutcome::Skipped(because)), None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, spec: WorkSpec) {
+        let outcome = spec.reused.as_ref().map(|_| WorkItemOutcome::Succeeded);
+        let output = spec.reused.as_ref().and_then(|reused| reused.output);
+        self.places.insert(spec.id.clone(), self.items.len());
+        self.items.push(EarlierItem { spec, outcome, output, altered_output: None });
+    }
+
+    fn note(&mut self, work: &WorkId, outcome: Option<WorkItemOutcome>, output: Option<Digest>) {
+        if let Some(place) = self.places.get(work) {
+            let item = &mut self.items[*place];
+            item.outcome = outcome.or(item.outcome.take());
+            item.output = output.or(item.output);
+        }
+    }
+
+    /// The items in the order of addition, and the last session of those that are nested plans.
+    pub(crate) fn into_parts(self) -> (Vec<EarlierItem>, BTreeMap<WorkId, u64>) {
+        (self.items, self.nested)
+    }
+}
