@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Breaker = 10,
     /// The state directory is held by an engine that does not answer.
     Held = 11,
+    /// A run that is waited for has not ended: the time is over, or nobody carries it out.
+    Unfinished = 12,
 }
 
 impl From<Kind> for ExitCode {

@@ -1,5 +1,6 @@
 //! Every command, in one enum and one match; each lives in a file of its own.
 
+mod attach;
 mod backup;
 mod bench;
 mod cancel;
@@ -16,9 +17,11 @@ mod plan;
 mod receipt;
 mod resume;
 mod run;
+mod serve;
 mod status;
 mod torture;
 mod verify;
+mod wait;
 mod why;
 
 use std::process::ExitCode;
@@ -43,6 +46,9 @@ enum Command {
     Run(run::Args),
     Do(do_::Args),
     Resume(resume::Args),
+    Serve(serve::Args),
+    Attach(attach::Args),
+    Wait(wait::Args),
     Why(why::Args),
     Cancel(cancel::Args),
     Pause(pause::Args),
@@ -69,6 +75,9 @@ impl CommandLine {
             Command::Run(args) => args.run(&options),
             Command::Do(args) => args.run(&options),
             Command::Resume(args) => args.run(&options),
+            Command::Serve(args) => args.run(&options),
+            Command::Attach(args) => args.run(&options),
+            Command::Wait(args) => args.run(&options),
             Command::Why(args) => args.run(&options),
             Command::Cancel(args) => args.run(&options),
             Command::Pause(args) => args.run(&options),

@@ -3,14 +3,15 @@
 
 mod host;
 mod interrupts;
+mod serving;
 mod submission;
 mod trouble;
 
 use std::path::Path;
 use std::time::Duration;
 
-use antiphon::Engine;
 use antiphon::ledger::HeldDirectory;
+use antiphon::{Engine, TakenUp};
 use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,6 +20,7 @@ use crate::stderr;
 use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
+pub(crate) use serving::{READY, serving};
 pub(crate) use submission::{Unsent, request};
 pub(crate) use trouble::{Said, said, trouble, trouble_in};
 
@@ -28,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for one that is about to end, and waits for its sessions first.
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long the guests of an engine that has gone may take to become the next one.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// After waiting this long, the user reads what is being waited for.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
@@ -62,6 +67,27 @@ impl Connection {
         Self::open_within(LONG_PATIENCE, held.path(), sessions, Some(&held)).await
     }
 
+    /// The engine of a state directory, if one runs.
+    pub(crate) async fn guest(dir: &Path) -> Result<Option<Self>, CommandError> {
+        let Some(client) = Self::probe(dir).await? else { return Ok(None) };
+        let held = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
+        held.stands()?;
+        Ok(Some(Self { client, host: None, held }))
+    }
+
+    /// The same after one has gone: a guest of it may take over in a moment.
+    pub(crate) async fn again(held: HeldDirectory) -> Result<Option<Self>, CommandError> {
+        let until = Instant::now() + TAKEN_OVER_WITHIN;
+        loop {
+            held.stands()?;
+            match Self::probe(held.path()).await? {
+                Some(client) => return Ok(Some(Self { client, host: None, held })),
+                None if Instant::now() >= until => return Ok(None),
+                None => sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
     /// Whether the state directory is still there, and the one that this connection was made to.
     ///
     /// # Errors
@@ -94,7 +120,7 @@ impl Connection {
                 return made(client, None);
             }
             stands()?;
-            match Host::open(dir, sessions).await {
+            match Host::open(dir, sessions, TakenUp::Asked).await {
                 Ok(host) => return made(Client::connect(dir).await?, Some(host)),
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {

@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, WorkId};
-use antiphon_server::{Client, ClientError, EventLine, EventStream};
+use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
@@ -23,9 +23,13 @@ use crate::connection::{Connection, Interrupts, SessionPolicy};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
+use crate::stderr;
+use crate::text::printable;
 use crate::view::View;
+pub(crate) use followed_run::not_carried_out;
 use followed_run::{FollowedRun, Stopped};
 use interruption::Interruption;
+pub(crate) use others::leave;
 use paused::is_in;
 pub(crate) use paused::{paused_below, waits_for};
 pub(crate) use runs::Runs;
@@ -83,6 +87,12 @@ impl RunFollower {
         unfinished::announce(&self.connection.client, own).await
     }
 
+    /// Looks at what the engine of another process carries out, and never runs one here.
+    pub(crate) fn attach(connection: Connection) -> Result<Self, CommandError> {
+        let (interrupts, interruption) = (Interrupts::catch()?, Interruption::default());
+        Ok(Self { connection, interrupts, runs: Runs::Attached, interruption })
+    }
+
     /// Has the runs carried out, and puts those that make progress before those that wait for a
     /// person, as far as that is known here.
     pub(crate) async fn sort_running_first(
@@ -92,7 +102,8 @@ impl RunFollower {
     ) -> Result<(), CommandError> {
         if let Some(host) = &self.connection.host {
             let client = &self.connection.client;
-            match taken_in(client, &self.runs, &mut self.interrupts, view).await {
+            let tell = |text: &str| view.tell(text);
+            match taken_in(client, &self.runs, &mut self.interrupts, tell).await {
                 Ok(_) | Err(Stopped::Gone) => {}
                 Err(Stopped::Failed(error)) => return Err(error),
             }
@@ -110,7 +121,7 @@ impl RunFollower {
     ) -> Result<Outcome, CommandError> {
         let (has_secrets, lack) = match &self.runs {
             Runs::Submitted(request) => (!request.secrets.is_empty(), Lack::Engine),
-            Runs::Resumed(_) => {
+            Runs::Resumed(_) | Runs::Attached => {
                 let ledger = Ledger::at(self.connection.held.path());
                 (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
             }
@@ -139,19 +150,29 @@ impl RunFollower {
         }
     }
 
-    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C ends the search.
+    /// Looks for an engine again, or becomes it, unless this process only looks. Gives whether there
+    /// is one: Ctrl-C ends the search.
     async fn reconnect(
         &mut self,
         progress: &FollowedRun,
         view: &mut View,
     ) -> Result<bool, CommandError> {
-        let mut search =
-            pin!(Connection::reconnect(self.connection.held.clone(), SessionPolicy::Run));
-        tokio::select! {
-            connection = &mut search => {
-                self.connection = connection?;
-                Ok(true)
+        let held = self.connection.held.clone();
+        let attached = matches!(self.runs, Runs::Attached);
+        let search = async {
+            match attached {
+                true => Connection::again(held).await,
+                false => Connection::reconnect(held, SessionPolicy::Run).await.map(Some),
             }
+        };
+        tokio::select! {
+            connection = search => match connection? {
+                Some(connection) => {
+                    self.connection = connection;
+                    Ok(true)
+                }
+                None => Err(progress.not_carried_out()),
+            },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);
                 view.tell(&progress.left_unfinished())?;
@@ -169,7 +190,9 @@ impl RunFollower {
         let Connection { client, host, .. } = &self.connection;
         if self.interruption.has_begun() {
             // The engine that was told of it is gone; whoever becomes the next takes nothing up.
-        } else if !taken_in(client, &self.runs, &mut self.interrupts, view).await? {
+        } else if !taken_in(client, &self.runs, &mut self.interrupts, |text| view.tell(text))
+            .await?
+        {
             view.tell("interrupted before the run was submitted")?;
             return Ok(Outcome::Left);
         }
@@ -263,6 +286,29 @@ impl RunFollower {
         closed?;
         Ok(outcome)
     }
+}
+
+/// Submits a run to an engine that stays, after it was said which others nobody carries out. Gives
+/// whether it was submitted: an interrupt ends the wait for a ledger that takes nothing in.
+pub(crate) async fn hand_over(
+    client: &Client,
+    id: &CoordinationId,
+    request: SubmitRequest,
+) -> Result<bool, CommandError> {
+    let mut interrupts = Interrupts::catch()?;
+    unfinished::announce(client, id).await?;
+    let tell = |text: &str| {
+        stderr::say(printable(text));
+        Ok(())
+    };
+    let runs = Runs::Submitted(Box::new(request));
+    taken_in(client, &runs, &mut interrupts, tell).await.map_err(|stopped| match stopped {
+        Stopped::Failed(error) => error,
+        Stopped::Gone => {
+            CommandError::new(Kind::State, "the engine went away before it had the run")
+                .with_hint("give the command again")
+        }
+    })
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.

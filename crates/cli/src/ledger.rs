@@ -16,6 +16,7 @@ use antiphon::ledger::{
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
+use crate::run_outcome::RunOutcome;
 use crate::state_dir;
 use crate::stderr;
 use crate::text::printable;
@@ -193,6 +194,28 @@ impl Ledger {
         let command_error =
             CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
         Err(command_error.with_hint("`antiphon run FILE` starts one"))
+    }
+
+    /// How a run has ended, if it has.
+    pub(crate) fn outcome(&self, id: &CoordinationId) -> Result<Option<RunOutcome>, CommandError> {
+        let stream = StreamName::Coordination(id.clone());
+        let head = self.head(&stream)?;
+        if !head.ended {
+            return Ok(None);
+        }
+        let before = Version(head.tip.version.0.saturating_sub(1));
+        let last = self.store.read_stream(&stream, before, 1)?;
+        match last.first().and_then(RunOutcome::of) {
+            Some(outcome) => Ok(Some(outcome)),
+            None => Err(CommandError::new(Kind::State, format!("cannot read how {id} ended"))
+                .with_hint("`antiphon verify` says what is wrong with the record")),
+        }
+    }
+
+    /// Whether the record says that nobody carries a run out.
+    pub(crate) fn is_interrupted(&self, id: &CoordinationId) -> Result<bool, CommandError> {
+        let head = self.head(&StreamName::Coordination(id.clone()))?;
+        Ok(stage(&head, true)? == Stage::Interrupted)
     }
 
     /// Refuses a coordination that is not there, or has ended.

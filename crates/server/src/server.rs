@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use antiphon::Engine;
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ pub struct Server {
     engine: Engine,
     limits: ClientLimits,
     session_of: Option<SessionOf>,
+    connected: watch::Sender<usize>,
 }
 
 impl std::fmt::Debug for Server {
@@ -56,7 +57,8 @@ impl Server {
     /// [`SocketError`] if the ledger is not held by this process, or the socket cannot be made.
     pub async fn bind(state_dir: impl AsRef<Path>, engine: Engine) -> Result<Self, ListenError> {
         let listener = Listener::bind(state_dir.as_ref()).await?;
-        Ok(Self { listener, engine, limits: ClientLimits::default(), session_of: None })
+        let (connected, _) = watch::channel(0);
+        Ok(Self { listener, engine, limits: ClientLimits::default(), session_of: None, connected })
     }
 
     /// The same with other limits.
@@ -72,6 +74,12 @@ impl Server {
         Self { session_of: Some(session_of), ..self }
     }
 
+    /// How many connections there are, now and from now on.
+    #[must_use]
+    pub fn connections(&self) -> watch::Receiver<usize> {
+        self.connected.subscribe()
+    }
+
     /// The socket.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -82,7 +90,7 @@ impl Server {
     /// that are being answered have a moment to end. When this returns nothing of the server holds
     /// the engine any more.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { mut listener, engine, limits, session_of } = self;
+        let Self { mut listener, engine, limits, session_of, connected } = self;
         // Streams end with the server, also if its future is dropped.
         let stopping = shutdown.child_token();
         let _stop = stopping.clone().drop_guard();
@@ -96,6 +104,8 @@ impl Server {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let now = connections.len();
+            connected.send_if_modified(|before| std::mem::replace(before, now) != now);
             let stream = tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,

@@ -8,14 +8,16 @@ use antiphon::id::CoordinationId;
 use antiphon::ledger::Location;
 use antiphon::ledger::verify::Scope;
 use antiphon_server::SubmitRequest;
+use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Unsent, request};
+use crate::connection::{Unsent, request, serving};
 use crate::diagnostics::refused;
-use crate::follow::{Outcome, RunFollower, Runs};
+use crate::follow::{Outcome, RunFollower, Runs, hand_over};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
+use crate::stdout::Stdout;
 use crate::view::View;
 
 /// Run a plan within its budget, and leave a receipt
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// Id of the run; the same plan under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
     id: Option<CoordinationId>,
+    /// Hand the run to an engine that stays, print its id and return
+    #[arg(long)]
+    detach: bool,
 }
 
 /// Reads an id that a user chooses.
@@ -47,6 +52,7 @@ impl Args {
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, &self.file, Some(&id)));
         match sent {
+            Ok(request) if self.detach => on_a_runtime(detach(options, id, request)),
             Ok(request) => {
                 let view = View::choose(id.clone(), options.json);
                 on_a_runtime(run(options, id, request, view))
@@ -54,6 +60,41 @@ impl Args {
             Err(Unsent::Plan(problems)) => refused(&problems, options),
             Err(Unsent::Command(error)) => Err(error),
         }
+    }
+}
+
+/// Hands a plan to an engine that stays, and prints the id of its run.
+async fn detach(
+    options: &Options,
+    id: CoordinationId,
+    request: SubmitRequest,
+) -> Result<ExitCode, CommandError> {
+    let client = serving(&state_dir::find(options)).await?;
+    let name = request.name.clone();
+    match hand_over(&client, &id, request).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Kind::Aborted.into()),
+        Err(error) => return refused_by_the_engine(error, &name, options),
+    }
+    let mut output = Stdout::open();
+    match options.json {
+        true => output.json(&json!({ "run": id }))?,
+        false => output.line(id.as_str())?,
+    }
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only the engine compiles; what is wrong with the plan then is reported like what the parser
+/// found.
+fn refused_by_the_engine(
+    error: CommandError,
+    name: &str,
+    options: &Options,
+) -> Result<ExitCode, CommandError> {
+    match error.problem().and_then(|problem| problem.plan_error(name)) {
+        Some(problems) => refused(&problems, options),
+        None => Err(error),
     }
 }
 
@@ -84,12 +125,7 @@ pub(crate) async fn run(
     });
     let end = match follower.detach(followed).await {
         Ok(end) => end,
-        // Only the engine compiles; what is wrong with the plan then is reported like what the
-        // parser found.
-        Err(error) => match error.problem().and_then(|problem| problem.plan_error(&name)) {
-            Some(problems) => return refused(&problems, options),
-            None => return Err(error),
-        },
+        Err(error) => return refused_by_the_engine(error, &name, options),
     };
     checked?;
     match end {

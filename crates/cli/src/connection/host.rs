@@ -11,6 +11,7 @@ use antiphon::id::CoordinationId;
 use antiphon::process::{WardenSetup, session_of};
 use antiphon::{Engine, TakenUp, Unavailable};
 use antiphon_server::Server;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,17 +33,23 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     server: JoinHandle<()>,
     stop: CancellationToken,
+    /// How many clients are connected.
+    clients: watch::Receiver<usize>,
 }
 
 impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
-    pub(super) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
+    pub(crate) async fn open(
+        dir: &Path,
+        sessions: SessionPolicy,
+        taken_up: TakenUp,
+    ) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
         let mut setup = Engine::builder(dir)?
             .with_grace(Duration::ZERO)
             .with_patience(RUNS_ON)
-            .taking_up(TakenUp::Asked);
+            .taking_up(taken_up);
         if sessions == SessionPolicy::Run {
             setup
                 .run_processes(WardenSetup::default())
@@ -61,8 +68,8 @@ impl Host {
                 return Err(error);
             }
         };
-        let stop = CancellationToken::new();
-        Ok(Self { engine, server: tokio::spawn(server.serve(stop.clone())), stop })
+        let (stop, clients) = (CancellationToken::new(), server.connections());
+        Ok(Self { engine, server: tokio::spawn(server.serve(stop.clone())), stop, clients })
     }
 
     /// The coordinations that stopping would interrupt; `None` while that is not known, as the
@@ -73,6 +80,36 @@ impl Host {
             Err(Unavailable::ReadOnly { .. } | Unavailable::NotTaken { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Waits until nobody is connected, nothing runs, and nothing will run without a command.
+    pub(crate) async fn idle(&self) -> Result<(), CommandError> {
+        let mut clients = self.clients.clone();
+        loop {
+            let none = clients.wait_for(|connected| *connected == 0).await;
+            none.map_err(|_| CommandError::internal("the server stopped"))?;
+            match self.at_work().await?.and_then(|at_work| at_work.first().cloned()) {
+                None => return Ok(()),
+                // What it does next may be its end.
+                Some(run) => self.next_event(&run).await?,
+            }
+        }
+    }
+
+    /// Waits until somebody connects or leaves.
+    pub(crate) async fn called(&self) -> Result<(), CommandError> {
+        let mut clients = self.clients.clone();
+        clients.mark_unchanged();
+        clients.changed().await.map_err(|_| CommandError::internal("the server stopped"))
+    }
+
+    /// Waits until something happens to a run.
+    pub(crate) async fn next_event(&self, run: &CoordinationId) -> Result<(), CommandError> {
+        let run = self.engine.run(run)?;
+        let version = run.status().await?.version;
+        let mut events = run.follow_after(version).await?;
+        events.next().await?;
+        Ok(())
     }
 
     /// Why it has stopped although nobody asked it to.
@@ -98,6 +135,9 @@ impl Host {
 /// Makes the socket of an engine. Whose process a caller is is looked up in the directory as it is
 /// open now.
 async fn bind(dir: &Path, engine: &Engine) -> Result<Server, CommandError> {
+    // What the engine found is on the record before anybody asks for it; that its ledger takes nothing
+    // in is told to whoever does.
+    let _taken_over = engine.at_work().await;
     let server = Server::bind(dir, engine.clone())
         .await
         .map_err(|error| CommandError::because(Kind::State, &error))?;

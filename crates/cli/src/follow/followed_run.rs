@@ -11,7 +11,7 @@ use antiphon::ledger::{Location, LockHolder};
 use antiphon_server::{Client, ClientError};
 
 use super::paused::{is_in, paused_below, waits_for};
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
 use crate::continuation::Lack;
 use crate::run_outcome::RunOutcome;
@@ -119,6 +119,11 @@ impl FollowedRun {
         )
     }
 
+    /// Nobody carries it out any more, and this process does not.
+    pub(super) fn not_carried_out(&self) -> CommandError {
+        not_carried_out(&self.id)
+    }
+
     /// Whether it has ended, seen here or not.
     pub(super) async fn has_ended(&self, client: &Client) -> Result<bool, Stopped> {
         Ok(self.outcome.is_some() || client.status(&self.id).await?.ended)
@@ -168,4 +173,10 @@ impl FollowedRun {
         }
         Ok(())
     }
+}
+
+/// Nobody carries a run out that is waited for or looked at.
+pub(crate) fn not_carried_out(id: &CoordinationId) -> CommandError {
+    CommandError::new(Kind::Unfinished, format!("no engine carries {id} out"))
+        .with_hint(format!("`antiphon resume {id}` continues it"))
 }

@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 
 /// Stays while anything is running that the end of this process would interrupt, unless it is not to
 /// wait or is interrupted; what still runs then is left unfinished, and named.
-pub(super) async fn leave(
+pub(crate) async fn leave(
     host: &Host,
     interrupts: Option<&mut Interrupts>,
 ) -> Result<(), CommandError> {
@@ -59,10 +59,7 @@ async fn wait(host: &Host) -> Result<(), CommandError> {
             ));
             named.clone_from(&others);
         }
-        let run = host.engine.run(first)?;
-        let version = run.status().await?.version;
-        let mut events = run.follow_after(version).await?;
-        drop(events.next().await?);
+        host.next_event(first).await?;
     }
 }
 

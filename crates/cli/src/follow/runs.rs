@@ -12,6 +12,8 @@ pub(crate) enum Runs {
     Submitted(Box<SubmitRequest>),
     /// Runs that are there.
     Resumed(Vec<CoordinationId>),
+    /// None: what another process carries out is only looked at.
+    Attached,
 }
 
 impl Runs {
@@ -21,6 +23,7 @@ impl Runs {
         match self {
             Self::Submitted(_) => vec![shown.clone()],
             Self::Resumed(ids) => ids.iter().map(outermost).collect(),
+            Self::Attached => Vec::new(),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn taken_in(
     client: &Client,
     runs: &Runs,
     interrupts: &mut Interrupts,
-    view: &mut View,
+    mut tell: impl FnMut(&str) -> Result<(), CommandError>,
 ) -> Result<bool, Stopped> {
     let mut told = false;
     loop {
@@ -58,7 +58,7 @@ pub(super) async fn taken_in(
         // Whatever became of it: a run has an id, under which it begins once.
         let Some(problem) = passing(&refused) else { return Err(refused.into()) };
         if !std::mem::replace(&mut told, true) {
-            view.tell(&format!("{problem}; waiting to have it recorded"))?;
+            tell(&format!("{problem}; waiting to have it recorded"))?;
         }
         tokio::select! {
             () = sleep(AGAIN) => {}
@@ -71,6 +71,7 @@ pub(super) async fn taken_in(
 
 async fn asked(client: &Client, runs: &Runs) -> Result<(), ClientError> {
     match runs {
+        Runs::Attached => {}
         Runs::Submitted(request) => drop(client.submit(request, None).await?),
         Runs::Resumed(ids) => {
             for id in ids {

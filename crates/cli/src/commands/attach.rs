@@ -1,0 +1,61 @@
+//! `antiphon attach`: the display of a run that another process carries out.
+
+use std::process::ExitCode;
+
+use antiphon::id::CoordinationId;
+
+use super::run::check;
+use crate::command_error::{CommandError, Kind};
+use crate::connection::Connection;
+use crate::follow::{Outcome, RunFollower, not_carried_out};
+use crate::ledger::{self, Ledger};
+use crate::options::Options;
+use crate::runtime::on_a_runtime;
+use crate::view::View;
+
+/// Show a run that another process carries out, until it ends
+///
+/// Ctrl-C detaches. Exits like `run`; with 8 if it is left before the run has ended, with 12 if no
+/// engine carries it out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run; by default the newest unfinished one, else the newest
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: Option<CoordinationId>,
+}
+
+impl Args {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
+        let id = match self.id {
+            Some(id) => id,
+            None => ledger.newest()?,
+        };
+        on_a_runtime(attach(ledger, id, options.json))
+    }
+}
+
+async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCode, CommandError> {
+    let is_over = ledger.outcome(&id)?.is_some();
+    let Some(connection) = Connection::guest(&ledger.dir).await? else {
+        return match ledger.outcome(&id)? {
+            Some(outcome) => Ok(outcome.exit_code()),
+            None => Err(not_carried_out(&id)),
+        };
+    };
+    if !is_over && ledger.is_interrupted(&id)? {
+        return Err(not_carried_out(&id));
+    }
+    let mut view = View::choose(id.clone(), json);
+    let mut follower = RunFollower::attach(connection)?;
+    match follower.follow(&id, &mut view).await? {
+        Outcome::Ended(mut outcome) => {
+            let checked = check(&ledger.dir, &id);
+            outcome.checked(checked.is_ok());
+            view.end(&outcome)?;
+            checked?;
+            Ok(outcome.exit_code())
+        }
+        Outcome::Left => Ok(Kind::Aborted.into()),
+    }
+}

@@ -1,0 +1,135 @@
+//! Engines that stay, and runs that are handed to them.
+
+mod plans;
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Stdio;
+
+use plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
+use rustix::process::Signal;
+
+/// An item that says that it runs, and ends once it is told to.
+const HELD: &str =
+    "  only: { shell: 'echo now > runs; read line < ends', retry: { attempts: 1 } }\n";
+
+/// A run `r` that an engine which stays carries out, and the item of which runs.
+fn detached(dir: &Path) -> Result {
+    pipe(dir, "runs")?;
+    pipe(dir, "ends")?;
+    plan(dir, HELD)?;
+    let run = ran(dir, &["run", "--detach", "--id", "r", "plan.yaml"])?;
+    assert_eq!(
+        (String::from_utf8(run.stdout)?, String::from_utf8(run.stderr)?, run.status.code()),
+        ("r\n".to_owned(), String::new(), Some(0))
+    );
+    heard(&dir.join("runs"))?;
+    Ok(())
+}
+
+fn stderr(dir: &Path, arguments: &[&str]) -> Result<(String, Option<i32>)> {
+    let output = ran(dir, arguments)?;
+    Ok((String::from_utf8(output.stderr)?, output.status.code()))
+}
+
+/// Ends the engine that stays, and waits until it has given up the directory.
+fn stopped(dir: &Path) -> Result {
+    let lock = std::fs::read_to_string(dir.join("state/lock"))?;
+    let owner: serde_json::Value = serde_json::from_str(&lock)?;
+    let pid = i32::try_from(owner["pid"].as_i64().ok_or("no pid")?)?;
+    let pid = rustix::process::Pid::from_raw(pid).ok_or("no pid")?;
+    let engine = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    rustix::process::kill_process(pid, Signal::TERM)?;
+    let mut ended = [rustix::event::PollFd::new(&engine, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ended, None)?;
+    Ok(())
+}
+
+#[test]
+fn a_run_that_is_handed_over_is_attached_to_waited_for_and_has_its_exit_code() -> Result {
+    let dir = tempfile::tempdir()?;
+    detached(dir.path())?;
+    assert_eq!(
+        stderr(dir.path(), &["wait", "r", "--timeout", "10ms"])?,
+        (
+            "error: r has not ended within 10ms\nhint: `antiphon status r` shows how far it is\n"
+                .to_owned(),
+            Some(12)
+        )
+    );
+    let mut attached = Running::start(dir.path(), &["attach"])?;
+    let mut lines = BufReader::new(attached.0.stdout.take().ok_or("no standard output")?);
+    lines.read_line(&mut String::new())?;
+    let mut errors = BufReader::new(attached.0.stderr.take().ok_or("no standard error")?);
+    attached.signal(Signal::INT)?;
+    let mut said = String::new();
+    errors.read_line(&mut said)?;
+    assert_eq!(attached.0.wait()?.code(), Some(8));
+    assert!(said.starts_with("detached; r keeps running in process "), "{said}");
+    let waiting = Running::start(dir.path(), &["wait", "r"])?;
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(waiting.end()?.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["attach", "r"])?.status.code(), Some(0));
+    stopped(dir.path())
+}
+
+#[test]
+fn what_nobody_carries_out_is_not_waited_for() -> Result {
+    let dir = tempfile::tempdir()?;
+    detached(dir.path())?;
+    stopped(dir.path())?;
+    for command in ["wait", "attach"] {
+        assert_eq!(
+            stderr(dir.path(), &[command, "r"])?,
+            (
+                "error: no engine carries r out\nhint: `antiphon resume r` continues it\n"
+                    .to_owned(),
+                Some(12)
+            )
+        );
+    }
+    // An engine that a command starts leaves it alone, and says so.
+    let other = ran(dir.path(), &["run", "--detach", "plan.yaml"])?;
+    assert!(String::from_utf8(other.stderr)?.starts_with("note: r (test) is unfinished since "));
+    heard(&dir.path().join("runs"))?;
+    assert_eq!(stderr(dir.path(), &["wait", "r"])?.1, Some(12));
+    stopped(dir.path())
+}
+
+#[test]
+fn many_that_start_at_once_share_one_engine() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  one: { command: ['true'] }\n")?;
+    let start = || Running::start(dir.path(), &["run", "--detach", "plan.yaml"]);
+    let starting = (0..8).map(|_| start()).collect::<Result<Vec<_>>>()?;
+    for run in starting {
+        let run = run.end()?;
+        assert_eq!(run.status.code(), Some(0), "{run:?}");
+    }
+    let log = ran(dir.path(), &["log", "ledger", "--type", "ledger.opened"])?;
+    assert_eq!(String::from_utf8(log.stdout)?.lines().count(), 1, "one engine has them all");
+    stopped(dir.path())
+}
+
+#[test]
+fn an_engine_that_a_person_starts_takes_up_everything_and_goes_when_it_is_idle() -> Result {
+    let dir = tempfile::tempdir()?;
+    detached(dir.path())?;
+    stopped(dir.path())?;
+    let address = dir.path().join("notify");
+    let told = UnixDatagram::bind(&address)?;
+    let mut serve = antiphon(dir.path(), &["serve", "--idle-exit", "50ms"]);
+    serve.env("NOTIFY_SOCKET", &address).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let serve = Running(serve.spawn()?);
+    let mut ready = [0; 64];
+    let length = told.recv(&mut ready)?;
+    assert_eq!(&ready[..length], b"READY=1");
+    heard(&dir.path().join("runs"))?;
+    let second = stderr(dir.path(), &["serve"])?;
+    assert_eq!(second.1, Some(11), "{second:?}");
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(serve.end()?.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["wait", "r"])?.status.code(), Some(0));
+    Ok(())
+}
