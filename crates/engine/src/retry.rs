@@ -43,7 +43,7 @@ pub struct EarlierRun {
     /// All its items, in the order of addition.
     pub items: Vec<EarlierItem>,
     /// The run that its last session was, for each item that is a nested plan and had one.
-    pub below: BTreeMap<WorkId, EarlierRun>,
+    pub below: BTreeMap<WorkId, Self>,
 }
 
 /// What is to run again, whatever became of it.
@@ -52,7 +52,7 @@ pub struct Asked {
     /// Items, with all that is in them.
     pub items: BTreeSet<WorkId>,
     /// Items of nested plans, by the item that runs the plan.
-    pub below: BTreeMap<WorkId, Asked>,
+    pub below: BTreeMap<WorkId, Self>,
 }
 
 /// A run that has ended, and what is to be done now.
