@@ -309,18 +309,7 @@ impl Desk {
                 self.end(&session, SessionEnd::new(SessionOutcome::Success));
             } else if !self.expanding.is_empty() {
                 self.expand(0, true);
-            } else if let Some((coordination, raise)) = self.paused() {
-                if !self.tell(Command::Continue(commands::Continue {
-                    coordination: coordination.clone(),
-                    raise,
-                })) {
-                    // A nested one may not get more than its grant.
-                    self.tell(Command::Stop(commands::Stop {
-                        coordination,
-                        kind: StopKind::Drain,
-                        reason: String::new(),
-                    }));
-                }
+            } else if self.lift_a_pause() {
             } else if let Some(coordination) = self.waiting_open() {
                 assert!(self.tell(Command::Stop(commands::Stop {
                     coordination,
@@ -340,10 +329,22 @@ impl Desk {
         panic!("the world does not come to its end");
     }
 
-    fn paused(&self) -> Option<(CoordinationId, Raise)> {
-        let session =
-            self.audited.world.coordinations().find(|session| session.pause_reason().is_some())?;
-        Some((session.coordination_id().clone(), raised(session.budget(), 50, 100_000)))
+    /// Continues something that is paused. A nested coordination may not get more than its grant:
+    /// it drains instead, and what is paused in it comes next.
+    fn lift_a_pause(&mut self) -> bool {
+        let paused = self.audited.world.coordinations().filter(|run| run.pause_reason().is_some());
+        let paused: Vec<(CoordinationId, Raise)> = paused
+            .map(|run| (run.coordination_id().clone(), raised(run.budget(), 50, 100_000)))
+            .collect();
+        paused.into_iter().any(|(coordination, raise)| {
+            let again = coordination.clone();
+            self.tell(Command::Continue(commands::Continue { coordination, raise }))
+                || self.tell(Command::Stop(commands::Stop {
+                    coordination: again,
+                    kind: StopKind::Drain,
+                    reason: String::new(),
+                }))
+        })
     }
 
     fn waiting_open(&self) -> Option<CoordinationId> {
