@@ -127,13 +127,13 @@ fn ctrl_c_in_a_guest_detaches_and_its_run_goes_on() -> Result {
         (String::from_utf8(left.stderr)?, left.status.code()),
         (
             format!(
-                "detached; visit keeps running in process {pid}. `antiphon resume visit` shows it \
+                "detached; visit keeps running in process {pid}. `antiphon attach visit` shows it \
                  again, `antiphon cancel visit` ends it\n"
             ),
             Some(8)
         )
     );
-    let again = Running::start(dir.path(), &["resume", "visit"])?;
+    let again = Running::start(dir.path(), &["attach", "visit"])?;
     say(&guest_ends, "end")?;
     assert_eq!(again.end()?.status.code(), Some(0));
     say(&host_ends, "end")?;

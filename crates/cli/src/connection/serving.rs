@@ -26,13 +26,12 @@ pub(crate) async fn serving(dir: &Path) -> Result<Client, CommandError> {
         match start(dir).await? {
             Started::Ready => {}
             // Another one was faster, or is about to end.
-            Started::Not(told) if Instant::now() >= until => {
-                return Err(CommandError::new(
-                    Kind::State,
-                    format!("no engine could be started: {told}"),
-                ));
+            Started::Not { held: true, .. } if Instant::now() < until => sleep(LOOK_AGAIN).await,
+            Started::Not { told, .. } => {
+                let text = format!("no engine could be started: {told}");
+                return Err(CommandError::new(Kind::State, text)
+                    .with_hint("`antiphon serve` says what to do about it"));
             }
-            Started::Not(_) => sleep(LOOK_AGAIN).await,
         }
     }
 }
@@ -40,7 +39,11 @@ pub(crate) async fn serving(dir: &Path) -> Result<Client, CommandError> {
 enum Started {
     Ready,
     /// It ended at once, and said this.
-    Not(String),
+    Not {
+        told: String,
+        /// Whether another engine has the directory.
+        held: bool,
+    },
 }
 
 /// Starts an engine that stays, in a process session of its own, and waits until it can be reached
@@ -65,7 +68,11 @@ async fn start(dir: &Path) -> Result<Started, CommandError> {
             return Ok(Started::Ready);
         }
         let ended = serve.wait_with_output()?;
-        Ok(Started::Not(String::from_utf8_lossy(&ended.stderr).trim_end().to_owned()))
+        let held = ended.status.code() == Some(Kind::Held as i32);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let first = said.lines().next().unwrap_or_default();
+        let told = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        Ok(Started::Not { told, held })
     });
     let failed = |error: std::io::Error| {
         CommandError::new(Kind::State, format!("cannot start an engine that stays: {error}"))

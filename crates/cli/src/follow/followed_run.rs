@@ -114,7 +114,7 @@ impl FollowedRun {
             _ => "another process".to_owned(),
         };
         format!(
-            "detached; {id} keeps running in {engine}. `antiphon resume {id}` shows it again, \
+            "detached; {id} keeps running in {engine}. `antiphon attach {id}` shows it again, \
              `antiphon cancel {id}` ends it"
         )
     }
@@ -165,6 +165,9 @@ impl FollowedRun {
             Ok(Stage::Starting) => {
                 let advice = Lack::Items.advice(id, false);
                 view.tell(&format!("{id} was only partly submitted; {advice}"))?;
+            }
+            Ok(Stage::Interrupted) => {
+                view.tell(&format!("{id} is interrupted; {}", self.lack.advice(id, false)))?;
             }
             Ok(Stage::Running) if connection.host.is_some() => {
                 view.tell(&format!("{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"))?;

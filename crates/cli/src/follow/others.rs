@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use antiphon::AskError;
 use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
@@ -32,8 +33,13 @@ pub(crate) async fn leave(
         return Ok(());
     }
     for run in &left {
-        // One that has ended meanwhile has nothing to be interrupted.
-        let _ended = host.engine.run(run)?.interrupt_now("its engine was asked to stop").await;
+        let answer = host.engine.run(run)?.interrupt_now("its engine was asked to stop").await;
+        match answer {
+            // One that has ended meanwhile has nothing to be interrupted.
+            Err(AskError::Rejected(rejection)) if rejection.is_not_running() => {}
+            Err(error) => stderr::say(format!("{run} was left without a record of it: {error}")),
+            Ok(_) => {}
+        }
     }
     stderr::say(format!(
         "left unfinished, unless who follows them takes over: {}; `antiphon resume` continues them",

@@ -65,17 +65,13 @@ impl World {
         swept: u32,
         stamp: Stamp<'_>,
     ) -> Result<(), RecordError> {
-        let away = self.away(id, stamp.now);
-        let (epoch, engine) = (self.epoch, self.engine.clone());
-        let Some(member) = self.members.get_mut(id) else { return Ok(()) };
-        if member.state().is_carried() {
+        if self.coordination(id).is_some_and(Coordination::is_carried) {
             return Ok(());
         }
+        let (epoch, engine) = (self.epoch, self.engine.clone());
+        let away = self.away(id, stamp.now);
         let resumed = Resumed { epoch, engine, swept, away };
-        member.record(&CoordinationEvent::Resumed(resumed), stamp)?;
-        member.hand_over(&mut self.draft);
-        self.runnable.insert(id.clone());
-        Ok(())
+        self.record_one(id, &CoordinationEvent::Resumed(resumed), stamp)
     }
 
     /// Records that nobody carries a coordination out from here on, unless that is on the record.
@@ -88,10 +84,19 @@ impl World {
         stamp: Stamp<'_>,
     ) -> Result<(), RecordError> {
         let away = self.away(id, stamp.now);
-        let (epoch, engine) = (self.epoch, self.engine.clone());
+        let interrupted = why.event(self.epoch, self.engine.clone(), swept, away);
+        self.record_one(id, &CoordinationEvent::Interrupted(interrupted), stamp)
+    }
+
+    /// Records an event of a coordination, unless it has left memory.
+    fn record_one(
+        &mut self,
+        id: &CoordinationId,
+        event: &CoordinationEvent,
+        stamp: Stamp<'_>,
+    ) -> Result<(), RecordError> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
-        let interrupted = why.event(epoch, engine, swept, away);
-        member.record(&CoordinationEvent::Interrupted(interrupted), stamp)?;
+        member.record(event, stamp)?;
         member.hand_over(&mut self.draft);
         self.runnable.insert(id.clone());
         Ok(())
@@ -111,17 +116,6 @@ impl World {
             return Ok(());
         }
         self.interrupt_one(id, &Interruption::noted(), 0, Stamp::by_engine(now))
-    }
-
-    /// Records of a coordination whose sessions died with an earlier engine that nobody carries it
-    /// out.
-    pub(super) fn leave_swept(
-        &mut self,
-        id: &CoordinationId,
-        swept: u32,
-        now: &Now,
-    ) -> Result<(), RecordError> {
-        self.interrupt_one(id, &Interruption::noted(), swept, Stamp::by_engine(now))
     }
 
     /// The steps that bring every nested coordination to where the run is that it is in: a failed

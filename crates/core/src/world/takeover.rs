@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::World;
-use super::step::Step;
+use super::step::{Interruption, Step};
 use crate::coordination::{
     AbortReason, Coordination, Ending, RecordError, SessionEnd, SessionOutcome, UnbindError,
 };
@@ -136,7 +136,7 @@ impl World {
         let is_noted = run.is_interrupted() && (lost.is_empty() || run.epoch() == self.epoch);
         if !is_noted && (!run.is_idle() || !lost.is_empty()) {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
-            self.leave_swept(id, swept, now)?;
+            self.interrupt_one(id, &Interruption::noted(), swept, Stamp::by_engine(now))?;
         }
         self.lose_all(lost);
         Ok(())
