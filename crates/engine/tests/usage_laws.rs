@@ -301,6 +301,9 @@ proptest! {
                 AgentRun { printed: head, tail: Some(tail), ..AgentRun::default() }
             }
         };
+        // A last line that damage left whole is a result of its own, as far as anybody can tell.
+        let last_line = damaged.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        prop_assume!(serde_json::from_slice::<serde_json::Value>(last_line).is_err());
         let reading = claude(&run, NOW);
         prop_assert!(
             reading.outcome != ReportedOutcome::Succeeded,

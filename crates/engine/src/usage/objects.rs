@@ -42,9 +42,11 @@ pub(super) struct Objects {
     /// Whether this line began before something that was left out, and may be the inside of an
     /// object.
     may_be_inside: bool,
-    /// Whether an object of this line was damaged.
+    /// Whether an object was damaged of which the rest of this line may be a part.
     has_damage: bool,
-    /// An object of such a line, until what follows tells whether it stands for itself.
+    /// Whether a text was still open where this line ends, so that the next may go on with it.
+    is_text_cut: bool,
+    /// An object, until what follows tells whether it stands for itself.
     held: Option<(String, Follows)>,
     /// This line apart from objects.
     other: Vec<u8>,
@@ -52,7 +54,7 @@ pub(super) struct Objects {
     looked_again: usize,
 }
 
-/// What has followed on an object that may be nested.
+/// What has followed on an object in a line that may be the inside of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Follows {
     Nothing,
@@ -200,7 +202,7 @@ impl Objects {
             self.take_all(&again, found);
         }
         if let Some((object, _)) = self.held.take() {
-            found(self.object(object));
+            found(self.object(object, false));
         }
         self.end_line(found);
     }
@@ -217,12 +219,13 @@ impl Objects {
             match if is_cut_off { Step::Damaged } else { open.take(byte) } {
                 Step::Goes => self.open = Some(open),
                 Step::Ended if open.is_too_long => found(Found::Damaged(text(open.bytes))),
-                Step::Ended => self.end(open, found),
+                Step::Ended => self.end(open),
                 Step::Damaged => {
                     let mut again = self.give_up(open, found);
                     again.push(byte);
                     self.is_line_start = is_line_start;
                     self.has_damage = !is_line_start;
+                    self.is_text_cut = byte == b'\n';
                     return again;
                 }
             }
@@ -230,6 +233,7 @@ impl Objects {
             self.settle(byte, found);
             match byte {
                 b'{' => {
+                    self.has_damage &= !is_line_start;
                     let mut open = Open::default();
                     let _ = open.take(byte);
                     self.open = Some(open);
@@ -240,7 +244,9 @@ impl Objects {
             }
         }
         self.may_be_inside &= byte != b'\n';
-        self.has_damage &= byte != b'\n';
+        if byte == b'\n' {
+            self.has_damage = mem::take(&mut self.is_text_cut);
+        }
         Vec::new()
     }
 
@@ -252,27 +258,28 @@ impl Objects {
         }
     }
 
-    fn end(&mut self, open: Open, found: &mut impl FnMut(Found)) {
-        let object = text(open.bytes);
-        if self.may_be_inside && self.is_array != Some(true) {
-            // Only a line of its own shows that it is not part of what was left out.
-        } else if self.may_be_inside {
-            self.held = Some((object, Follows::Nothing));
-        } else {
-            found(self.object(object));
+    fn end(&mut self, open: Open) {
+        // Behind what was left out, only a line of its own or an array shows that it is not a part.
+        if !self.may_be_inside || self.is_array == Some(true) {
+            self.held = Some((text(open.bytes), Follows::Nothing));
         }
     }
 
-    fn object(&self, text: String) -> Found {
+    fn object(&self, text: String, is_nested: bool) -> Found {
         // Quotes that belong to no object are left of one that lost its braces.
         let has_quotes = !self.may_be_inside && self.other.contains(&b'"');
-        let follows_damage = self.has_damage || has_quotes;
+        let follows_damage = self.has_damage || has_quotes || is_nested;
         Found::Object { text, follows_damage }
     }
 
     /// Decides by what follows whether an object stood for itself.
     fn settle(&mut self, byte: u8, found: &mut impl FnMut(Found)) {
         let Some((object, follows)) = self.held.take() else { return };
+        if !self.may_be_inside && !matches!(byte, b' ' | b'\t' | b'\r') {
+            // It was nested in what this closes, and that did not begin as it should.
+            let is_nested = byte == b'}' || (byte == b']' && self.is_array != Some(true));
+            return found(self.object(object, is_nested));
+        }
         let follows = match (follows, byte) {
             (follows, b' ' | b'\t' | b'\r') => follows,
             (Follows::Nothing, b',') => Follows::Comma,
@@ -281,7 +288,7 @@ impl Objects {
             | (Follows::EndOfArray, b',')
             // It is part of one whose beginning was left out.
             | (Follows::Comma, b'"') => return,
-            _ => return found(self.object(object)),
+            _ => return found(self.object(object, false)),
         };
         self.held = Some((object, follows));
     }
@@ -355,6 +362,30 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(found_in(&[text]), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_nested_in_something_damaged_is_told_from_what_stands_for_itself() {
+        let cases = [
+            ("{\"a\":[{\"b\n:{\"c\":1}}]}", true),
+            ("{\"a\":[{\"b\n:{\"c\":1}", true),
+            ("\"a\":[{\"b\"\n{\"c\":1}}]}", true),
+            ("{\"a\":\"cut\n{\"c\":1}", false),
+            ("{\"a\":\"cut\nnoise\nINFO {\"c\":1}", false),
+            ("[{\"a\":1},\n {\"c\":1} ]", false),
+            ("INFO: {\"c\":1} in 2 s", false),
+        ];
+        for (printed, expected) in cases {
+            let (mut objects, mut last) = (Objects::default(), None);
+            let mut found = |found| {
+                if let Found::Object { text, follows_damage } = found {
+                    last = Some((text, follows_damage));
+                }
+            };
+            objects.push(printed.as_bytes(), &mut found);
+            objects.finish(&mut found);
+            assert_eq!(last, Some(("{\"c\":1}".to_owned(), expected)), "{printed}");
         }
     }
 
