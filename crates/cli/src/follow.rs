@@ -87,6 +87,24 @@ impl RunFollower {
         unfinished::announce(&self.connection.client, own).await
     }
 
+    /// Whether a run that is about to be submitted has ended before. Where that cannot be told now,
+    /// submitting it tells more.
+    pub(crate) async fn is_over(&self, id: &CoordinationId) -> bool {
+        self.connection.client.status(id).await.is_ok_and(|run| run.ended)
+    }
+
+    /// Has the runs taken in, and nothing followed. Gives whether they were: an interrupt ends the
+    /// wait for a ledger that takes nothing in.
+    pub(crate) async fn submit(&mut self, view: &mut View) -> Result<bool, CommandError> {
+        let client = &self.connection.client;
+        let tell = |text: &str| view.tell(text);
+        match taken_in(client, &self.runs, &mut self.interrupts, tell).await {
+            Ok(is_taken_in) => Ok(is_taken_in),
+            Err(Stopped::Failed(error)) => Err(error),
+            Err(Stopped::Gone) => Err(gone()),
+        }
+    }
+
     /// Looks at what the engine of another process carries out, and never runs one here.
     pub(crate) fn attach(connection: Connection) -> Result<Self, CommandError> {
         let (interrupts, interruption) = (Interrupts::catch()?, Interruption::default());
@@ -304,11 +322,13 @@ pub(crate) async fn hand_over(
     let runs = Runs::Submitted(Box::new(request));
     taken_in(client, &runs, &mut interrupts, tell).await.map_err(|stopped| match stopped {
         Stopped::Failed(error) => error,
-        Stopped::Gone => {
-            CommandError::new(Kind::State, "the engine went away before it had the run")
-                .with_hint("give the command again")
-        }
+        Stopped::Gone => gone(),
     })
+}
+
+fn gone() -> CommandError {
+    CommandError::new(Kind::State, "the engine went away before it had the run")
+        .with_hint("give the command again")
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.

@@ -10,8 +10,8 @@ use antiphon::coordination::{
 use antiphon::envelope::Recorded;
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
-    Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, Store,
-    UnknownFormat,
+    Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError,
+    Repetition, Store, UnknownFormat,
 };
 
 use crate::command_error::{CommandError, Kind};
@@ -194,6 +194,24 @@ impl Ledger {
         let command_error =
             CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
         Err(command_error.with_hint("`antiphon run FILE` starts one"))
+    }
+
+    /// The id under which what this names is done again: the next free one. What was done so before
+    /// must have ended.
+    pub(crate) fn next_free(&self, id: &CoordinationId) -> Result<CoordinationId, CommandError> {
+        let found = match Repetition::of(self.store.as_ref(), id) {
+            Err(ReadError::Absent { .. }) => return Ok(id.clone()),
+            found => found??,
+        };
+        let unfinished = found.before.last().filter(|head| !head.ended);
+        match unfinished.map(|head| &head.stream) {
+            Some(StreamName::Coordination(id)) => {
+                Err(CommandError::new(Kind::Usage, format!("{id} is unfinished")).with_hint(
+                    format!("`antiphon resume {id}` continues it, `antiphon cancel {id}` ends it"),
+                ))
+            }
+            _ => Ok(found.next),
+        }
     }
 
     /// How a run has ended, if it has.

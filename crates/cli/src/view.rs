@@ -15,6 +15,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use antiphon::envelope::Recorded;
+use antiphon::event::CoordinationEvent;
 use antiphon::id::{CoordinationId, WorkId};
 
 use crate::command_error::CommandError;
@@ -61,6 +62,27 @@ impl View {
     /// With `raw`, a terminal gets it as it is.
     pub(crate) fn echo(id: CoordinationId, dir: PathBuf, raw: bool) -> Self {
         Self(Look::Echo(Box::new(Echo::new(dir, id, raw))))
+    }
+
+    /// The look for the result alone of a run that had ended before.
+    pub(crate) fn of_ended(self, id: &CoordinationId) -> Self {
+        Self(match self.0 {
+            Look::Live(_) => Look::Plain(Stdout::open(), Box::new(Plain::new(id.clone()))),
+            look => look,
+        })
+    }
+
+    /// Takes in an event of a run that had ended before. Nothing is shown but the last of the
+    /// events, where they are what is shown.
+    pub(crate) fn recall(&mut self, event: &Recorded) -> Result<(), CommandError> {
+        match &mut self.0 {
+            Look::Plain(_, plain) => drop(plain.line(event)),
+            Look::Json(output) if CoordinationEvent::is_terminal_kind(&event.kind) => {
+                output.json(&describe::json(event))?;
+            }
+            Look::Live(_) | Look::Echo(_) | Look::Json(_) => {}
+        }
+        Ok(())
     }
 
     /// Shows what an event changes.

@@ -282,6 +282,29 @@ impl CoordinationId {
     pub fn is_numbered(&self) -> bool {
         split_number(&self.0).is_some()
     }
+
+    /// The id of the same done once more, as the `nth` of its kind: `build@2`, and `build@3` after
+    /// that.
+    ///
+    /// # Errors
+    /// [`IdError::TooLong`] if nothing can follow it any more.
+    pub fn again(&self, nth: u64) -> Result<Self, IdError> {
+        Self::chosen(format!("{}@{nth}", self.original()))
+    }
+
+    /// The id without the number of the repetition: `build` of `build@2`.
+    #[must_use]
+    pub fn original(&self) -> &str {
+        match self.0.rsplit_once('@') {
+            Some((original, nth)) if !original.is_empty() && is_repetition(nth) => original,
+            _ => &self.0,
+        }
+    }
+}
+
+/// Whether it is a number from 2 in its shortest form.
+fn is_repetition(text: &str) -> bool {
+    text.parse().is_ok_and(|nth: u64| nth > 1 && nth.to_string() == text)
 }
 
 /// Splits `<head>.<n>` where `n` is a number in its shortest form.
@@ -487,6 +510,23 @@ mod tests {
             CoordinationId::chosen("x".repeat(201)),
             Err(IdError::TooLong { max: 200, .. })
         ));
+    }
+
+    #[test]
+    fn what_is_done_again_has_the_next_number_after_its_first_id() {
+        let again = |id: &str, nth| CoordinationId::chosen(id).unwrap().again(nth);
+        for (id, expected) in [
+            ("build", "build@3"),
+            ("build@2", "build@3"),
+            ("build@2@2", "build@2@3"),
+            ("build@02", "build@02@3"),
+            ("build@1", "build@1@3"),
+            ("me@host", "me@host@3"),
+            ("@2", "@2@3"),
+        ] {
+            assert_eq!(again(id, 3).unwrap().as_str(), expected, "{id}");
+        }
+        assert!(matches!(again(&"x".repeat(199), 2), Err(IdError::TooLong { .. })));
     }
 
     #[test]

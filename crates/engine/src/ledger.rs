@@ -20,6 +20,7 @@ mod held_directory;
 mod location;
 mod memory;
 mod owner;
+mod repetition;
 mod sqlite;
 mod store;
 mod unfinished;
@@ -38,6 +39,7 @@ pub use held_directory::{Gone, HeldDirectory, Loss};
 pub use location::Location;
 pub use memory::{MemoryLedger, MemoryStore};
 pub use owner::{LedgerId, LockHolder, Owner};
+pub use repetition::Repetition;
 #[doc(hidden)]
 pub use sqlite::{AppendBaseline, sqlite_version};
 pub use sqlite::{Backup, BackupError, BackupStep, LedgerPosition, SqliteOptions, SqliteStore};

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
 
-use super::run::check;
+use super::ended::EndedRun;
+use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::follow::{Outcome, RunFollower, not_carried_out};
@@ -36,17 +37,21 @@ impl Args {
 }
 
 async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCode, CommandError> {
-    let is_over = ledger.outcome(&id)?.is_some();
+    let view = View::choose(id.clone(), json);
+    if let Some(ended) = EndedRun::find(&ledger, &id)? {
+        return ended.show(view, None);
+    }
     let Some(connection) = Connection::guest(&ledger.dir).await? else {
-        return match ledger.outcome(&id)? {
-            Some(outcome) => Ok(outcome.exit_code()),
+        // It may have ended with the engine that carried it out.
+        return match EndedRun::find(&ledger, &id)? {
+            Some(ended) => ended.show(view, None),
             None => Err(not_carried_out(&id)),
         };
     };
-    if !is_over && ledger.is_interrupted(&id)? {
+    if ledger.is_interrupted(&id)? {
         return Err(not_carried_out(&id));
     }
-    let mut view = View::choose(id.clone(), json);
+    let mut view = view;
     let mut follower = RunFollower::attach(connection)?;
     match follower.follow(&id, &mut view).await? {
         Outcome::Ended(mut outcome) => {

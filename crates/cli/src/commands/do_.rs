@@ -4,12 +4,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use antiphon::Engine;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
 use serde_json::{Map, Value, json};
 
-use super::run::{chosen, run};
+use super::run::{chosen, id_of, run};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
 use crate::diagnostics::refused;
@@ -36,6 +35,9 @@ pub(crate) struct Args {
     /// Id of the run; the same command under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
     id: Option<CoordinationId>,
+    /// If the run of this id has ended, run the command anew under the next free id: ID@2, ID@3, ...
+    #[arg(long, requires = "id")]
+    again: bool,
     /// Time limit of each attempt, after which all its processes are killed
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Millis>,
@@ -82,7 +84,7 @@ impl Args {
         let here = std::env::current_dir().map_err(|error| {
             CommandError::new(Kind::Usage, format!("cannot tell the current directory: {error}"))
         })?;
-        let id = self.id.clone().unwrap_or_else(Engine::mint);
+        let id = id_of(options, self.id.clone(), self.again)?;
         let shown = Path::new("the command line");
         let sent = self
             .plan(&here)

@@ -8,7 +8,8 @@ use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 
-use super::run::check;
+use super::ended::EndedRun;
+use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, SessionPolicy};
 use crate::continuation::Lack;
@@ -44,12 +45,16 @@ impl Args {
         for id in &ids {
             ledger.head(&StreamName::Coordination(id.clone()))?;
         }
+        let (over, ids) = shown_if_over(&ledger, ids, options.json)?;
+        if over.is_some() && ids.is_empty() {
+            return Ok(over.flatten().map_or(ExitCode::SUCCESS, ExitCode::from));
+        }
         let (cut_off, ids) = divided(&ledger, ids)?;
         for id in &cut_off {
             let advice = Lack::Items.advice(id, false);
             stderr::say(format!("{id} was only partly submitted; {advice}"));
         }
-        let worst = (!cut_off.is_empty()).then_some(Kind::Usage);
+        let worst = over.flatten().or((!cut_off.is_empty()).then_some(Kind::Usage));
         if ids.is_empty() {
             end_what_is_left(&ledger.dir)?;
             if worst.is_none() {
@@ -59,6 +64,28 @@ impl Args {
         }
         on_a_runtime(resume(ledger, options.json, ids, worst))
     }
+}
+
+/// Shows how those ended that have, and gives the first kind of error among them, if there are any,
+/// and the others.
+#[expect(clippy::option_option, reason = "none ended is not the same as none failed")]
+fn shown_if_over(
+    ledger: &Ledger,
+    ids: Vec<CoordinationId>,
+    json: bool,
+) -> Result<(Option<Option<Kind>>, Vec<CoordinationId>), CommandError> {
+    let (mut over, mut others) = (None, Vec::new());
+    for id in ids {
+        match EndedRun::find(ledger, &id)? {
+            Some(ended) => {
+                let kind = ended.outcome().kind();
+                ended.show(View::choose(id.clone(), json), None)?;
+                over = Some(over.flatten().or(kind));
+            }
+            None => others.push(id),
+        }
+    }
+    Ok((over, others))
 }
 
 /// The runs whose start was cut off and which no engine can complete, and the others.

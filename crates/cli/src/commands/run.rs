@@ -1,24 +1,28 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon::ledger::Location;
-use antiphon::ledger::verify::Scope;
 use antiphon_server::SubmitRequest;
 use serde_json::json;
 
+use super::ended::EndedRun;
+use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, RunFollower, Runs, hand_over};
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::stdout::Stdout;
 use crate::view::View;
+
+/// What starts a run anew whose id has ended.
+const AGAIN: &str = "the same command with --again runs all of it again";
 
 /// Run a plan within its budget, and leave a receipt
 ///
@@ -35,6 +39,9 @@ pub(crate) struct Args {
     /// Id of the run; the same plan under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
     id: Option<CoordinationId>,
+    /// If the run of this id has ended, start the plan anew under the next free id: ID@2, ID@3, ...
+    #[arg(long, requires = "id")]
+    again: bool,
     /// Hand the run to an engine that stays, print its id and return
     #[arg(long)]
     detach: bool,
@@ -45,9 +52,22 @@ pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
     CoordinationId::chosen(text).map_err(|error| error.to_string())
 }
 
+/// The id of a run that is to be started: one that was chosen, or the next free one after it if what
+/// ended under it is to be done again, or a new one.
+pub(super) fn id_of(
+    options: &Options,
+    id: Option<CoordinationId>,
+    again: bool,
+) -> Result<CoordinationId, CommandError> {
+    match id {
+        Some(id) if again => Ledger::at(&state_dir::find(options)).next_free(&id),
+        id => Ok(id.unwrap_or_else(Engine::mint)),
+    }
+}
+
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
-        let id = self.id.unwrap_or_else(Engine::mint);
+        let id = id_of(options, self.id, self.again)?;
         let sent = super::plan::read(&self.file)
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, &self.file, Some(&id)));
@@ -69,8 +89,10 @@ async fn detach(
     id: CoordinationId,
     request: SubmitRequest,
 ) -> Result<ExitCode, CommandError> {
-    let client = serving(&state_dir::find(options)).await?;
+    let dir = state_dir::find(options);
+    let client = serving(&dir).await?;
     let name = request.name.clone();
+    let was_over = client.status(&id).await.is_ok_and(|run| run.ended);
     match hand_over(&client, &id, request).await {
         Ok(true) => {}
         Ok(false) => return Ok(Kind::Aborted.into()),
@@ -82,7 +104,14 @@ async fn detach(
         false => output.line(id.as_str())?,
     }
     output.finish()?;
-    Ok(ExitCode::SUCCESS)
+    let ledger = Ledger::at(&dir);
+    match EndedRun::find(&ledger, &id)?.filter(|_| was_over) {
+        Some(ended) => {
+            ended.say(Some(AGAIN))?;
+            Ok(ended.outcome().exit_code())
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Only the engine compiles; what is wrong with the plan then is reported like what the parser
@@ -108,6 +137,17 @@ pub(crate) async fn run(
     let dir = state_dir::find(options);
     let name = request.name.clone();
     let mut follower = RunFollower::connect(&dir, Runs::Submitted(Box::new(request))).await?;
+    if follower.is_over(&id).await {
+        let submitted = follower.submit(&mut view).await.map(|_| Outcome::Left);
+        if let Err(error) = follower.detach(submitted).await {
+            return refused_by_the_engine(error, &name, options);
+        }
+        let ledger = Ledger::at(&dir);
+        if let Some(ended) = EndedRun::find(&ledger, &id)? {
+            return ended.show(view, Some(AGAIN));
+        }
+        return Err(CommandError::internal(format!("{id} had ended and has not any more")));
+    }
     let followed = match follower.announce_unfinished(&id).await {
         Ok(()) => follower.follow(&id, &mut view).await,
         Err(error) => Err(error),
@@ -131,18 +171,5 @@ pub(crate) async fn run(
     match end {
         Outcome::Ended(outcome) => Ok(outcome.exit_code()),
         Outcome::Left => Ok(Kind::Aborted.into()),
-    }
-}
-
-/// Checks the record of a coordination that has ended, and that its receipt can be rebuilt from it.
-pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError> {
-    let report = Location::directory(dir).verify(&Scope::Coordination(id.clone()))?;
-    match report.findings.first() {
-        None => Ok(()),
-        Some(finding) => Err(CommandError::new(
-            Kind::Verification,
-            format!("the record of {id} does not verify: {finding}"),
-        )
-        .with_hint(format!("`antiphon verify {id}` lists everything that is wrong"))),
     }
 }

@@ -1,0 +1,66 @@
+//! A run that had ended before a command asked for it: nothing is carried out, which is said, and
+//! how it ended is shown without its story.
+
+use std::process::ExitCode;
+
+use antiphon::id::{CoordinationId, StreamName};
+
+use super::record::check;
+use crate::command_error::CommandError;
+use crate::ledger::Ledger;
+use crate::run_outcome::RunOutcome;
+use crate::stderr;
+use crate::text::printable;
+use crate::timestamps::seconds;
+use crate::view::View;
+
+/// A run that had ended before.
+pub(super) struct EndedRun<'a> {
+    ledger: &'a Ledger,
+    id: &'a CoordinationId,
+    outcome: RunOutcome,
+}
+
+impl<'a> EndedRun<'a> {
+    /// The run of this id, if it has ended.
+    pub(super) fn find(
+        ledger: &'a Ledger,
+        id: &'a CoordinationId,
+    ) -> Result<Option<Self>, CommandError> {
+        Ok(ledger.outcome(id)?.map(|outcome| Self { ledger, id, outcome }))
+    }
+
+    pub(super) fn outcome(&self) -> &RunOutcome {
+        &self.outcome
+    }
+
+    /// Says when it ended and how, that nothing was run now, and what would run it again.
+    pub(super) fn say(&self, again: Option<&str>) -> Result<(), CommandError> {
+        let (id, outcome) = (self.id, &self.outcome);
+        let head = self.ledger.head(&StreamName::Coordination(id.clone()))?;
+        let (verdict, ended) = (outcome.verdict, seconds(head.changed.1));
+        let stop = outcome.stop().map(|stop| format!(" ({stop})")).unwrap_or_default();
+        let again = again.map(|again| format!("; {again}")).unwrap_or_default();
+        let text =
+            format!("{id} has ended: {verdict}{stop} at {ended}; nothing was run now{again}");
+        stderr::say(printable(&text));
+        Ok(())
+    }
+
+    /// The same, and shows its result. Its record is checked as at its end.
+    pub(super) fn show(
+        mut self,
+        view: View,
+        again: Option<&str>,
+    ) -> Result<ExitCode, CommandError> {
+        self.say(again)?;
+        let (ledger, id) = (self.ledger, self.id);
+        let checked = check(&ledger.dir, id);
+        self.outcome.checked(checked.is_ok());
+        let mut view = view.of_ended(id);
+        ledger.each_event(&StreamName::Coordination(id.clone()), |event| view.recall(event))?;
+        view.end(&self.outcome)?;
+        checked?;
+        Ok(self.outcome.exit_code())
+    }
+}
