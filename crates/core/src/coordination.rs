@@ -68,6 +68,7 @@ mod config;
 mod ending;
 mod error;
 pub mod event;
+mod failure_streak;
 mod fault;
 mod life;
 mod limits;
@@ -103,6 +104,7 @@ pub use error::{
     RaiseError, SkipError, StateError, TerminationError, WorkError, WrongStopCondition,
 };
 pub(crate) use error::{RecordError, UnbindError};
+pub use failure_streak::FailureStreak;
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};
 pub use limits::{

@@ -4,7 +4,7 @@
 mod history;
 
 use antiphon_core::coordination::{Backoff, FailurePolicy, SessionOutcome};
-use antiphon_core::event::StopKind;
+use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use history::{Draft, History, Plan, Step};
 use proptest::prelude::*;
@@ -67,13 +67,18 @@ fn drafts() -> impl Strategy<Value = Draft> {
 fn plans() -> impl Strategy<Value = Plan> {
     let budget =
         (1..30_u32, 20..400_u64, prop::option::of(0..200_u64), prop::option::of(0..200_u64));
-    let shape = (1..=4_u32, 1..4_u32, 0..8_usize, 1..4_usize);
+    let on_tripped = prop_oneof![
+        2 => Just(OnTripped::Stop),
+        1 => Just(OnTripped::Pause),
+        1 => Just(OnTripped::Ignore),
+    ];
+    let shape = (1..=4_u32, 1..4_u32, on_tripped, 0..8_usize, 1..4_usize);
     (prop::collection::vec(drafts(), 1..8), budget, shape, any::<(bool, bool, bool, bool)>())
         .prop_map(
             |(
                 drafts,
                 (episodes, ticks, tokens, cost),
-                (concurrency, breaker, turn, batch),
+                (concurrency, breaker, on_tripped, turn, batch),
                 (open, pausing, planner, retry),
             )| Plan {
                 open,
@@ -85,6 +90,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                 concurrency,
                 breaker,
                 pausing,
+                on_tripped,
                 planner,
                 retry,
                 turn,

@@ -62,6 +62,7 @@ macro_rules! stories {
 stories! {
     all_failed,
     all_skipped,
+    breaker,
     budget_raised,
     cancel_and_drain,
     charged_by_the_grant,

@@ -15,7 +15,7 @@ use antiphon_core::coordination::{
     Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise,
     Report, Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
 };
-use antiphon_core::event::StopKind;
+use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Command, Origin, Reply, Turn, Written, commands};
@@ -476,6 +476,11 @@ fn some_config(number: u16) -> CoordinationConfig {
     });
     let config = config.with_concurrency(u32::try_from(1 + dice.below(4)).unwrap()).unwrap();
     let config = config.with_breaker(u32::try_from(1 + dice.below(4)).unwrap()).unwrap();
+    let config = config.when_tripped(match dice.below(4) {
+        0 => OnTripped::Pause,
+        1 => OnTripped::Ignore,
+        _ => OnTripped::Stop,
+    });
     if dice.below(3) == 0 { config.pausing_when_exhausted() } else { config }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use antiphon::coordination::{CoordinationConfig, Runner};
 use antiphon::digest::Digest;
+use antiphon::event::OnTripped;
 use antiphon::id::WorkId;
 use antiphon::plan::{
     CommandSpec, Compiled, Environment, MissingOutput, Plan, PlanSpec, RenderError, Rendered,
@@ -102,13 +103,58 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
     assert_eq!(recorded.config().unwrap(), compiled.config);
     let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen(
         "\"schema\":1",
-        "\"schema\":3",
+        "\"schema\":4",
         1,
     );
     let reported = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         reported,
-        "this nested plan has schema 3, but this version reads up to 2; use the version that submitted it"
+        "this nested plan has schema 4, but this version reads up to 3; use the version that submitted it"
+    );
+}
+
+#[test]
+fn a_breaker_stops_pauses_or_is_off() {
+    let plan = |breaker: &str| {
+        format!(
+            "name: p\nbudget: {{ sessions: 5, duration: 1h }}\n{breaker}\nwork: {{ a: {{ command: [x] }} }}\n"
+        )
+    };
+    let read = |breaker: &str| {
+        let compiled = compiled(&plan(breaker));
+        let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
+        assert_eq!(recorded.config().unwrap(), compiled.config);
+        (recorded.schema, recorded.breaker, recorded.on_tripped)
+    };
+    assert_eq!(read(""), (1, None, OnTripped::Stop));
+    assert_eq!(read("breaker: 5"), (1, Some(5), OnTripped::Stop));
+    assert_eq!(read("breaker: { failures: 5 }"), (1, Some(5), OnTripped::Stop));
+    assert_eq!(read("breaker: { failures: 5, then: pause }"), (3, Some(5), OnTripped::Pause));
+    assert_eq!(read("breaker: off"), (3, None, OnTripped::Ignore));
+
+    let paused = compiled(&plan("breaker: { failures: 5, then: pause }")).spec;
+    let older = PlanSpec { schema: 2, ..paused }.to_bytes();
+    assert_eq!(
+        PlanSpec::from_bytes(&older).unwrap_err().to_string(),
+        "this is not a nested plan: it says what only schema 3 can"
+    );
+
+    let refused = |breaker: &str| {
+        let reported = parse(&plan(breaker), Path::new("/plans/p.yaml")).unwrap_err().to_string();
+        reported.lines().next().unwrap_or_default().split_once(": ").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        refused("breaker: never"),
+        "expected a whole number, `off` or a mapping with `failures` and `then`, found text"
+    );
+    assert_eq!(refused("breaker: 0"), "expected a whole number from 1 to 1000000, found 0");
+    assert_eq!(
+        refused("breaker: { then: pause }"),
+        "the breaker is missing `failures` (for example `failures: 3`)"
+    );
+    assert_eq!(
+        refused("breaker: { failures: 1, then: end }"),
+        "expected one of `stop`, `pause`, found `end`"
     );
 }
 

@@ -136,6 +136,12 @@ fn every_example_of_a_key_is_read() {
                 ),
                 ("item", "limits") => head(&in_item(&format!("usage: result, {}", key.example))),
                 ("item", _) => head(&in_item(key.example)),
+                ("breaker", "failures") => continue,
+                ("breaker", _) => head(&format!(
+                    "breaker: {{ failures: 2, {} }}\n{}",
+                    key.example,
+                    in_item("priority: 1")
+                )),
                 ("retry", name) => {
                     let backoff =
                         if name == "attempts" || name == "backoff" { "" } else { ", backoff: 1s" };

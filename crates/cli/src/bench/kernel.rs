@@ -10,7 +10,7 @@ use antiphon::coordination::{
 use antiphon::digest::Digest;
 use antiphon::envelope::{CommitTip, StreamTip};
 use antiphon::event::{
-    Completed, CoordinationEvent, Mode, OnExhausted, Policies, Started, WorkAdded,
+    Completed, CoordinationEvent, Mode, OnExhausted, OnTripped, Policies, Started, WorkAdded,
 };
 use antiphon::id::{CoordinationId, Epoch, Version, WorkId};
 use antiphon::time::{LedgerTime, Now, WallTime};
@@ -42,6 +42,7 @@ impl KernelRun {
             max_attempts: 3,
             breaker: 3,
             on_exhausted: OnExhausted::Stop,
+            on_tripped: OnTripped::Stop,
             planner: None,
         };
         let started = CoordinationEvent::Started(Box::new(Started {

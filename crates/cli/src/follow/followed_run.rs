@@ -158,10 +158,14 @@ impl FollowedRun {
         }
         let Ok(found) = connection.client.status(id).await else { return Ok(()) };
         match found.status.parse() {
-            Ok(Stage::Paused) => view.tell(&format!(
-                "{id} is paused; `antiphon continue {id}` continues it, with --sessions, --duration, --tokens or \
-                 --cost to raise a ceiling"
-            ))?,
+            Ok(Stage::Paused) => {
+                let reason = found.summary["paused"].as_str().unwrap_or_default().trim();
+                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                view.tell(&format!(
+                    "{id} is paused{reason}; `antiphon continue {id}` continues it, `antiphon cancel {id}` \
+                     ends it"
+                ))?;
+            }
             Ok(Stage::Starting) => {
                 let advice = Lack::Items.advice(id, false);
                 view.tell(&format!("{id} was only partly submitted; {advice}"))?;
@@ -170,7 +174,9 @@ impl FollowedRun {
                 view.tell(&format!("{id} is interrupted; {}", self.lack.advice(id, false)))?;
             }
             Ok(Stage::Running) if connection.host.is_some() => {
-                view.tell(&format!("{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"))?;
+                view.tell(&format!(
+                    "{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"
+                ))?;
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use antiphon::coordination::{
 use antiphon::digest::Digest;
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::event::{
-    AggregateEvent as _, CoordinationEvent, Mode, OnExhausted, Policies, SessionBound,
+    AggregateEvent as _, CoordinationEvent, Mode, OnExhausted, OnTripped, Policies, SessionBound,
     SessionUnbound, Started, WorkAdded, WorkSkipped,
 };
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName, Version, WorkId};
@@ -48,6 +48,7 @@ impl History {
                 max_attempts: 2,
                 breaker: 1_000,
                 on_exhausted: OnExhausted::Stop,
+                on_tripped: OnTripped::Stop,
                 planner: None,
             },
             parent: None,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::budget::CoordinationBudget;
 use super::error::{ConfigError, ControllerError};
-use super::event::{Mode, OnExhausted, Policies, Started};
+use super::event::{Mode, OnExhausted, OnTripped, Policies, Started};
 use super::fault::CoordinationError;
 use super::limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_WORK_QUEUE_SIZE,
@@ -44,6 +44,8 @@ pub struct CoordinationConfig {
     max_work_queue_size: usize,
     breaker: u32,
     on_exhausted: OnExhausted,
+    #[serde(default, skip_serializing_if = "OnTripped::is_default")]
+    on_tripped: OnTripped,
     planner: Option<EfeWeights>,
     labels: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -138,6 +140,7 @@ impl CoordinationConfig {
             max_work_queue_size: MAX_WORK_QUEUE_SIZE,
             breaker: CIRCUIT_BREAKER_THRESHOLD,
             on_exhausted: OnExhausted::Stop,
+            on_tripped: OnTripped::Stop,
             planner: None,
             labels: BTreeMap::new(),
             widths: BTreeMap::new(),
@@ -202,6 +205,12 @@ impl CoordinationConfig {
     pub fn with_breaker(self, breaker: u32) -> Result<Self, ConfigError> {
         Setting::Breaker.check(breaker)?;
         Ok(Self { breaker, ..self })
+    }
+
+    /// The same, with what happens when the breaker trips.
+    #[must_use]
+    pub fn when_tripped(self, on_tripped: OnTripped) -> Self {
+        Self { on_tripped, ..self }
     }
 
     /// The same, pausing instead of ending when a ceiling is reached.
@@ -307,6 +316,7 @@ impl CoordinationConfig {
                 max_attempts: self.max_attempts_per_work,
                 breaker: self.breaker,
                 on_exhausted: self.on_exhausted,
+                on_tripped: self.on_tripped,
                 planner: self.planner,
             },
             parent: start.parent,
@@ -403,7 +413,7 @@ mod tests {
         );
         assert_eq!(
             refused("extra", 1.into()),
-            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`, `widths`, `forerunner`"
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `on_tripped`, `planner`, `labels`, `widths`, `forerunner`"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! How a coordination ends: when it must stop, why, and with which receipt.
 
 use super::error::{IllegalEnd, WrongStopCondition};
-use super::event::{Mode, RecordedEnding, StopKind};
+use super::event::{Mode, OnExhausted, OnTripped, RecordedEnding, StopKind};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::session::Binding;
 use super::state::Coordination;
@@ -38,7 +38,8 @@ impl Coordination {
     /// nested coordinations, which are interrupted themselves, if it is interrupted at once.
     pub(crate) fn sessions_to_stop(&self) -> impl Iterator<Item = u64> {
         let cancelled = self.stop_request().is_some_and(|stop| stop.kind == StopKind::Cancel);
-        let ends = cancelled || (self.life().is_in_trouble() && self.work().unfinished() > 0);
+        let trouble = self.life().trouble().filter(|_| self.work().unfinished() > 0);
+        let ends = cancelled || trouble.is_some_and(|stop| !self.pauses_on(&stop));
         let stops = move |binding: &&Binding| ends || (self.ends_sessions() && !binding.nested);
         self.sessions().iter().filter(stops).map(|binding| binding.session)
     }
@@ -106,10 +107,22 @@ impl Coordination {
         Err(WrongStopCondition { claimed: stop.clone(), actual })
     }
 
-    /// Whether a pause keeps it from stopping: nothing stops for a spent budget until a caller says
-    /// how it continues.
+    /// Whether it pauses on a stop condition instead of ending: its running sessions come to their
+    /// end, and a caller says how it continues.
+    pub(super) fn pauses_on(&self, stop: &StopCondition) -> bool {
+        let policies = &self.started().policies;
+        match stop {
+            StopCondition::BudgetExhausted(_) => policies.on_exhausted == OnExhausted::Pause,
+            StopCondition::CircuitBreakerTripped => policies.on_tripped == OnTripped::Pause,
+            _ => false,
+        }
+    }
+
+    /// Whether a pause keeps it from stopping: nothing stops for a spent budget, whatever it does
+    /// about one otherwise, until a caller says how it continues.
     pub(super) fn is_held_by_pause(&self, stop: &StopCondition) -> bool {
-        self.pause_reason().is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
+        let waits = matches!(stop, StopCondition::BudgetExhausted(_)) || self.pauses_on(stop);
+        self.pause_reason().is_some() && waits
     }
 
     /// Whether a recorded end says what the stream does. It may have completed without any eligible

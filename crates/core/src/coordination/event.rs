@@ -22,7 +22,7 @@ events! {
     #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
-        Started(Box<Started>) = "coordination.started" up to 2 by lowest_started,
+        Started(Box<Started>) = "coordination.started" up to 3 by lowest_started,
         /// Items were added.
         WorkAdded(WorkAdded) = "coordination.work_added" up to 2 by WorkAdded::lowest,
         /// A session was bound to an item.
@@ -94,6 +94,29 @@ pub enum OnExhausted {
     Pause,
 }
 
+/// What happens when too many items in a row have failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnTripped {
+    /// Running sessions are ended, and the coordination completes.
+    #[default]
+    Stop,
+    /// Running sessions come to their end, and it pauses; whoever continues it starts the count
+    /// anew.
+    Pause,
+    /// Nothing: failures in a row are not counted against it.
+    Ignore,
+}
+
+impl OnTripped {
+    /// Whether it is what happens unless something else is asked for.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Rules of a coordination that hold for all its items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +128,9 @@ pub struct Policies {
     /// What happens when a ceiling is reached.
     #[serde(default)]
     pub on_exhausted: OnExhausted,
+    /// What happens when the breaker trips. Came with schema 3.
+    #[serde(default, skip_serializing_if = "OnTripped::is_default")]
+    pub on_tripped: OnTripped,
     /// Weights of the advisory planner, if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planner: Option<EfeWeights>,
@@ -477,10 +503,14 @@ impl CoordinationEvent {
     }
 }
 
-/// Schema 2 names the run that is retried.
+/// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_started(started: &Box<Started>) -> u32 {
-    if started.forerunner.is_some() { 2 } else { 1 }
+    match started.forerunner {
+        _ if !started.policies.on_tripped.is_default() => 3,
+        Some(_) => 2,
+        None => 1,
+    }
 }
 
 /// Schema 2 records an error as a code, which the receipt hashes instead of a sentence; schema 3

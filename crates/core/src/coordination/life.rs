@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::event::{StopKind, StopRequested};
+use super::failure_streak::FailureStreak;
 use super::fault::CoordinationError;
 use super::receipt::Ending;
 use super::stop::{CoordinationStatus, StopCondition};
@@ -31,14 +32,15 @@ pub(super) enum Life {
         receipt: Digest,
         pause: Option<String>,
         stop: Option<StopRequested>,
+        tripped: Option<FailureStreak>,
     },
 }
 
-/// Why nothing new starts although work is left; running sessions are asked to stop.
+/// Why nothing new starts although work is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Trouble {
     /// Too many items in a row failed for good.
-    Tripped,
+    Tripped(FailureStreak),
     /// It cannot go on. Said before a tripped breaker, as it is more than a count.
     Fault(CoordinationError),
 }
@@ -163,20 +165,28 @@ impl Life {
     }
 
     /// Too many items in a row failed for good.
-    pub(super) fn trip(&mut self) {
+    pub(super) fn trip(&mut self, streak: &FailureStreak) {
         if let Self::Active { trouble: trouble @ None, .. } = self {
-            *trouble = Some(Trouble::Tripped);
+            *trouble = Some(Trouble::Tripped(streak.clone()));
+        }
+    }
+
+    /// Whoever continues it knows that the breaker had tripped.
+    pub(super) fn reset_breaker(&mut self) {
+        if let Self::Active { trouble: trouble @ Some(Trouble::Tripped(_)), .. } = self {
+            *trouble = None;
         }
     }
 
     /// It cannot go on; the first reason stays.
     pub(super) fn fail(&mut self, fault: CoordinationError) {
-        if let Self::Active { trouble: trouble @ (None | Some(Trouble::Tripped)), .. } = self {
+        if let Self::Active { trouble: trouble @ (None | Some(Trouble::Tripped(_))), .. } = self {
             *trouble = Some(Trouble::Fault(fault));
         }
     }
 
     pub(super) fn end(&mut self, ending: Ending, wall: WallTime, receipt: Digest) {
+        let tripped = self.tripped().cloned();
         let (pause, stop) = match self {
             Self::Starting { stop } => (None, stop.take()),
             Self::Active { pause, stop, .. } | Self::Ended { pause, stop, .. } => {
@@ -187,7 +197,7 @@ impl Life {
             Ending::Completed(stop) => CoordinationStatus::Completed(stop),
             Ending::Aborted(reason) => CoordinationStatus::Aborted(reason),
         };
-        *self = Self::Ended { status, wall, receipt, pause, stop };
+        *self = Self::Ended { status, wall, receipt, pause, stop, tripped };
     }
 
     pub(super) fn is_starting(&self) -> bool {
@@ -216,7 +226,7 @@ impl Life {
     /// What its trouble means for how it stops, while work is left.
     pub(super) fn trouble(&self) -> Option<StopCondition> {
         match self {
-            Self::Active { trouble: Some(Trouble::Tripped), .. } => {
+            Self::Active { trouble: Some(Trouble::Tripped(_)), .. } => {
                 Some(StopCondition::CircuitBreakerTripped)
             }
             Self::Active { trouble: Some(Trouble::Fault(fault)), .. } => {
@@ -226,8 +236,13 @@ impl Life {
         }
     }
 
-    pub(super) fn is_in_trouble(&self) -> bool {
-        matches!(self, Self::Active { trouble: Some(_), .. })
+    /// The failures that tripped the breaker, if they did.
+    pub(super) fn tripped(&self) -> Option<&FailureStreak> {
+        match self {
+            Self::Active { trouble: Some(Trouble::Tripped(streak)), .. } => Some(streak),
+            Self::Ended { tripped, .. } => tripped.as_ref(),
+            _ => None,
+        }
     }
 
     /// When it ended, and the digest of its receipt.
@@ -274,7 +289,7 @@ mod tests {
             ("cut short", after(&[|life| life.stop(stop(StopKind::Cancel))])),
             ("active", after(&[Life::activate])),
             ("paused", after(&[Life::activate, |life| life.pause(String::new())])),
-            ("tripped", after(&[Life::activate, Life::trip])),
+            ("tripped", after(&[Life::activate, |life| life.trip(&FailureStreak::default())])),
             ("closing", after(&[Life::activate, |life| life.stop(stop(StopKind::Close))])),
             ("draining", after(&[Life::activate, |life| life.stop(stop(StopKind::Drain))])),
             ("cancelled", after(&[Life::activate, |life| life.stop(stop(StopKind::Cancel))])),
@@ -331,11 +346,11 @@ note     x         x         x         x         x         x         x         x
     fn a_fault_goes_before_a_tripped_breaker_and_the_first_fault_stays() {
         let fault = |field: &str| CoordinationError::InvalidBudget { field: field.to_owned() };
         let mut life = Life::begin(0);
-        life.trip();
+        life.trip(&FailureStreak::default());
         assert_eq!(life.trouble(), Some(StopCondition::CircuitBreakerTripped));
         life.fail(fault("first"));
         life.fail(fault("second"));
-        life.trip();
+        life.trip(&FailureStreak::default());
         assert_eq!(life.trouble(), Some(StopCondition::Error(fault("first"))));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::event::{CoordinationEvent, OnExhausted, Paused, StopKind};
+use super::event::{CoordinationEvent, Paused, StopKind};
+use super::limits::MAX_TEXT_BYTES;
 use super::receipt::Ending;
 use super::runners::{Capability, Runners};
+use super::session::shortened;
 use super::state::Coordination;
 use super::stop::{AbortReason, StopCondition};
 use super::work::{ReadyKey, Runner};
@@ -71,14 +73,16 @@ impl Coordination {
         if !self.sessions().is_empty() || self.is_held_by_pause(&stop) {
             return None;
         }
-        let pauses = matches!(stop, StopCondition::BudgetExhausted(_))
-            && self.started().policies.on_exhausted == OnExhausted::Pause;
-        if !pauses {
+        if !self.pauses_on(&stop) {
             let is_there = |runner: &Runner| self.capability_of(runner, runners).is_some();
             return Some(Proposal::End(self.ending_on(stop, is_there)));
         };
         let by = Actor::engine().clone();
-        let reason = stop.describe();
+        // A long list of long names is cut.
+        let reason = match self.tripped().filter(|_| stop == StopCondition::CircuitBreakerTripped) {
+            Some(streak) => shortened(streak.to_string(), MAX_TEXT_BYTES),
+            None => stop.describe(),
+        };
         Some(Proposal::Event(CoordinationEvent::Paused(Paused { by, reason })))
     }
 

@@ -12,7 +12,9 @@ use self::illegal::Illegal;
 use super::age::Age;
 use super::carried::Carried;
 use super::error::{ApplyError, NotNow, StateError};
-use super::event::{CoordinationEvent, RecordedEnding, SessionUnbound, Started};
+use super::event::{
+    CoordinationEvent, OnTripped, Policies, RecordedEnding, SessionUnbound, Started,
+};
 use super::fault::CoordinationError;
 use super::life::{Change, Life, LifeError};
 use super::receipt::ReceiptBuilder;
@@ -52,7 +54,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.5";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.6";
 
     /// Begins a coordination from its first event.
     ///
@@ -220,6 +222,10 @@ impl Coordination {
             }
             E::Continued(_) => {
                 self.life.resume();
+                if self.started.policies.on_tripped == OnTripped::Pause {
+                    self.life.reset_breaker();
+                    self.work.forget_failures();
+                }
                 self.age.resume(meta.at);
             }
             E::BudgetRaised(raised) => self.receipt.record_budget(raised.budget.clone()),
@@ -282,8 +288,10 @@ impl Coordination {
         if let Some(session) = done.waited_for {
             self.sessions.forget_leftovers(session);
         }
-        if self.work.failed_in_a_row() >= self.started.policies.breaker {
-            self.life.trip();
+        let Policies { breaker, on_tripped, .. } = &self.started.policies;
+        let streak = self.work.failed_in_a_row();
+        if *on_tripped != OnTripped::Ignore && streak.failures() >= *breaker {
+            self.life.trip(streak);
         }
         if done.aborts {
             let work_id = done.outcome.work_id.clone();

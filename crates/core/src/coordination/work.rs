@@ -46,6 +46,7 @@ use self::ready::{Ready, Rules};
 use super::condition::Conditions;
 use super::error::WorkError;
 use super::event::Started;
+use super::failure_streak::FailureStreak;
 use super::paged::Paged;
 use crate::id::{GroupName, WorkId};
 
@@ -56,7 +57,7 @@ use crate::id::{GroupName, WorkId};
 pub(super) struct Work {
     items: Paged<WorkItem>,
     unfinished: u32,
-    failed_in_a_row: u32,
+    failed_in_a_row: FailureStreak,
     /// Items that can never run, each with the failed one that is to blame, in the order found.
     to_skip: VecDeque<(u32, WorkId)>,
     #[serde(default, skip_serializing_if = "Archive::is_untouched")]
@@ -121,8 +122,13 @@ impl Work {
     }
 
     /// Items failed for good in a row.
-    pub(super) fn failed_in_a_row(&self) -> u32 {
-        self.failed_in_a_row
+    pub(super) fn failed_in_a_row(&self) -> &FailureStreak {
+        &self.failed_in_a_row
+    }
+
+    /// Counts failures in a row from the start again.
+    pub(super) fn forget_failures(&mut self) {
+        self.failed_in_a_row.end();
     }
 
     /// Attempts that an item may take.
@@ -149,7 +155,9 @@ impl Work {
     /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
     /// later.
     pub(super) fn is_coherent(&self) -> bool {
-        self.iter_unfinished().count() == self.unfinished as usize && self.archive_is_coherent()
+        self.iter_unfinished().count() == self.unfinished as usize
+            && self.failed_in_a_row.is_coherent()
+            && self.archive_is_coherent()
     }
 
     /// Items that a session is bound to, counted one by one.

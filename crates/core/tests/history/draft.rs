@@ -5,7 +5,7 @@ use antiphon_core::coordination::{
     Reused, Runner, SessionOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::event::StopKind;
+use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{Version, WorkId};
 
 /// How one item is drawn; turned into a [`WorkSpec`] as far as what is there allows it.
@@ -39,6 +39,7 @@ pub(crate) struct Plan {
     pub(crate) concurrency: u32,
     pub(crate) breaker: u32,
     pub(crate) pausing: bool,
+    pub(crate) on_tripped: OnTripped,
     pub(crate) planner: bool,
     /// Whether it retries an earlier run.
     pub(crate) retry: bool,
@@ -115,6 +116,7 @@ impl Plan {
         let config =
             config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
         let config = config.with_breaker(self.breaker).unwrap().with_max_attempts(2).unwrap();
+        let config = config.when_tripped(self.on_tripped);
         let config = if self.pausing { config.pausing_when_exhausted() } else { config };
         let config = if self.retry { config.retrying(forerunner()) } else { config };
         if self.planner {

@@ -8,8 +8,8 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{
-    AggregateEvent as _, CoordinationEvent, Event, LedgerEvent, Mode, OnExhausted, SessionUnbound,
-    Started, StopKind,
+    AggregateEvent as _, CoordinationEvent, Event, LedgerEvent, Mode, OnExhausted, OnTripped,
+    SessionUnbound, Started, StopKind,
 };
 use antiphon_core::id::{StreamName, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
@@ -156,6 +156,12 @@ fn started_line(started: &Started) -> String {
     );
     if started.policies.on_exhausted == OnExhausted::Pause {
         line.push_str(", pauses when exhausted");
+    }
+    match started.policies.on_tripped {
+        OnTripped::Stop => {}
+        OnTripped::Pause => line.push_str(", pauses when tripped"),
+        OnTripped::Ignore => line.push_str(", without a breaker"),
+        other => no_words(other),
     }
     if let Some(forerunner) = &started.forerunner {
         line.push_str(&format!(", retries {}", forerunner.coordination));

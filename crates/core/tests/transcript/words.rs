@@ -9,6 +9,7 @@ use antiphon_core::coordination::{
     Reused, Runner, WorkSpec,
 };
 use antiphon_core::digest::Digest;
+use antiphon_core::event::OnTripped;
 use antiphon_core::id::{Version, WorkId};
 
 /// Ticks per second in every transcript.
@@ -150,6 +151,11 @@ pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConf
     if let Some(breaker) = words.number("breaker") {
         config = config.with_breaker(breaker).map_err(|error| error.to_string())?;
     }
+    config = match words.get("on-tripped") {
+        Some("pause") => config.when_tripped(OnTripped::Pause),
+        Some("ignore") => config.when_tripped(OnTripped::Ignore),
+        _ => config,
+    };
     if let Some(run) = words.get("retries") {
         config = config.retrying(Forerunner {
             coordination: run.parse().unwrap(),

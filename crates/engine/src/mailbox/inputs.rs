@@ -68,6 +68,7 @@ mod tests {
     use antiphon_core::coordination::CoordinationBudget;
 
     use super::*;
+    use crate::event::OnTripped;
     use crate::plan::PlanSpec;
 
     fn item(id: &str, runner: Runner, input: Digest) -> WorkSpec {
@@ -88,6 +89,7 @@ mod tests {
                 concurrency: 1,
                 attempts: None,
                 breaker: None,
+                on_tripped: OnTripped::Stop,
                 pausing: false,
                 labels: BTreeMap::new(),
                 widths: BTreeMap::new(),

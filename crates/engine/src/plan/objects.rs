@@ -4,6 +4,7 @@
 //! [`OBJECTS`] is the table of all of them: the reader, the JSON Schema and the reference in
 //! `docs/plan.md` follow from it. No object knows where a plan lies or who submits it.
 
+mod breaker;
 mod budget;
 mod check;
 mod command;
@@ -43,9 +44,10 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 13] = [
+pub static OBJECTS: [&Object; 14] = [
     &plan::PLAN,
     &budget::BUDGET,
+    &breaker::BREAKER_OBJECT,
     &runner::RUNNER,
     &item::ITEM,
     &retry::RETRY,

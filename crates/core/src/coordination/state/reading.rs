@@ -4,6 +4,7 @@ use super::Coordination;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
 use crate::coordination::error::{TerminationError, WorkError};
 use crate::coordination::event::{Started, StopRequested, WorkSkipped};
+use crate::coordination::failure_streak::FailureStreak;
 use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
 use crate::coordination::remembered::Accepted;
@@ -149,7 +150,14 @@ impl Coordination {
     /// Items failed for good in a row.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        self.work.failed_in_a_row()
+        self.work.failed_in_a_row().failures()
+    }
+
+    /// The failures that tripped the breaker, if they did: also after it has ended, or paused for
+    /// them.
+    #[must_use]
+    pub fn tripped(&self) -> Option<&FailureStreak> {
+        self.life.tripped()
     }
 
     /// The live sessions, by number.

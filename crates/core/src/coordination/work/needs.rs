@@ -143,7 +143,7 @@ impl Work {
             member_of(&mut self.groups, group).end_session();
         }
         if unbound.outcome == SessionOutcome::Success {
-            self.failed_in_a_row = 0;
+            self.failed_in_a_row.end();
         }
         match unbound.work_move(at) {
             WorkMove::Finish(outcome) => Some(self.finish(position, outcome, version)),
@@ -176,7 +176,7 @@ impl Work {
         self.items[position].step(WorkMove::Finish(outcome), version);
         self.unfinished -= 1;
         if failed {
-            self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+            self.failed_in_a_row.add(self.items[position].id().clone());
         }
         self.retire(position);
         let item = &self.items[position];

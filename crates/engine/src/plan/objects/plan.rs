@@ -10,6 +10,7 @@ mod resolved;
 
 use std::collections::BTreeMap;
 
+use super::breaker::{BREAKER, BreakerAst};
 use super::budget::{BUDGET, BudgetAst};
 use super::env::{ENV_VALUE, EnvAst};
 use super::exhausted::{self, ON_EXHAUSTED};
@@ -68,9 +69,10 @@ pub(super) static PLAN: Object = Object {
         ),
         key(
             "breaker",
-            ValueKind::Integer(1, 1_000_000),
-            "breaker: 3",
-            "How many items in a row may fail permanently before the run stops. Default: 3.",
+            BREAKER,
+            "breaker: { failures: 3, then: pause }",
+            "How many items in a row may fail permanently before the run stops, or pauses; `off`: \
+            any number. Default: 3, and it stops.",
         ),
         key(
             "on_exhausted",
@@ -102,7 +104,7 @@ pub(in crate::plan) struct PlanAst {
     budget: BudgetAst,
     concurrency: Option<u32>,
     retry: RetryAst,
-    breaker: Option<u32>,
+    breaker: BreakerAst,
     pausing: Option<bool>,
     env: BTreeMap<String, EnvAst>,
     labels: BTreeMap<String, String>,
@@ -122,7 +124,8 @@ impl PlanAst {
         }
         plan.concurrency =
             fields.get("concurrency").and_then(|node| diagnostics.number(node, 10_000));
-        plan.breaker = fields.get("breaker").and_then(|node| diagnostics.number(node, 1_000_000));
+        let breaker = fields.get("breaker").and_then(|node| BreakerAst::read(node, diagnostics));
+        plan.breaker = breaker.unwrap_or_default();
         plan.pausing =
             fields.get("on_exhausted").and_then(|node| exhausted::read(node, diagnostics));
         if let Some(node) = fields.get("retry") {

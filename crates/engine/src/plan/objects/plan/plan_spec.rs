@@ -8,21 +8,26 @@ use serde::{Deserialize, Serialize};
 use crate::coordination::{
     ConfigError, CoordinationBudget, CoordinationConfig, Forerunner, WorkSpec,
 };
+use crate::event::OnTripped;
 use crate::tagged::{self, Schema, TaggedError};
 
 /// The highest version of the form that nested plans are written in. Each is written in the lowest
 /// one that can say it.
-pub const PLAN_SCHEMA: u32 = 2;
+pub const PLAN_SCHEMA: u32 = 3;
 
 /// The version that names a run that is retried.
 const RETRY_SCHEMA: u32 = 2;
+
+/// The version that says that the breaker does not end it.
+const BREAKER_SCHEMA: u32 = 3;
 
 /// A plan as it is recorded, so that a nested one can be started after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct PlanSpec {
-    /// The lowest version of the form that can say it: 1, or 2 if it retries a run.
+    /// The lowest version of the form that can say it: 1, 2 if it retries a run, 3 if its breaker
+    /// does not end it.
     pub schema: u32,
     pub name: String,
     pub budget: CoordinationBudget,
@@ -34,6 +39,9 @@ pub struct PlanSpec {
     /// Failures in a row that stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<u32>,
+    /// What happens when the breaker trips.
+    #[serde(default, skip_serializing_if = "OnTripped::is_default")]
+    pub on_tripped: OnTripped,
     /// Whether it pauses at a ceiling.
     #[serde(default)]
     pub pausing: bool,
@@ -86,19 +94,27 @@ impl PlanSpec {
             }
             TaggedError::Malformed(error) => PlanSpecError::Malformed(error),
         });
-        read.and_then(|spec: Self| match spec.forerunner {
-            Some(_) if spec.schema < RETRY_SCHEMA => {
-                let message = format!("it says what only schema {RETRY_SCHEMA} can");
-                Err(PlanSpecError::Malformed(serde::de::Error::custom(message)))
+        read.and_then(|spec: Self| {
+            let retries = if spec.forerunner.is_some() { RETRY_SCHEMA } else { 1 };
+            let needed = Self::lowest(spec.on_tripped).max(retries);
+            if spec.schema < needed {
+                let message = format!("it says what only schema {needed} can");
+                return Err(PlanSpecError::Malformed(serde::de::Error::custom(message)));
             }
-            _ => Ok(spec),
+            Ok(spec)
         })
+    }
+
+    /// The lowest version that can say what happens when the breaker trips.
+    pub(in crate::plan) fn lowest(on_tripped: OnTripped) -> u32 {
+        if on_tripped.is_default() { 1 } else { BREAKER_SCHEMA }
     }
 
     /// The same as a retry of an earlier run of it, from which these items may be taken over.
     #[must_use]
     pub fn retrying(self, forerunner: Forerunner, work: Vec<WorkSpec>) -> Self {
-        Self { schema: RETRY_SCHEMA, work, forerunner: Some(forerunner), ..self }
+        let schema = self.schema.max(RETRY_SCHEMA);
+        Self { schema, work, forerunner: Some(forerunner), ..self }
     }
 
     /// What is started.
@@ -115,6 +131,7 @@ impl PlanSpec {
         if let Some(breaker) = self.breaker {
             config = config.with_breaker(breaker)?;
         }
+        config = config.when_tripped(self.on_tripped);
         if self.pausing {
             config = config.pausing_when_exhausted();
         }

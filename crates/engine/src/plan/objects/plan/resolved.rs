@@ -7,6 +7,7 @@ use super::PlanAst;
 use super::plan_spec::PlanSpec;
 use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
+use crate::plan::objects::breaker::BreakerAst;
 use crate::plan::objects::item::{ItemDefaults, Step};
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
@@ -24,7 +25,7 @@ pub(in crate::plan) struct ResolvedPlan {
     is_whole: bool,
     concurrency: u32,
     attempts: Option<u32>,
-    breaker: Option<u32>,
+    breaker: BreakerAst,
     pausing: bool,
     labels: BTreeMap<String, String>,
     /// How many cells of these groups run at a time.
@@ -144,12 +145,13 @@ impl ResolvedPlan {
     /// its ceilings.
     pub(in crate::plan) fn record(&self, work: Vec<WorkSpec>, pausing: Option<bool>) -> PlanSpec {
         PlanSpec {
-            schema: 1,
+            schema: PlanSpec::lowest(self.breaker.on_tripped),
             name: self.name.clone(),
             budget: self.budget.clone(),
             concurrency: self.concurrency,
             attempts: self.attempts,
-            breaker: self.breaker,
+            breaker: self.breaker.failures,
+            on_tripped: self.breaker.on_tripped,
             pausing: pausing.unwrap_or(self.pausing),
             labels: self.labels.clone(),
             widths: self.widths.clone(),
