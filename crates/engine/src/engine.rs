@@ -22,7 +22,7 @@ use tokio_util::sync::DropGuard;
 pub use builder::{EngineBuilder, RegisterError};
 pub use once::Once;
 pub use reader::Reader;
-pub use run::Run;
+pub use run::{PrintedStream, Run};
 pub use subscription::Subscription;
 
 use crate::incidents::Incident;

@@ -58,6 +58,7 @@ mod engine;
 mod folder;
 mod hand_over;
 mod incidents;
+pub mod items;
 pub mod ledger;
 mod locked;
 mod mailbox;
@@ -78,7 +79,7 @@ pub mod usage;
 pub use antiphon_core::event;
 
 pub use engine::{
-    Engine, EngineBuilder, Once, Reader, RegisterError, Run, Submitted, Subscription,
+    Engine, EngineBuilder, Once, PrintedStream, Reader, RegisterError, Run, Submitted, Subscription,
 };
 pub use incidents::Incident;
 pub use mailbox::{

@@ -8,7 +8,9 @@ mod code;
 mod command;
 mod event;
 mod health;
+mod item;
 mod plan;
+mod printed;
 mod problem;
 mod reasons;
 mod run;
@@ -19,6 +21,11 @@ pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
 pub use event::{EventLine, EventPage, NotAnEvent};
 pub use health::Health;
+pub use item::{
+    Item, ItemAttempt, ItemCommand, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource,
+    ItemVariable,
+};
+pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};
 pub use problem::{BodyError, Problem};
 pub use reasons::{Reasons, Why};
 pub use run::{ListPage, ListQuery, RunLine};

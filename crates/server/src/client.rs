@@ -7,6 +7,8 @@ mod commands;
 mod error;
 mod events;
 mod exchange;
+mod items;
+mod logs;
 mod runs;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use crate::api::Health;
 
 pub use error::ClientError;
 pub use events::EventStream;
+pub use items::ItemValue;
+pub use logs::LogStream;
 
 /// Reaches the engine of a state directory.
 #[derive(Debug, Clone)]

@@ -48,13 +48,15 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, BodyError, Code, EventLine, EventPage, Health, ListPage, ListQuery, NotAnEvent,
-    Problem, RaiseRequest, Reasons, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
+    Accepted, BodyError, Code, EventLine, EventPage, Health, Item, ItemAttempt, ItemCommand,
+    ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery,
+    LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem, RaiseRequest, Reasons,
+    RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError, EventStream};
+pub use client::{Client, ClientError, EventStream, ItemValue, LogStream};
 #[cfg(feature = "server")]
 pub use limits::ClientLimits;
 #[cfg(feature = "server")]

@@ -4,11 +4,14 @@
 mod commands;
 mod events;
 mod health;
+mod items;
+mod printed;
 mod reasons;
 mod receipt;
 mod record;
 mod runs;
 mod submission;
+mod unfolded;
 
 use std::sync::Arc;
 
@@ -25,6 +28,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs", get(runs::list).post(submission::submit))
         .route("/v1/runs/{id}", get(runs::status))
         .route("/v1/runs/{id}/events", get(events::events))
+        .route("/v1/runs/{id}/items", get(items::list))
+        .route("/v1/runs/{id}/items/{item}", get(items::item))
+        .route("/v1/runs/{id}/items/{item}/output", get(items::output))
+        .route("/v1/runs/{id}/items/{item}/logs", get(printed::of_item))
+        .route("/v1/runs/{id}/logs", get(printed::of_run))
         .route("/v1/runs/{id}/work/{work}/why", get(reasons::why))
         .route("/v1/runs/{id}/cancel", commands::steered(Steer::Cancel))
         .route("/v1/runs/{id}/drain", commands::steered(Steer::Drain))

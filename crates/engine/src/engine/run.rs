@@ -1,5 +1,8 @@
 //! One run of an engine: waiting for it, steering it, looking at it.
 
+mod items;
+mod printed;
+
 use std::sync::Arc;
 
 use antiphon_core::coordination::{Blocked, CoordinationReceipt, Forerunner, Raise};
@@ -16,6 +19,7 @@ use crate::orphans::Leftovers;
 use crate::retry::EarlierRun;
 use crate::session::Output;
 use crate::submission::Addition;
+pub use printed::PrintedStream;
 
 /// One run of an engine, by its id. It is cheap to clone, and no reason for the engine to live on:
 /// once the last clone of the [`Engine`](super::Engine) is dropped, everything asked of it says

@@ -73,6 +73,10 @@ codes! {
     RunEnded = "run_ended", 409, "The run has ended";
     /// The run has not ended and has no receipt yet.
     NotEnded = "not_ended", 409, "The run has not ended";
+    /// The item has no such session, or none has started yet.
+    NoSession = "no_session", 409, "The item has no such session";
+    /// The item has no value, or none yet.
+    NoValue = "no_value", 409, "The item has no value";
     /// What was asked for was erased.
     Erased = "erased", 410, "What was asked for was erased";
     /// The body is larger than allowed.

@@ -2,6 +2,7 @@
 
 use antiphon::coordination::{ControllerError, StateError, WorkError};
 use antiphon::head::UnreadableSummary;
+use antiphon::items::ItemError;
 use antiphon::ledger::export::ExportError;
 use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,22 @@ fn code_of(rejection: &Rejection) -> Code {
 impl From<UnreadableSummary> for Problem {
     fn from(error: UnreadableSummary) -> Self {
         Self::new(Code::Damaged, error.to_string())
+    }
+}
+
+impl From<ItemError> for Problem {
+    fn from(error: ItemError) -> Self {
+        let detail = error.to_string();
+        let code = match error {
+            ItemError::Query(query) => return query.into(),
+            ItemError::UnknownItem { .. } => Code::UnknownWork,
+            ItemError::NoSession { .. } => Code::NoSession,
+            ItemError::NoValue { .. } => Code::NoValue,
+            ItemError::Missing { .. } => Code::Erased,
+            ItemError::Unread { .. } => Code::Unreadable,
+            _ => Code::Internal,
+        };
+        Self::new(code, detail)
     }
 }
 

@@ -42,9 +42,7 @@ pub struct EventStream {
     run: CoordinationId,
     after: Version,
     body: Option<Incoming>,
-    unread: Vec<u8>,
-    kind: String,
-    data: String,
+    lines: Lines,
     /// Whether the connection has brought anything.
     fruitful: bool,
     ended: bool,
@@ -52,17 +50,7 @@ pub struct EventStream {
 
 impl EventStream {
     fn new(dir: PathBuf, run: CoordinationId, after: Version) -> Self {
-        Self {
-            dir,
-            run,
-            after,
-            body: None,
-            unread: Vec::new(),
-            kind: String::new(),
-            data: String::new(),
-            fruitful: true,
-            ended: false,
-        }
+        Self { dir, run, after, body: None, lines: Lines::default(), fruitful: true, ended: false }
     }
 
     /// The version of the last event that it gave, or the one that it began after.
@@ -78,17 +66,17 @@ impl EventStream {
     /// [`ClientError::NoEngine`] if the engine has gone; another call looks for it again.
     pub async fn next(&mut self) -> Result<Option<EventLine>, ClientError> {
         while !self.ended {
-            while let Some(line) = self.line() {
-                if let Some(event) = self.take(&line)? {
-                    self.after = Version(event.version);
-                    self.ended = event.is_terminal();
-                    return Ok(Some(event));
-                }
+            if let Some((_, data)) = self.lines.event()? {
+                let event: EventLine = serde_json::from_str(&data)
+                    .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+                self.after = Version(event.version);
+                self.ended = event.is_terminal();
+                return Ok(Some(event));
             }
             match self.bytes().await {
                 Some(bytes) => {
                     self.fruitful = true;
-                    self.unread.extend_from_slice(&bytes);
+                    self.lines.push(&bytes);
                 }
                 None => self.reopen().await?,
             }
@@ -103,9 +91,7 @@ impl EventStream {
 
     async fn reopen(&mut self) -> Result<(), ClientError> {
         self.body = None;
-        self.unread.clear();
-        self.kind.clear();
-        self.data.clear();
+        self.lines = Lines::default();
         // One that ends before it began would end again.
         if !std::mem::replace(&mut self.fruitful, true) {
             return Err(ClientError::Broken(
@@ -126,30 +112,48 @@ impl EventStream {
         let response = exchange::send(&self.dir, request, Bytes::new()).await?;
         Ok((response.status() != StatusCode::NO_CONTENT).then(|| response.into_body()))
     }
+}
+
+/// The events of a stream of them, as their lines come.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    unread: Vec<u8>,
+    kind: String,
+    data: String,
+}
+
+impl Lines {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+    }
+
+    /// The kind and the data of the next event that is there whole.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if it is the problem that ended the stream.
+    pub(super) fn event(&mut self) -> Result<Option<(String, String)>, ClientError> {
+        while let Some(line) = self.line() {
+            if let Some(kind) = line.strip_prefix("event: ") {
+                kind.clone_into(&mut self.kind);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                data.clone_into(&mut self.data);
+            } else if line.is_empty() && !self.data.is_empty() {
+                let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
+                if kind != "problem" {
+                    return Ok(Some((kind, data)));
+                }
+                let problem = serde_json::from_str(&data)
+                    .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+                return Err(ClientError::Refused(Box::new(problem)));
+            }
+        }
+        Ok(None)
+    }
 
     /// A whole line, without its end.
     fn line(&mut self) -> Option<String> {
         let end = self.unread.iter().position(|byte| *byte == b'\n')?;
         let line: Vec<u8> = self.unread.drain(..=end).collect();
         Some(String::from_utf8_lossy(&line[..end]).into_owned())
-    }
-
-    /// Takes a line in; an empty one ends an event.
-    fn take(&mut self, line: &str) -> Result<Option<EventLine>, ClientError> {
-        if let Some(kind) = line.strip_prefix("event: ") {
-            kind.clone_into(&mut self.kind);
-        } else if let Some(data) = line.strip_prefix("data: ") {
-            data.clone_into(&mut self.data);
-        } else if line.is_empty() && !self.data.is_empty() {
-            let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
-            let not_understood =
-                |error: serde_json::Error| ClientError::NotUnderstood(error.to_string());
-            if kind == "problem" {
-                let problem = serde_json::from_str(&data).map_err(not_understood)?;
-                return Err(ClientError::Refused(Box::new(problem)));
-            }
-            return serde_json::from_str(&data).map(Some).map_err(not_understood);
-        }
-        Ok(None)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon::Subscription;
 use antiphon::envelope::Recorded;
 use antiphon::id::Version;
-use antiphon::{Subscription, Unavailable};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,12 +14,11 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::record::head;
+use super::unfolded::Unfolded;
 use crate::answer::{Answer, ask, json};
 use crate::api::{Code, EventLine, EventPage, Problem};
 use crate::request::{Addressed, Parameters};
 use crate::state::Shared;
-
-mod unfolded;
 
 /// Events on a page, unless the query says otherwise.
 const DEFAULT_PAGE: usize = 100;
@@ -49,12 +48,8 @@ pub(super) async fn events(
     headers: HeaderMap,
     Parameters(query): Parameters<EventsQuery>,
 ) -> Answer {
-    let streams = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let after = query.after.unwrap_or(0);
-    if streams
-        .flat_map(|value| value.split(','))
-        .any(|kind| kind.trim().starts_with("text/event-stream"))
-    {
+    if wants_stream(&headers) {
         if query.limit.is_some() {
             return Err(Problem::new(Code::InvalidRequest, "a stream of events takes no `limit`"));
         }
@@ -67,6 +62,23 @@ pub(super) async fn events(
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
     page(&shared, &target, checked(after)?, limit).await
+}
+
+/// Whether a client asks for a stream of events.
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
+    let kinds = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    kinds
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+/// A stream of events as the answer.
+pub(super) fn streamed(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn checked(after: u64) -> Result<Version, Problem> {
@@ -117,12 +129,7 @@ async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
     let heartbeat = shared.limits().heartbeat;
     let following =
         Following { subscription, heartbeat, stopping: shared.stopping().clone(), failed: false };
-    let mut response =
-        Response::new(Body::new(unfolded::Unfolded::new(following, Following::frame)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(streamed(Body::new(Unfolded::new(following, Following::frame))))
 }
 
 /// A stream of events on its way to a client. It is asked for the next one when the client has
@@ -165,7 +172,7 @@ fn text(event: &Recorded) -> String {
 }
 
 /// A stream that broke says why in its last event.
-fn problem(error: Unavailable) -> String {
-    let problem = Problem::from(error);
+pub(super) fn problem(error: impl Into<Problem>) -> String {
+    let problem: Problem = error.into();
     format!("event: problem\ndata: {}\n", String::from_utf8_lossy(&problem.to_bytes()))
 }

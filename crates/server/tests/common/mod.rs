@@ -259,6 +259,7 @@ pub(crate) fn steady(answer: &str) -> String {
 
 fn blot(value: &mut serde_json::Value) {
     const CHANGING: &[&str] = &[
+        "added",
         "at",
         "changed",
         "completed_at",
@@ -272,19 +273,24 @@ fn blot(value: &mut serde_json::Value) {
         "pid",
         "plan",
         "prev",
+        "ready_ms",
         "receipt",
         "started",
         "started_at",
         "ticks",
         "time",
         "token",
+        "took_ms",
+        "waited_ms",
         "wall",
     ];
     match value {
         serde_json::Value::Object(fields) => {
             for (name, value) in fields {
-                // A receipt's digest has the name of its rendering.
-                if CHANGING.contains(&name.as_str()) && !value.is_null() && !value.is_object() {
+                // A receipt's digest has the name of its rendering, and a moment that of a fact.
+                let is_moment = matches!(name.as_str(), "ended" | "met") && value.is_string();
+                let is_changing = CHANGING.contains(&name.as_str());
+                if is_moment || is_changing && !value.is_null() && !value.is_object() {
                     *value = "~".into();
                 } else {
                     blot(value);

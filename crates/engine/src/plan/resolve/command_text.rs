@@ -124,6 +124,24 @@ impl CommandText {
         }
     }
 
+    /// The text with its open parts as a plan has them; of the cells of a matrix the first stands
+    /// for all.
+    #[must_use]
+    pub fn as_planned(&self) -> String {
+        let open = |work: &WorkId, name: Option<&String>| match name {
+            Some(name) => format!("{{{{{work}.output.{name}}}}}"),
+            None => format!("{{{{{work}.output}}}}"),
+        };
+        let parts = self.0.iter().map(|part| match part {
+            TextPart::Known(text) => text.clone(),
+            TextPart::Output { output_of, name } => open(output_of, name.as_ref()),
+            TextPart::Outputs { outputs_of, name } => {
+                outputs_of.first().map(|work| open(work, name.as_ref())).unwrap_or_default()
+            }
+        });
+        parts.collect()
+    }
+
     /// The items whose outputs are filled in.
     pub(in crate::plan) fn outputs(&self) -> impl Iterator<Item = &WorkId> {
         self.0.iter().flat_map(|part| match part {

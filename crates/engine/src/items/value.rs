@@ -1,0 +1,88 @@
+//! The value that an item puts out, which is not what its sessions printed, unless it has no other.
+
+use antiphon_core::coordination::{NextStep, TreeReport, WorkItemOutcome};
+use antiphon_core::digest::Digest;
+use antiphon_core::event::SessionUnbound;
+use antiphon_core::id::CoordinationId;
+
+use super::error::ItemError;
+use super::last_end::{LastEnd, last_end};
+use super::record::RunItems;
+use crate::ledger::Store;
+
+/// What the value of an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueSource {
+    /// What its session put out: its declared outputs, what its result file says, or what its
+    /// function returned.
+    Output,
+    /// The standard output of its program, byte for byte: it declares no output and has put out
+    /// none.
+    Stdout,
+}
+
+impl ValueSource {
+    /// Of a session that did its work: where its value is. A program that printed nothing has an
+    /// empty one.
+    pub(super) fn of(unbound: &SessionUnbound) -> Option<(Self, Option<Digest>)> {
+        // A session that lacks an output which its item declares has failed.
+        match (unbound.output, unbound.tree.as_deref()) {
+            (Some(digest), _) => Some((Self::Output, Some(digest))),
+            (None, Some(TreeReport { stdout, .. })) => Some((Self::Stdout, *stdout)),
+            (None, None) => None,
+        }
+    }
+
+    /// The source as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Stdout => "stdout",
+        }
+    }
+}
+
+/// The value that an item puts out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub struct Value {
+    pub source: ValueSource,
+    pub bytes: Vec<u8>,
+}
+
+impl Value {
+    /// Reads it from the ledger; of an item that was taken over, from the run that carried it out.
+    ///
+    /// # Errors
+    /// [`ItemError`] if there is no such run or item, the item has no value or none yet, or the
+    /// ledger cannot be read.
+    pub fn read(store: &dyn Store, run: &CoordinationId, item: &str) -> Result<Self, ItemError> {
+        let none = |why: &str| ItemError::NoValue {
+            run: run.clone(),
+            item: item.to_owned(),
+            why: why.to_owned(),
+        };
+        let found = match last_end(store, run.clone(), item.to_owned())? {
+            None => {
+                let items = RunItems::read(store, run)?;
+                let stage = items.find(item)?.stage;
+                return Err(none(&format!("it is {stage}")));
+            }
+            Some(LastEnd::TakenOver(reused)) => {
+                reused.output.map(|digest| (ValueSource::Output, Some(digest)))
+            }
+            Some(LastEnd::Session(unbound)) => match &unbound.then {
+                NextStep::Done(WorkItemOutcome::Succeeded) => ValueSource::of(&unbound),
+                NextStep::Done(_) => return Err(none("it failed")),
+                _ => return Err(none("it has not succeeded yet")),
+            },
+        };
+        let (source, digest) = found.ok_or_else(|| none("it has none"))?;
+        let bytes = match digest {
+            None => Vec::new(),
+            Some(digest) => store.blob(&digest)?.ok_or(ItemError::Missing { digest })?,
+        };
+        Ok(Self { source, bytes })
+    }
+}
