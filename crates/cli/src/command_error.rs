@@ -69,11 +69,13 @@ pub(crate) struct CommandError {
     message: String,
     hint: Option<String>,
     problem: Option<Box<Problem>>,
+    /// The signal that this process was asked to stop by, if that is why.
+    signal: Option<u8>,
 }
 
 impl CommandError {
     pub(crate) fn new(kind: Kind, message: impl ToString) -> Self {
-        Self { kind, message: message.to_string(), hint: None, problem: None }
+        Self { kind, message: message.to_string(), hint: None, problem: None, signal: None }
     }
 
     pub(crate) fn internal(message: impl ToString) -> Self {
@@ -87,6 +89,14 @@ impl CommandError {
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn after_signal(self, signal: u8) -> Self {
+        Self { signal: Some(signal), ..self }
+    }
+
+    pub(crate) fn signal(&self) -> Option<u8> {
+        self.signal
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -75,7 +75,7 @@ impl CommandLine {
         match command {
             Command::Init(args) => args.run(&options),
             Command::Run(args) => args.run(&options),
-            Command::Do(args) => args.run(&options),
+            Command::Do(args) => Ok(args.run(&options)),
             Command::Resume(args) => args.run(&options),
             Command::Serve(args) => args.run(&options),
             Command::Attach(args) => args.run(&options),
@@ -98,4 +98,24 @@ impl CommandLine {
             Command::Completions(args) => args.run(<Self as clap::CommandFactory>::command()),
         }
     }
+}
+
+/// Reports a command line that cannot be understood, or shows what it asks for. `do` is a wrapper,
+/// also where it is called wrongly.
+pub(crate) fn refused(error: &clap::Error) -> ExitCode {
+    // That nobody reads it could not be reported anywhere.
+    let _written = error.print();
+    let code = error.exit_code();
+    match u8::try_from(code) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) if is_do() => do_::TROUBLE.into(),
+        Ok(code) => code.into(),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Whether the command line names `do`, as far as it can be understood.
+fn is_do() -> bool {
+    let line = <CommandLine as clap::CommandFactory>::command().ignore_errors(true);
+    line.try_get_matches().is_ok_and(|found| found.subcommand_name() == Some("do"))
 }

@@ -19,7 +19,7 @@ use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupts, SessionPolicy};
+use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
@@ -55,7 +55,7 @@ const LOOK_FOR_REST: Duration = Duration::from_millis(50);
 pub(crate) enum Outcome {
     Ended(RunOutcome),
     /// This process was asked to stop before it ended.
-    Left,
+    Left(Interrupt),
 }
 
 /// Follows runs of one state directory to their ends, and hosts the engine itself if no other
@@ -72,8 +72,9 @@ impl RunFollower {
         let mut interrupts = Interrupts::catch()?;
         let connection = tokio::select! {
             connection = Connection::open(dir, SessionPolicy::Run) => connection?,
-            _ = interrupts.next() => {
-                return Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted"));
+            interrupt = interrupts.next() => {
+                let text = "interrupted before the run was submitted";
+                return Err(CommandError::new(Kind::Aborted, text).after_signal(interrupt.signal()));
             }
         };
         Ok(Self { connection, interrupts, runs, interruption: Interruption::default() })
@@ -93,13 +94,16 @@ impl RunFollower {
         self.connection.client.status(id).await.is_ok_and(|run| run.ended)
     }
 
-    /// Has the runs taken in, and nothing followed. Gives whether they were: an interrupt ends the
-    /// wait for a ledger that takes nothing in.
-    pub(crate) async fn submit(&mut self, view: &mut View) -> Result<bool, CommandError> {
+    /// Has the runs taken in, and nothing followed. Gives the interrupt that ended the wait for a
+    /// ledger that takes nothing in, if one did.
+    pub(crate) async fn submit(
+        &mut self,
+        view: &mut View,
+    ) -> Result<Option<Interrupt>, CommandError> {
         let client = &self.connection.client;
         let tell = |text: &str| view.tell(text);
         match taken_in(client, &self.runs, &mut self.interrupts, tell).await {
-            Ok(is_taken_in) => Ok(is_taken_in),
+            Ok(interrupt) => Ok(interrupt),
             Err(Stopped::Failed(error)) => Err(error),
             Err(Stopped::Gone) => Err(gone()),
         }
@@ -156,8 +160,8 @@ impl RunFollower {
                     if let Some(host) = &self.connection.host {
                         return Err(host.stopped().await);
                     }
-                    if !self.reconnect(&progress, view).await? {
-                        return Ok(Outcome::Left);
+                    if let Some(interrupt) = self.reconnect(&progress, view).await? {
+                        return Ok(Outcome::Left(interrupt));
                     }
                     view.tell(match self.connection.host {
                         Some(_) => "the engine exited; this process takes over",
@@ -168,13 +172,13 @@ impl RunFollower {
         }
     }
 
-    /// Looks for an engine again, or becomes it, unless this process only looks. Gives whether there
-    /// is one: Ctrl-C ends the search.
+    /// Looks for an engine again, or becomes it, unless this process only looks. Gives the
+    /// interrupt that ended the search, if one did.
     async fn reconnect(
         &mut self,
         progress: &FollowedRun,
         view: &mut View,
-    ) -> Result<bool, CommandError> {
+    ) -> Result<Option<Interrupt>, CommandError> {
         let held = self.connection.held.clone();
         let attached = matches!(self.runs, Runs::Attached);
         let search = async {
@@ -187,14 +191,14 @@ impl RunFollower {
             connection = search => match connection? {
                 Some(connection) => {
                     self.connection = connection;
-                    Ok(true)
+                    Ok(None)
                 }
                 None => Err(progress.not_carried_out()),
             },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);
                 view.tell(&progress.left_unfinished())?;
-                Ok(false)
+                Ok(Some(interrupt))
             }
         }
     }
@@ -208,11 +212,11 @@ impl RunFollower {
         let Connection { client, host, .. } = &self.connection;
         if self.interruption.has_begun() {
             // The engine that was told of it is gone; whoever becomes the next takes nothing up.
-        } else if !taken_in(client, &self.runs, &mut self.interrupts, |text| view.tell(text))
-            .await?
+        } else if let Some(interrupt) =
+            taken_in(client, &self.runs, &mut self.interrupts, |text| view.tell(text)).await?
         {
             view.tell("interrupted before the run was submitted")?;
-            return Ok(Outcome::Left);
+            return Ok(Outcome::Left(interrupt));
         }
         // Kept over frames: a connection that is slow to open would be given up for each.
         let mut coming = pin!(following(client.follow(progress.id(), progress.version())));
@@ -238,17 +242,19 @@ impl RunFollower {
                 interrupt = self.interrupts.next() => {
                     if host.is_none() {
                         view.tell(&progress.detached(self.connection.held.path()))?;
-                        return Ok(Outcome::Left);
+                        return Ok(Outcome::Left(interrupt));
                     }
                     self.interruption.advance(interrupt);
                 }
                 _ = rest.tick(), if self.interruption.has_begun() => {
-                    let Some(host) = host else { continue };
+                    let (Some(host), Some(last)) = (host, self.interruption.last()) else {
+                        continue;
+                    };
                     self.interruption.say(client, host, &own, view).await?;
                     let rests = self.interruption.is_complete(host, &own).await?;
                     if self.interruption.leaves() || (rests && !progress.has_ended(client).await?) {
                         view.tell(&progress.left_unfinished())?;
-                        return Ok(Outcome::Left);
+                        return Ok(Outcome::Left(last));
                     }
                 }
                 () = next(&mut frames) => {
@@ -287,10 +293,10 @@ impl RunFollower {
 
     /// Leaves in good order: an engine of this process stays while it carries something out for
     /// others, unless it was asked to stop.
-    pub(crate) async fn detach(
+    pub(crate) async fn detach<T>(
         mut self,
-        followed: Result<Outcome, CommandError>,
-    ) -> Result<Outcome, CommandError> {
+        followed: Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
         let stayed = match (&self.connection.host, &followed) {
             (Some(host), Ok(_)) => {
                 let waits = !self.interruption.terminates();
@@ -320,7 +326,8 @@ pub(crate) async fn hand_over(
         Ok(())
     };
     let runs = Runs::Submitted(Box::new(request));
-    taken_in(client, &runs, &mut interrupts, tell).await.map_err(|stopped| match stopped {
+    let taken_in = taken_in(client, &runs, &mut interrupts, tell).await;
+    taken_in.map(|interrupt| interrupt.is_none()).map_err(|stopped| match stopped {
         Stopped::Failed(error) => error,
         Stopped::Gone => gone(),
     })

@@ -30,7 +30,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Before anything else: this process may have been started to be a warden.
     antiphon::process::enter();
-    let line = commands::CommandLine::parse();
+    let line = match commands::CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return commands::refused(&error),
+    };
     match line.run() {
         Ok(code) => code,
         Err(error) => error.report(),

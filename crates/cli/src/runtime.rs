@@ -1,6 +1,5 @@
 //! The runtime on which commands talk to an engine.
 
-use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -18,9 +17,9 @@ const IDLE_THREADS_STAY: Duration = Duration::from_secs(1);
 const LOOK_FOR_THREADS: Duration = Duration::from_secs(1);
 
 /// Runs a command that talks to an engine.
-pub(crate) fn on_a_runtime(
-    command: impl Future<Output = Result<ExitCode, CommandError>>,
-) -> Result<ExitCode, CommandError> {
+pub(crate) fn on_a_runtime<T>(
+    command: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_keep_alive(IDLE_THREADS_STAY)

@@ -58,18 +58,19 @@ fn it_is_passed_on_while_the_command_runs() -> Result {
 }
 
 #[test]
-fn how_it_went_is_the_exit_code() -> Result {
+fn the_exit_code_is_the_command_s_own() -> Result {
     let dir = tempfile::tempdir()?;
     let code = |arguments: &[&str]| -> Result<Option<i32>> {
         Ok(ran(dir.path(), arguments)?.status.code())
     };
-    assert_eq!(code(&["do", "--", "false"])?, Some(7));
-    assert_eq!(code(&["do", "--", "no-such-program-at-all"])?, Some(7));
-    assert_eq!(
-        code(&["do", "--check", "false", "--", "true"])?,
-        Some(7),
-        "its check has the last word"
-    );
+    assert_eq!(code(&["do", "--", "sh", "-c", "exit 3"])?, Some(3));
+    assert_eq!(code(&["do", "--", "sh", "-c", "kill -KILL $$"])?, Some(128 + 9));
+    assert_eq!(code(&["do", "--", "no-such-program-at-all"])?, Some(127));
+    std::fs::write(dir.path().join("text"), "no program")?;
+    assert_eq!(code(&["do", "--", "./text"])?, Some(126));
+    // Where its check has the last word, that it went wrong is told without a code of the command.
+    assert_eq!(code(&["do", "--check", "false", "--", "true"])?, Some(125));
+    assert_eq!(code(&["do", "--check", "true", "--", "false"])?, Some(0));
     assert_eq!(
         code(&[
             "do",
@@ -82,9 +83,79 @@ fn how_it_went_is_the_exit_code() -> Result {
         ])?,
         Some(0)
     );
-    assert_eq!(code(&["do"])?, Some(2));
-    assert_eq!(code(&["do", "--secret", "NOT_THERE", "--", "true"])?, Some(2));
-    assert_eq!(code(&["do", "--usage", "tarot", "--", "true"])?, Some(5));
+    let last = "test -e once && exit 9; touch once; exit 8";
+    assert_eq!(code(&["do", "--attempts", "2", "--", "sh", "-c", last])?, Some(9));
+    Ok(())
+}
+
+#[test]
+fn trouble_that_is_not_the_command_s_own_is_125() -> Result {
+    let dir = tempfile::tempdir()?;
+    for arguments in [
+        &["do"] as &[_],
+        &["do", "--no-such-option", "true"],
+        &["do", "--secret", "NOT_THERE", "--", "true"],
+        &["do", "--usage", "tarot", "--", "true"],
+        &["do", "--stdin", "not-there", "--", "true"],
+    ] {
+        assert_eq!(ran(dir.path(), arguments)?.status.code(), Some(125), "{arguments:?}");
+    }
+    assert_eq!(ran(dir.path(), &["do", "--help"])?.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["--no-such-option", "do"])?.status.code(), Some(2));
+    std::fs::write(dir.path().join("file"), "")?;
+    let mut elsewhere = antiphon(dir.path(), &["do", "--dir", "file", "--", "true"]);
+    assert_eq!(elsewhere.output()?.status.code(), Some(125));
+    Ok(())
+}
+
+#[test]
+fn an_id_that_has_ended_gives_the_same_code_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    let code = |line: &str| -> Result<Option<i32>> {
+        let mut arguments = vec!["do", "--id", "once", "--", "sh", "-c"];
+        arguments.push(line);
+        Ok(ran(dir.path(), &arguments)?.status.code())
+    };
+    let line = "echo >> ran; exit 42";
+    assert_eq!((code(line)?, code(line)?), (Some(42), Some(42)));
+    assert_eq!(std::fs::read(dir.path().join("ran"))?, b"\n", "it ran once");
+    assert_eq!(code("exit 43")?, Some(125), "the id is another command's");
+    Ok(())
+}
+
+#[test]
+fn words_after_the_command_are_its_own_without_two_dashes() -> Result {
+    let dir = tempfile::tempdir()?;
+    let output = ran(dir.path(), &["do", "--id", "plain", "echo", "--json", "-n", "--", "--id"])?;
+    assert_eq!(String::from_utf8(output.stdout)?, "--json -n -- --id\n");
+    assert_eq!(output.status.code(), Some(0));
+    let listed = ran(dir.path(), &["list", "--json"])?;
+    let run: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
+    assert_eq!((run["id"].as_str(), run["name"].as_str()), (Some("plain"), Some("echo")));
+    Ok(())
+}
+
+#[test]
+fn one_that_is_asked_to_stop_gives_128_and_the_number_of_the_signal() -> Result {
+    use rustix::process::Signal;
+
+    for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::TERM, 143)] {
+        let dir = tempfile::tempdir()?;
+        let runs = pipe(dir.path(), "runs")?;
+        let script = "echo > runs; exec sleep 300";
+        let mut run = Running::start(dir.path(), &["do", "--id", "x", "--", "sh", "-c", script])?;
+        let said = run.0.stderr.take().ok_or("no standard error")?;
+        let mut said = std::io::BufReader::new(said).lines();
+        heard(&runs)?;
+        run.signal(signal)?;
+        if signal == Signal::INT {
+            // The first lets the session come to its end; the second ends it.
+            said.next().ok_or("it said nothing")??;
+            run.signal(signal)?;
+        }
+        assert_eq!(run.0.wait()?.code(), Some(code), "{signal:?}");
+        assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    }
     Ok(())
 }
 
@@ -96,7 +167,7 @@ fn its_time_ends_all_that_it_started() -> Result {
     let run = Running::start(dir.path(), &["do", "--timeout", "500ms", "--", "sh", "-c", script])?;
     let left = heard(&pids)?;
     let output = run.end()?;
-    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(output.status.code(), Some(124), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("timed out after "), "{output:?}");
     assert!(!Path::new("/proc").join(left).exists());
     Ok(())
@@ -163,7 +234,7 @@ fn a_directory_whose_name_is_not_text_is_told() -> Result {
     let output = antiphon(dir.path(), &["do", "--", "true"]).current_dir(&odd).output()?;
     let stderr = String::from_utf8(output.stderr)?;
     assert!(stderr.contains("is not UTF-8; run the plan from another one"), "{stderr}");
-    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(output.status.code(), Some(125));
     plans::plan(&odd, "  a: { command: ['true'] }\n")?;
     let checked =
         antiphon(dir.path(), &["--json", "plan", "check"]).arg(odd.join("plan.yaml")).output()?;

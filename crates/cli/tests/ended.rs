@@ -58,9 +58,9 @@ fn a_command_that_has_ended_gives_the_same_code_and_runs_again_when_asked() -> R
     let dir = tempfile::tempdir()?;
     let command = ["--id", "r", "--", "sh", "-c", "echo ran >> ran; echo out; false"];
     let done = |before: &[&str]| ran(dir.path(), &[before, &command].concat());
-    assert_eq!(done(&["do"])?.status.code(), Some(7));
+    assert_eq!(done(&["do"])?.status.code(), Some(1));
     let (stdout, stderr, code) = told(&done(&["do"])?)?;
-    assert_eq!((stdout.as_str(), code), ("", Some(7)));
+    assert_eq!((stdout.as_str(), code), ("", Some(1)));
     assert_eq!(
         stderr,
         "r has ended: failed at TIME; nothing was run now; the same command with --again runs all \
@@ -68,7 +68,7 @@ fn a_command_that_has_ended_gives_the_same_code_and_runs_again_when_asked() -> R
     );
     assert_eq!(sessions(dir.path())?, 1);
     let again = done(&["do", "--again"])?;
-    assert_eq!((again.stdout.as_slice(), again.status.code()), (&b"out\n"[..], Some(7)));
+    assert_eq!((again.stdout.as_slice(), again.status.code()), (&b"out\n"[..], Some(1)));
     assert_eq!(sessions(dir.path())?, 2);
     Ok(())
 }

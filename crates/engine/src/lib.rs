@@ -87,7 +87,7 @@ pub use mailbox::{
     SubmitError, Unavailable,
 };
 pub use mailbox::{Ended, Status};
-pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};
+pub use session::{CommandEnd, Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};
 
 // What a run is made of.

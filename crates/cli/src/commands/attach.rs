@@ -39,12 +39,12 @@ impl Args {
 async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCode, CommandError> {
     let view = View::choose(id.clone(), json);
     if let Some(ended) = EndedRun::find(&ledger, &id)? {
-        return ended.show(view, None);
+        return ended.show(view, None).map(|outcome| outcome.exit_code());
     }
     let Some(connection) = Connection::guest(&ledger.dir).await? else {
         // It may have ended with the engine that carried it out.
         return match EndedRun::find(&ledger, &id)? {
-            Some(ended) => ended.show(view, None),
+            Some(ended) => ended.show(view, None).map(|outcome| outcome.exit_code()),
             None => Err(not_carried_out(&id)),
         };
     };
@@ -61,6 +61,6 @@ async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCo
             checked?;
             Ok(outcome.exit_code())
         }
-        Outcome::Left => Ok(Kind::Aborted.into()),
+        Outcome::Left(_) => Ok(Kind::Aborted.into()),
     }
 }

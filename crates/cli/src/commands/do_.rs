@@ -1,6 +1,8 @@
 //! `antiphon do`: any command as a coordination of one item, with a budget, an owned tree and a
 //! receipt.
 
+mod exit;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,14 +10,17 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
 use serde_json::{Map, Value, json};
 
-use super::run::{chosen, id_of, run};
+use super::run::{chosen, id_of, refused_by_the_engine, see_through};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
 use crate::diagnostics::refused;
+use crate::follow::Outcome;
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
+pub(crate) use exit::TROUBLE;
 
 /// Longest name that a coordination may have, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -25,12 +30,14 @@ const MAX_NAME_BYTES: usize = 256;
 /// Its output is passed through and kept as evidence; on a terminal, control characters are spelled
 /// out unless --raw is given. The command sees a few standard environment
 /// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session; its
-/// standard input is closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it
-/// failed.
+/// standard input is closed unless --stdin is given. Exits as the command did: with its own code,
+/// or 128 and the number of the signal that ended it; 124 if its time or another ceiling ended it,
+/// 126 if it cannot be executed, 127 if it is not found, 125 for any other trouble, and 129, 130 or
+/// 143 if this process was asked to stop.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, last = true)]
+    /// The command and its arguments; what begins with a dash after it is the command's
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     command: Vec<String>,
     /// Id of the run; the same command under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
@@ -80,7 +87,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+    /// Runs it as a wrapper does: whatever is not the command's own exit is told as such.
+    pub(crate) fn run(self, options: &Options) -> ExitCode {
+        self.carry_out(options).unwrap_or_else(|error| {
+            let code = exit::of_error(&error);
+            error.report();
+            code
+        })
+    }
+
+    fn carry_out(self, options: &Options) -> Result<ExitCode, CommandError> {
         let here = std::env::current_dir().map_err(|error| {
             CommandError::new(Kind::Usage, format!("cannot tell the current directory: {error}"))
         })?;
@@ -96,11 +112,19 @@ impl Args {
                 let view = if options.json {
                     View::choose(id.clone(), true)
                 } else {
-                    View::echo(id.clone(), dir, self.raw)
+                    View::echo(id.clone(), dir.clone(), self.raw)
                 };
-                on_a_runtime(run(options, id, request, view))
+                let name = request.name.clone();
+                match on_a_runtime(see_through(&dir, id.clone(), request, view)) {
+                    Ok(Outcome::Ended(outcome)) => exit::of_ended(&Ledger::at(&dir), &id, &outcome),
+                    Ok(Outcome::Left(interrupt)) => Ok(exit::of_signal(interrupt.signal())),
+                    Err(error) => refused_by_the_engine(error, &name, options)
+                        .map(|_| ExitCode::from(exit::TROUBLE)),
+                }
             }
-            Err(Unsent::Plan(problems)) => refused(&problems, options),
+            Err(Unsent::Plan(problems)) => {
+                refused(&problems, options).map(|_| ExitCode::from(exit::TROUBLE))
+            }
             Err(Unsent::Command(error)) => Err(error),
         }
     }

@@ -1,8 +1,6 @@
 //! A run that had ended before a command asked for it: nothing is carried out, which is said, and
 //! how it ended is shown without its story.
 
-use std::process::ExitCode;
-
 use antiphon::id::{CoordinationId, StreamName};
 
 use super::record::check;
@@ -52,7 +50,7 @@ impl<'a> EndedRun<'a> {
         mut self,
         view: View,
         again: Option<&str>,
-    ) -> Result<ExitCode, CommandError> {
+    ) -> Result<RunOutcome, CommandError> {
         self.say(again)?;
         let (ledger, id) = (self.ledger, self.id);
         let checked = check(&ledger.dir, id);
@@ -61,6 +59,6 @@ impl<'a> EndedRun<'a> {
         ledger.each_event(&StreamName::Coordination(id.clone()), |event| view.recall(event))?;
         view.end(&self.outcome)?;
         checked?;
-        Ok(self.outcome.exit_code())
+        Ok(self.outcome)
     }
 }

@@ -140,39 +140,35 @@ async fn resume(
             follower.sort_running_first(&mut ids, &mut view).await?;
             follow_each(&mut follower, &ledger.dir, json, &ids).await
         }
-        None => Ok((Outcome::Left, None)),
+        None => Ok(None),
     };
-    let last = followed.as_ref().map_or_else(|_| Outcome::Left, |(last, _)| last.clone());
-    follower.detach(Ok(last)).await?;
-    let (_, followed) = followed?;
-    Ok(worst.or(followed).map_or(ExitCode::SUCCESS, ExitCode::from))
+    follower.detach(Ok(())).await?;
+    Ok(worst.or(followed?).map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-/// Follows one after the other; all of them run meanwhile. Gives how the last was left, and the
-/// first kind of error.
+/// Follows one after the other; all of them run meanwhile. Gives the first kind of error.
 async fn follow_each(
     follower: &mut RunFollower,
     dir: &Path,
     json: bool,
     ids: &[CoordinationId],
-) -> Result<(Outcome, Option<Kind>), CommandError> {
-    let (mut last, mut worst) = (Outcome::Left, None);
+) -> Result<Option<Kind>, CommandError> {
+    let mut worst = None;
     for id in ids {
         let mut view = View::choose(id.clone(), json);
-        last = follower.follow(id, &mut view).await?;
-        match &mut last {
-            Outcome::Ended(outcome) => {
+        match follower.follow(id, &mut view).await? {
+            Outcome::Ended(mut outcome) => {
                 worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
                 follower.stands()?;
                 outcome.checked(checked.is_ok());
-                view.end(outcome)?;
+                view.end(&outcome)?;
                 checked?;
             }
-            Outcome::Left => return Ok((last, worst.or(Some(Kind::Aborted)))),
+            Outcome::Left(_) => return Ok(worst.or(Some(Kind::Aborted))),
         }
     }
-    Ok((last, worst))
+    Ok(worst)
 }
 
 /// The coordinations that have not ended, the oldest first; nested ones go on with those that they

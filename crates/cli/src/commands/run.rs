@@ -1,6 +1,6 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antiphon::Engine;
@@ -116,7 +116,7 @@ async fn detach(
 
 /// Only the engine compiles; what is wrong with the plan then is reported like what the parser
 /// found.
-fn refused_by_the_engine(
+pub(crate) fn refused_by_the_engine(
     error: CommandError,
     name: &str,
     options: &Options,
@@ -127,26 +127,39 @@ fn refused_by_the_engine(
     }
 }
 
-/// Submits a plan and sees it through.
-pub(crate) async fn run(
+/// Submits a plan, sees it through and gives its exit code.
+async fn run(
     options: &Options,
     id: CoordinationId,
     request: SubmitRequest,
-    mut view: View,
+    view: View,
 ) -> Result<ExitCode, CommandError> {
-    let dir = state_dir::find(options);
     let name = request.name.clone();
-    let mut follower = RunFollower::connect(&dir, Runs::Submitted(Box::new(request))).await?;
+    match see_through(&state_dir::find(options), id, request, view).await {
+        Ok(Outcome::Ended(outcome)) => Ok(outcome.exit_code()),
+        Ok(Outcome::Left(_)) => Ok(Kind::Aborted.into()),
+        Err(error) => refused_by_the_engine(error, &name, options),
+    }
+}
+
+/// Submits a plan and sees it through.
+pub(crate) async fn see_through(
+    dir: &Path,
+    id: CoordinationId,
+    request: SubmitRequest,
+    mut view: View,
+) -> Result<Outcome, CommandError> {
+    let mut follower = RunFollower::connect(dir, Runs::Submitted(Box::new(request))).await?;
     if follower.is_over(&id).await {
-        let submitted = follower.submit(&mut view).await.map(|_| Outcome::Left);
-        if let Err(error) = follower.detach(submitted).await {
-            return refused_by_the_engine(error, &name, options);
+        let submitted = follower.submit(&mut view).await;
+        if let Some(interrupt) = follower.detach(submitted).await? {
+            return Ok(Outcome::Left(interrupt));
         }
-        let ledger = Ledger::at(&dir);
-        if let Some(ended) = EndedRun::find(&ledger, &id)? {
-            return ended.show(view, Some(AGAIN));
-        }
-        return Err(CommandError::internal(format!("{id} had ended and has not any more")));
+        let ledger = Ledger::at(dir);
+        return match EndedRun::find(&ledger, &id)? {
+            Some(ended) => ended.show(view, Some(AGAIN)).map(Outcome::Ended),
+            None => Err(CommandError::internal(format!("{id} had ended and has not any more"))),
+        };
     }
     let followed = match follower.announce_unfinished(&id).await {
         Ok(()) => follower.follow(&id, &mut view).await,
@@ -155,7 +168,7 @@ pub(crate) async fn run(
     let mut checked = Ok(());
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
-            checked = check(&dir, &id);
+            checked = check(dir, &id);
             // No verdict is told of a record that is not there.
             follower.stands()?;
             outcome.checked(checked.is_ok());
@@ -163,13 +176,7 @@ pub(crate) async fn run(
         }
         Ok(end)
     });
-    let end = match follower.detach(followed).await {
-        Ok(end) => end,
-        Err(error) => return refused_by_the_engine(error, &name, options),
-    };
+    let end = follower.detach(followed).await?;
     checked?;
-    match end {
-        Outcome::Ended(outcome) => Ok(outcome.exit_code()),
-        Outcome::Left => Ok(Kind::Aborted.into()),
-    }
+    Ok(end)
 }

@@ -11,8 +11,21 @@ use crate::command_error::CommandError;
 pub(crate) enum Interrupt {
     /// Ctrl-C: what is done is to stop.
     CtrlC,
-    /// A service manager, or a terminal that closes: this process is to stop.
+    /// A service manager: this process is to stop.
     Terminate,
+    /// A terminal that closes: this process is to stop.
+    HangUp,
+}
+
+impl Interrupt {
+    /// The number of its signal.
+    pub(crate) fn signal(self) -> u8 {
+        match self {
+            Self::HangUp => 1,
+            Self::CtrlC => 2,
+            Self::Terminate => 15,
+        }
+    }
 }
 
 /// The signals, caught from here on. One that was ignored when this process was started (by `nohup`,
@@ -47,7 +60,7 @@ impl Interrupts {
         tokio::select! {
             () = heard(&mut self.interrupt) => Interrupt::CtrlC,
             () = heard(&mut self.terminate) => Interrupt::Terminate,
-            () = heard(&mut self.hang_up) => Interrupt::Terminate,
+            () = heard(&mut self.hang_up) => Interrupt::HangUp,
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Interruption {
     unsaid: Option<Steer>,
     /// Whether this process is to end, whatever else it carries out.
     terminates: bool,
+    last: Option<Interrupt>,
 }
 
 impl Interruption {
@@ -43,14 +44,15 @@ impl Interruption {
     pub(super) fn advance(&mut self, interrupt: Interrupt) {
         let next = match (interrupt, self.stage) {
             (Interrupt::CtrlC, None) => Stage::Draining,
-            (Interrupt::CtrlC, Some(Stage::Draining)) | (Interrupt::Terminate, None) => {
+            (Interrupt::CtrlC, Some(Stage::Draining))
+            | (Interrupt::Terminate | Interrupt::HangUp, None | Some(Stage::Draining)) => {
                 Stage::EndingSessions
             }
-            (Interrupt::Terminate, Some(Stage::Draining)) => Stage::EndingSessions,
             (_, Some(Stage::EndingSessions | Stage::Leaving)) => Stage::Leaving,
         };
-        self.terminates |= interrupt == Interrupt::Terminate || next == Stage::Leaving;
+        self.terminates |= interrupt != Interrupt::CtrlC || next == Stage::Leaving;
         self.stage = Some(next);
+        self.last = Some(interrupt);
         self.unsaid = match next {
             Stage::Draining => Some(Steer::Interrupt),
             Stage::EndingSessions => Some(Steer::InterruptNow),
@@ -60,6 +62,11 @@ impl Interruption {
 
     pub(super) fn has_begun(&self) -> bool {
         self.stage.is_some()
+    }
+
+    /// What asked for it last.
+    pub(super) fn last(&self) -> Option<Interrupt> {
+        self.last
     }
 
     /// Whether nothing is waited for any more.

@@ -44,17 +44,17 @@ impl Troubles {
     }
 }
 
-/// Has the engine carry the runs out, and waits for a ledger that takes nothing in now. Gives
-/// whether it does: an interrupt ends the wait.
+/// Has the engine carry the runs out, and waits for a ledger that takes nothing in now. Gives the
+/// interrupt that ended the wait, if one did.
 pub(super) async fn taken_in(
     client: &Client,
     runs: &Runs,
     interrupts: &mut Interrupts,
     mut tell: impl FnMut(&str) -> Result<(), CommandError>,
-) -> Result<bool, Stopped> {
+) -> Result<Option<Interrupt>, Stopped> {
     let mut told = false;
     loop {
-        let Err(refused) = asked(client, runs).await else { return Ok(true) };
+        let Err(refused) = asked(client, runs).await else { return Ok(None) };
         // Whatever became of it: a run has an id, under which it begins once.
         let Some(problem) = passing(&refused) else { return Err(refused.into()) };
         if !std::mem::replace(&mut told, true) {
@@ -62,9 +62,7 @@ pub(super) async fn taken_in(
         }
         tokio::select! {
             () = sleep(AGAIN) => {}
-            interrupt = interrupts.next() => match interrupt {
-                Interrupt::CtrlC | Interrupt::Terminate => return Ok(false),
-            },
+            interrupt = interrupts.next() => return Ok(Some(interrupt)),
         }
     }
 }

@@ -70,6 +70,20 @@ pub struct StartFailure {
     pub text: String,
 }
 
+/// How the step begins that starts the program itself.
+pub(super) const START: &str = "start ";
+
+impl StartFailure {
+    /// The number of the error that kept a program from being started, as far as the text of its
+    /// failure tells: the record keeps nothing else of it. `None` if another step failed.
+    pub(crate) fn errno_of(text: &str) -> Option<rustix::io::Errno> {
+        text.strip_prefix("cannot ")?.strip_prefix(START)?;
+        let (_, number) = text.rsplit_once("(os error ")?;
+        let (number, _) = number.split_once(')')?;
+        number.parse().ok().map(rustix::io::Errno::from_raw_os_error)
+    }
+}
+
 /// A limit of the whole tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,6 +15,7 @@ use crate::process::{
     TreeEnd,
 };
 use crate::room::shortage_of;
+use crate::session::command_end::EXCEEDED;
 use crate::session::{Failed, Output, SessionResult};
 use crate::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, claude, result_file};
 
@@ -352,11 +353,12 @@ fn shown(status: ExitStatus) -> String {
 }
 
 fn over(limit: Limit) -> String {
-    match limit {
-        Limit::Memory { found } => format!("it exceeded its memory limit with {found} bytes"),
-        Limit::Processes { found } => format!("it exceeded its limit on processes with {found}"),
-        Limit::Cpu { found } => format!("it exceeded its limit on CPU time with {found} ms"),
-    }
+    let what = match limit {
+        Limit::Memory { found } => format!("memory limit with {found} bytes"),
+        Limit::Processes { found } => format!("limit on processes with {found}"),
+        Limit::Cpu { found } => format!("limit on CPU time with {found} ms"),
+    };
+    format!("{EXCEEDED}{what}")
 }
 
 #[cfg(test)]
