@@ -661,16 +661,21 @@ class Verifier:
                 self.check_erasure(said, version)
             elif kind == b"coordination.started":
                 self.check_forerunner(stream, version, said.get("forerunner"))
+                self.check_blob(said.get("origin"), stream, version)
             else:
                 if kind in TERMINAL:
                     self.names[stream].named = said["receipt"]
                 tree = said.get("tree") or {}
                 reused = [(item.get("reused") or {}).get("output") for item in said.get("items", [])]
                 for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"), *reused:
-                    if name is not None and not self.has_blob(bytes.fromhex(name)):
-                        self.missing.setdefault(bytes.fromhex(name), (stream, version))
+                    self.check_blob(name, stream, version)
         except Exception as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")
+
+    def check_blob(self, name: str | None, stream: bytes, version: int) -> None:
+        """Notes a blob that an event names and that is not there."""
+        if name is not None and not self.has_blob(bytes.fromhex(name)):
+            self.missing.setdefault(bytes.fromhex(name), (stream, version))
 
     def check_forerunner(self, stream: bytes, version: int, named: dict | None) -> None:
         """Looks at the end of the coordination that a retry names."""

@@ -11,6 +11,7 @@ mod compile;
 mod load;
 mod mapping;
 mod objects;
+mod origin;
 mod outline;
 mod requirements;
 mod resolve;
@@ -27,6 +28,7 @@ pub use objects::{
     MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError, Rendered,
     RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
 };
+pub use origin::{ORIGIN_SCHEMA, Origin, OriginError};
 pub use outline::{Outline, OutlineItem};
 pub use requirements::Requirements;
 pub use resolve::{CommandText, RenderError, TextPart};

@@ -44,7 +44,8 @@ fn command(compiled: &Compiled, work: &str) -> CommandSpec {
 fn whole(compiled: &Compiled) -> Value {
     let secrets: Vec<String> =
         compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
-    json!({ "config": config(&compiled.config, compiled), "widths": compiled.spec.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
+    let origin = serde_json::to_value(&compiled.origin).unwrap();
+    json!({ "origin": origin, "config": config(&compiled.config, compiled), "widths": compiled.spec.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
 }
 
 fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
@@ -100,7 +101,9 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
     let compiled = compiled(include_str!("plan/every_key.yaml"));
     let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
     assert_eq!(recorded, compiled.spec);
-    assert_eq!(recorded.config().unwrap(), compiled.config);
+    let config = recorded.config().unwrap();
+    assert_eq!(config.digest(), compiled.config.digest());
+    assert_eq!(config.with_origin(compiled.config.origin()), compiled.config);
     let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen(
         "\"schema\":1",
         "\"schema\":4",
@@ -178,7 +181,7 @@ fn plans_are_nested_eight_deep_and_no_deeper() {
     assert_eq!(reported, "<dir>/8.yaml:3:20: plans are nested more than 8 levels deep");
     let compiled =
         Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
-    assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9));
+    assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9 + 1));
 }
 
 #[test]
@@ -244,7 +247,7 @@ work:
     let text = |text: &str| text.to_owned();
     let known = |name: &str| rendered.env.get(name).cloned();
     assert_eq!(known("KEY"), Some(RenderedEnv::Secret("API_KEY".into())));
-    assert_eq!(known("PATH"), Some(RenderedEnv::Text("/usr/bin".into())));
+    assert_eq!(known("PATH"), None, "what sessions inherit is no part of what an item does");
     assert_eq!(
         rendered,
         Rendered {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use antiphon::plan::{CommandSpec, Environment, Plan, PlanError, PlanSpec, parse};
+use antiphon::plan::{CommandSpec, Environment, Origin, Plan, PlanError, PlanSpec, parse};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -27,6 +27,7 @@ fn check(text: &str) {
                         let read = CommandSpec::from_bytes(blob).map(|spec| spec.to_bytes());
                         let read = read
                             .or_else(|_| PlanSpec::from_bytes(blob).map(|spec| spec.to_bytes()))
+                            .or_else(|_| Origin::from_bytes(blob).map(|origin| origin.to_bytes()))
                             .unwrap();
                         assert_eq!(read, *blob);
                     }
@@ -297,7 +298,7 @@ fn ten_thousand_items_in_a_chain_are_compiled() {
     let plan =
         parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
     let compiled = plan.compile(&Environment::Unknown).unwrap();
-    assert_eq!((compiled.config.work().len(), compiled.blobs.len()), (10_000, 1));
+    assert_eq!((compiled.config.work().len(), compiled.blobs.len()), (10_000, 1 + 1));
     assert_eq!(plan.outline().items.len(), 10_000);
     // The same as one circle.
     let circle = text.replacen("i0: { command: [x] }", "i0: { command: [x], needs: [i9999] }", 1);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use antiphon::coordination::WorkItemOutcome;
-use antiphon::plan::{Compiled, Environment, Plan, PlanSpec};
+use antiphon::plan::{CommandSpec, Compiled, Environment, Plan, PlanSpec};
 use antiphon::retry::{Asked, Composed, Decision, EarlierItem, EarlierRun, Retry};
 use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId};
 
@@ -29,6 +29,24 @@ fn planned_in(dir: &Path, text: &str, variables: &[(&str, &str)]) -> Planned {
 
 fn planned(dir: &Path, text: &str) -> Planned {
     planned_in(dir, text, &[("HOME", "/home/a"), ("PATH", "/bin"), ("MODEL", "small")])
+}
+
+/// The same as a version recorded it that wrote what sessions inherit into each description.
+fn recorded_with(plan: &Planned, inherited: &[(&str, &str)]) -> Planned {
+    let mut blobs = plan.blobs.clone();
+    let mut spec = plan.compiled.spec.clone();
+    for item in &mut spec.work {
+        let mut command = CommandSpec::from_bytes(&blobs[&item.input.unwrap()]).unwrap();
+        command.env.extend(inherited.iter().map(|(name, value)| {
+            let value = serde_json::from_value(serde_json::json!({ "text": value }));
+            ((*name).to_owned(), value.unwrap())
+        }));
+        let bytes = command.to_bytes();
+        item.input = Some(Digest::of(&bytes));
+        blobs.insert(Digest::of(&bytes), bytes);
+    }
+    let config = spec.config().unwrap();
+    Planned { compiled: Compiled { config, spec, ..plan.compiled.clone() }, blobs }
 }
 
 /// All items of a run of this plan, which succeeded but for these.
@@ -201,10 +219,14 @@ work:
             "a: taken over",
         ]
     );
-    // What sessions inherit from the terminal is no change; what the plan reads from it is one.
+    // What sessions inherit from the terminal is no change, also where earlier versions recorded it
+    // with each command; what the plan reads from it is one.
     let other = [("HOME", "/home/b"), ("TERM", "dumb"), ("MODEL", "small")];
     let now = planned_in(dir.path(), before, &other);
     assert_eq!(decided(&earlier(&then, &[]), &then, &now), ["a: taken over"]);
+    let old = recorded_with(&then, &[("HOME", "/home/a"), ("TMPDIR", "/tmp/a")]);
+    assert_ne!(old.compiled.config.digest(), then.compiled.config.digest());
+    assert_eq!(decided(&earlier(&old, &[]), &old, &now), ["a: taken over"]);
     let now = planned_in(dir.path(), before, &[("PATH", "/bin"), ("MODEL", "large")]);
     assert_eq!(
         decided(&earlier(&then, &[]), &then, &now),
@@ -403,7 +425,7 @@ work:
 fn a_description_that_is_gone_is_taken_as_changed() {
     let dir = tempfile::tempdir().unwrap();
     let mut then = planned(dir.path(), CHAIN);
-    let now = planned_in(dir.path(), CHAIN, &[("HOME", "/home/b")]);
+    let now = planned(dir.path(), &CHAIN.replace("[make, a]", "[make, A]"));
     then.blobs.clear();
     assert_eq!(
         decided(&earlier(&then, &[]), &then, &now)[0],

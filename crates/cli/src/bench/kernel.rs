@@ -54,6 +54,7 @@ impl KernelRun {
             policies,
             parent: None,
             forerunner: None,
+            origin: None,
             depth: 0,
             minted: false,
             labels: Default::default(),

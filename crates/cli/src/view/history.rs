@@ -57,6 +57,7 @@ impl History {
             labels: BTreeMap::new(),
             widths: BTreeMap::new(),
             forerunner: None,
+            origin: None,
             items: u32::try_from(work.len()).unwrap(),
             engine: "0.1.0".to_owned(),
             epoch: Epoch(1),

@@ -52,6 +52,9 @@ pub struct CoordinationConfig {
     widths: BTreeMap<GroupName, u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     forerunner: Option<Forerunner>,
+    // Not in the digest: where a run was started does not make it another one.
+    #[serde(skip)]
+    origin: Option<Digest>,
 }
 
 impl CoordinationConfig {
@@ -145,6 +148,7 @@ impl CoordinationConfig {
             labels: BTreeMap::new(),
             widths: BTreeMap::new(),
             forerunner: None,
+            origin: None,
         }
     }
 
@@ -239,6 +243,13 @@ impl CoordinationConfig {
         Self { forerunner: Some(forerunner), ..self }
     }
 
+    /// The same started from where the blob of this digest says. It does not make another
+    /// configuration: the same from elsewhere is the same start.
+    #[must_use]
+    pub fn with_origin(self, origin: Option<Digest>) -> Self {
+        Self { origin, ..self }
+    }
+
     /// The same budgeted by what a parent's session was granted.
     ///
     /// # Errors
@@ -267,6 +278,12 @@ impl CoordinationConfig {
     #[must_use]
     pub fn forerunner(&self) -> Option<&Forerunner> {
         self.forerunner.as_ref()
+    }
+
+    /// Digest of the blob that says where it is started from, if any.
+    #[must_use]
+    pub fn origin(&self) -> Option<Digest> {
+        self.origin
     }
 
     /// The items' ids, in order.
@@ -326,6 +343,7 @@ impl CoordinationConfig {
             widths: self.widths,
             items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
             forerunner: self.forerunner,
+            origin: self.origin,
             engine: start.engine,
             epoch: start.epoch,
         };

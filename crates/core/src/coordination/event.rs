@@ -176,6 +176,11 @@ pub struct Started {
     /// receipt names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forerunner: Option<Forerunner>,
+    /// Digest of the blob that says where it was started from and what its sessions inherit from
+    /// there. It is no part of `plan`: the same from elsewhere is the same start. What is nested has
+    /// that of the run that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Digest>,
     /// Version of the engine.
     pub engine: String,
     /// The epoch it was started under.

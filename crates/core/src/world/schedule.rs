@@ -155,6 +155,7 @@ impl World {
             time_ns: binding.deadline.since(binding.bound_at),
             token: session.token(number, now),
             outputs: outputs.collect(),
+            origin: session.started().origin,
             spec: spec.clone(),
         })));
     }

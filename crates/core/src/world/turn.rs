@@ -84,6 +84,8 @@ pub struct Spawn {
     pub token: Digest,
     /// What the items that it needs have put out.
     pub outputs: Vec<(WorkId, Digest)>,
+    /// What says where its run was started from.
+    pub origin: Option<Digest>,
     pub spec: WorkSpec,
 }
 

@@ -216,8 +216,13 @@ impl<'a> LedgerPass<'a> {
             }
             Consequence::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
             Consequence::Ledger(_) => {}
-            Consequence::Retries(named) => {
-                forerunner::check(self.store, &named, event, &mut self.findings)?;
+            Consequence::Started { forerunner, origin } => {
+                if let Some(named) = forerunner {
+                    forerunner::check(self.store, &named, event, &mut self.findings)?;
+                }
+                if let Some(origin) = origin {
+                    self.blob(origin, stream, version)?;
+                }
             }
             Consequence::Names(blobs) => {
                 for blob in blobs {

@@ -118,6 +118,12 @@ pub enum SubmitError {
         /// The digest of the input.
         input: Digest,
     },
+    /// Nobody handed in what says where the run is started from.
+    #[error("the run names origin {origin}, which was not supplied; submit it with the run")]
+    OriginMissing {
+        /// Its digest.
+        origin: Digest,
+    },
     /// The run that is to be retried is not there, has not ended, or is not the one that was meant.
     #[error(
         "run {run}, which is to be retried, has not ended as was said; wait for its end, or continue \

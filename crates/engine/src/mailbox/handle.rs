@@ -142,6 +142,7 @@ impl Handle {
         secrets: BTreeMap<String, String>,
     ) -> Result<Started, SubmitError> {
         self.require_inputs(config.work(), &blobs).await?;
+        self.require_origin(&config, &blobs).await?;
         self.require_forerunner(&config).await?;
         let start = commands::Start { id, config: Box::new(config), blobs };
         let (reply, answer) = oneshot::channel();

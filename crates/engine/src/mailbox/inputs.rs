@@ -34,6 +34,18 @@ impl Handle {
             None => Ok(()),
         }
     }
+
+    /// Refuses a run whose origin was not handed in.
+    pub(super) async fn require_origin(
+        &self,
+        config: &CoordinationConfig,
+        inputs: &[Blob],
+    ) -> Result<(), SubmitError> {
+        let Some(origin) = config.origin() else { return Ok(()) };
+        let is_there =
+            inputs.iter().any(|blob| blob.digest == origin) || self.blob(origin).await?.is_some();
+        if is_there { Ok(()) } else { Err(SubmitError::OriginMissing { origin }) }
+    }
 }
 
 /// The inputs that are not among those handed in, each with an item that names it.

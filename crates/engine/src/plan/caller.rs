@@ -4,18 +4,23 @@
 //! It never reads the value of a secret.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 use super::text::{DiagnosticCode, Diagnostics, Span};
 use crate::outside::{self, ReadError};
 
-/// Variables of the caller that every session has, if the caller has them.
-const ALLOWED: &[&str] = &[
-    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
-    "USER",
-];
+/// Variables of the caller that every session has, if the caller has them. They are recorded once,
+/// at the start of a run.
+const INHERITED: &[&str] =
+    &["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER"];
+
+/// Variables that every session has from the engine that carries it out, if the engine has them: a
+/// directory for temporary files and a terminal belong to where a process runs.
+const OF_THE_ENGINE: &[&str] = &["TERM", "TMPDIR"];
 
 /// Largest input file whose digest is recorded, in bytes.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
@@ -40,10 +45,15 @@ impl Environment {
         Self::Of(std::env::vars_os().filter_map(text).collect())
     }
 
-    /// Whether every session has this variable, as the caller has it: it is no part of what an item
-    /// does.
+    /// Whether every session has this variable, as the caller or the engine has it: it is no part of
+    /// what an item does.
     pub(crate) fn is_inherited(name: &str) -> bool {
-        ALLOWED.contains(&name)
+        INHERITED.contains(&name) || OF_THE_ENGINE.contains(&name)
+    }
+
+    /// What every session has from this process, which carries it out.
+    pub(crate) fn of_the_engine() -> Vec<(&'static str, OsString)> {
+        OF_THE_ENGINE.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect()
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -55,7 +65,8 @@ impl Environment {
 }
 
 /// A secret, and where the caller takes its value from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SecretSource {
     /// The name that descriptions of commands give.
     pub name: String,
@@ -64,7 +75,8 @@ pub struct SecretSource {
 }
 
 /// Where the value of a secret is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretFrom {
     /// In the variable of the same name.
     Variable,
@@ -108,8 +120,10 @@ impl<'e> CallerValues<'e> {
     }
 
     /// The variables that every session has.
-    pub(in crate::plan) fn allowed(&mut self) -> Vec<(&'static str, String)> {
-        ALLOWED.iter().filter_map(|name| Some((*name, self.variable(name)?))).collect()
+    pub(in crate::plan) fn inherited(&self) -> BTreeMap<String, String> {
+        let inherited =
+            |name: &&str| Some(((*name).to_owned(), self.environment.get(name)?.to_owned()));
+        INHERITED.iter().filter_map(inherited).collect()
     }
 
     /// Asks for a secret; two sources of one name are reported.
@@ -146,7 +160,7 @@ impl<'e> CallerValues<'e> {
         self.hashed.entry(path.to_owned()).or_insert_with(|| hashed(path)).clone()
     }
 
-    /// The secrets that were asked for, and the variables that were taken.
+    /// The secrets that were asked for, and the variables that the plan reads.
     pub(in crate::plan) fn into_parts(self) -> (Vec<SecretSource>, BTreeMap<String, String>) {
         (self.secrets, self.taken)
     }

@@ -12,6 +12,7 @@ use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
 use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::{PlanSpec, StepWork};
+use super::origin::Origin;
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
 use super::wanted::Wanted;
 use crate::coordination::{ConfigError, CoordinationConfig, Runner, WorkSpec};
@@ -30,13 +31,16 @@ pub struct Compiled {
     pub config: CoordinationConfig,
     /// The same as data, to be sent or recorded.
     pub spec: PlanSpec,
-    /// The blobs that items name: descriptions of commands, and nested plans. Each once.
+    /// The blobs that items and the configuration name: descriptions of commands, nested plans, and
+    /// the origin. Each once.
     pub blobs: Vec<Vec<u8>>,
     /// The configurations of nested plans, by the digests of their blobs, which items give as their
     /// input.
     pub nested: Vec<(Digest, CoordinationConfig)>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
+    /// Where it is started from. It is among the blobs, and the configuration names it.
+    pub origin: Origin,
 }
 
 impl Plan {
@@ -66,13 +70,16 @@ impl Plan {
             below: BTreeMap::new(),
         };
         let (spec, config) = compilation.plan(self, None)?;
-        let (secrets, _) = compilation.caller.into_parts();
+        let Compilation { caller, blobs, nested, .. } = compilation;
+        let origin = Origin::of(self, caller);
+        let recorded = origin.to_bytes();
         Ok(Compiled {
-            config,
+            config: config.with_origin(Some(Digest::of(&recorded))),
             spec,
-            blobs: compilation.blobs.into_values().collect(),
-            nested: compilation.nested.into_iter().collect(),
-            secrets,
+            blobs: blobs.into_values().chain([recorded]).collect(),
+            nested: nested.into_iter().collect(),
+            secrets: origin.secrets.clone(),
+            origin,
         })
     }
 }

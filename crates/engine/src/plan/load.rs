@@ -25,6 +25,8 @@ const MAX_FILES: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Plan {
     source: SourceText,
+    /// The file that it was read from, by its absolute path, if it was one.
+    file: Option<PathBuf>,
     /// The absolute directory that relative paths start from, and that sessions run in.
     dir: PathBuf,
     resolved: ResolvedPlan,
@@ -51,7 +53,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     }
     diagnostics.finish()?;
     let resolved = resolved.expect("BUG: a plan that is not resolved has a problem");
-    Ok(Plan { source, dir: dir.to_owned(), resolved, nested: BTreeMap::new() })
+    Ok(Plan { source, file: None, dir: dir.to_owned(), resolved, nested: BTreeMap::new() })
 }
 
 impl Plan {
@@ -85,7 +87,7 @@ impl Plan {
             let message = format!("there is no directory to start from: {error}");
             PlanError::of_file(DiagnosticCode::Unreadable, shown, message)
         })?;
-        let loaded = Loader::default().whole(SourceText::new(shown, &text), here)?;
+        let loaded = Loader::default().whole(SourceText::new(shown, &text), None, here)?;
         Ok(Arc::unwrap_or_clone(loaded.plan))
     }
 
@@ -105,10 +107,11 @@ impl Plan {
         let mut loader = Loader { wanted: wanted.clone(), ..Loader::default() };
         // Where the file lies that was sent, if it was one, so that a plan that runs itself is
         // found.
-        let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
-        loader.above.extend(real);
+        let sent = shown.file_name().map(|name| dir.join(name));
+        loader.above.extend(sent.as_ref().and_then(|file| fs::canonicalize(file).ok()));
         file::check_size(text.len(), shown)?;
-        let loaded = loader.whole(SourceText::new(shown, text), dir.to_owned())?;
+        let sent = sent.filter(|file| file::holds(file, text));
+        let loaded = loader.whole(SourceText::new(shown, text), sent, dir.to_owned())?;
         Ok(Arc::unwrap_or_clone(loaded.plan))
     }
 
@@ -116,6 +119,12 @@ impl Plan {
     #[must_use]
     pub fn text(&self) -> &str {
         self.source.text()
+    }
+
+    /// The file that it was read from, by its absolute path, if it was one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     #[expect(missing_docs, reason = "the method's name says it")]
@@ -197,15 +206,24 @@ impl Loader {
         let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
         self.above.push(real.clone());
         let found = file::read(shown)
-            .and_then(|text| self.whole(SourceText::new(shown, &text), dir))
+            .and_then(|text| {
+                let file = shown.file_name().map(|name| dir.join(name));
+                self.whole(SourceText::new(shown, &text), file, dir)
+            })
             .map_err(Arc::new);
         self.above.pop();
         self.files.insert(real, found.clone());
         found
     }
 
-    /// What a text and the plans that it names come to; relative paths start from `dir`.
-    fn whole(&mut self, source: SourceText, dir: PathBuf) -> Result<Loaded, PlanError> {
+    /// What a text and the plans that it names come to; it is that of `file`, if of any. Relative
+    /// paths start from `dir`.
+    fn whole(
+        &mut self,
+        source: SourceText,
+        file: Option<PathBuf>,
+        dir: PathBuf,
+    ) -> Result<Loaded, PlanError> {
         self.wanted.check_file(source.path(), source.text().len())?;
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
@@ -292,7 +310,7 @@ impl Loader {
         }
         match (resolved, problems) {
             (Some(resolved), None) => Ok(Loaded {
-                plan: Arc::new(Plan { source, dir, resolved, nested }),
+                plan: Arc::new(Plan { source, file, dir, resolved, nested }),
                 height,
                 sessions,
                 counts,

@@ -29,7 +29,9 @@ impl Plan {
     pub fn requirements(&self, environment: &Environment) -> Result<Requirements, PlanError> {
         let mut caller = CallerValues::new(environment);
         ask(self, &mut caller)?;
-        let (secrets, variables) = caller.into_parts();
+        let mut variables = caller.inherited();
+        let (secrets, read) = caller.into_parts();
+        variables.extend(read);
         Ok(Requirements { variables, secrets })
     }
 }

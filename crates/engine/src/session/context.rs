@@ -388,9 +388,19 @@ impl SessionContext {
     /// The same, tried once.
     pub(crate) async fn input_now(&self) -> Result<Option<Vec<u8>>, Unavailable> {
         match self.parts.spawn.spec.input {
-            Some(digest) => self.parts.handle.blob(digest).await,
+            Some(digest) => self.blob_now(digest).await,
             None => Ok(None),
         }
+    }
+
+    /// The digest of what says where its run was started from, if that was said.
+    pub(crate) fn origin(&self) -> Option<Digest> {
+        self.parts.spawn.origin
+    }
+
+    /// A blob, tried once.
+    pub(crate) async fn blob_now(&self, digest: Digest) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.parts.handle.blob(digest).await
     }
 
     /// What an item that this one needs has put out.

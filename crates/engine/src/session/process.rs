@@ -89,12 +89,14 @@ impl Processes {
             .map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
     }
 
-    /// What is run, with everything filled in.
+    /// What is run, with everything filled in; the plan's variables come on top of those that the
+    /// session inherits.
     fn launch(
         &self,
         session: &SessionContext,
         spec: &CommandSpec,
         filled: Rendered,
+        mut environment: BTreeMap<OsString, OsString>,
         stdin: Option<Vec<u8>>,
         outputs: &BTreeMap<WorkId, Vec<u8>>,
     ) -> Result<Launch, String> {
@@ -104,7 +106,7 @@ impl Processes {
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
         let values = self.secrets.of(session.coordination());
-        let (mut environment, mut named) = (Vec::new(), BTreeSet::new());
+        let mut named = BTreeSet::new();
         for (name, value) in filled.env {
             let value = match value {
                 RenderedEnv::Text(text) => text,
@@ -117,7 +119,7 @@ impl Processes {
                     value.clone()
                 }
             };
-            environment.push((OsString::from(name), OsString::from(value)));
+            environment.insert(OsString::from(name), OsString::from(value));
         }
         // A session may print what another one of its run has handed on.
         let held = values.iter().flat_map(|values| values.iter());
@@ -138,7 +140,7 @@ impl Processes {
         Ok(Launch {
             command: filled.argv.into_iter().map(OsString::from).collect(),
             directory: spec.dir.clone(),
-            environment,
+            environment: environment.into_iter().collect(),
             secrets,
             stdin,
             limits: Limits {

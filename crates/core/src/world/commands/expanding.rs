@@ -5,6 +5,7 @@ use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
     ConfigError, CoordinationConfig, MAX_DEPTH, SessionEnd, SessionOutcome, WorkError,
 };
+use crate::digest::Digest;
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::live::Stamp;
 use crate::time::Now;
@@ -47,6 +48,7 @@ impl CarryOut for Expanded {
         let child = Child {
             session: member.state().session_id(number),
             depth: member.state().started().depth + 1,
+            origin: member.state().started().origin,
             has_secrets: member.state().has_secrets(),
         };
         let rate = member.state().budget().tick_rate_hz();
@@ -70,6 +72,8 @@ struct Child {
     /// The session of the parent that it carries out.
     session: SessionId,
     depth: u8,
+    /// Where the parent was started from, and with it the child.
+    origin: Option<Digest>,
     /// Whether the parent's secrets are here; they are the child's too.
     has_secrets: bool,
 }
@@ -88,6 +92,7 @@ impl Child {
         }
         let id = self.session.nested_coordination().map_err(|error| error.to_string())?;
         let parent = Some((self.session, self.depth));
+        let config = config.with_origin(self.origin);
         let begun = world.begin(id.clone(), config, parent, Stamp::by_engine(now));
         if self.has_secrets {
             world.hold_secrets(&id);

@@ -40,8 +40,13 @@ pub(super) fn coordination(
         report.commits += u64::from(commit.is_some());
         match check.check(event, commit, &mut findings) {
             Consequence::Erased => report.erased += 1,
-            Consequence::Retries(named) => {
-                forerunner::check(store, &named, event, &mut findings)?;
+            Consequence::Started { forerunner, origin } => {
+                if let Some(named) = forerunner {
+                    forerunner::check(store, &named, event, &mut findings)?;
+                }
+                if let Some(origin) = origin {
+                    blob_is_there(store, origin, event, &mut missing, &mut findings)?;
+                }
             }
             Consequence::Names(blobs) => {
                 for blob in blobs {

@@ -61,8 +61,8 @@ pub(in crate::ledger) enum Consequence {
     Erased,
     /// It is an event of the `ledger` stream.
     Ledger(LedgerEvent),
-    /// It names the end of an earlier run.
-    Retries(Box<Forerunner>),
+    /// A coordination began. It may name the end of an earlier one, and a blob that must be there.
+    Started { forerunner: Option<Box<Forerunner>>, origin: Option<Digest> },
     /// It names blobs that must be there.
     Names(Vec<Digest>),
     /// The coordination ended; its receipt, if it could be rebuilt.
@@ -220,9 +220,9 @@ impl StreamCheck {
         }
         match (end, event) {
             (Some((_, receipt)), _) => Consequence::Ended { receipt: Some(receipt), rebuilt },
-            (None, CoordinationEvent::Started(started)) => match started.forerunner {
-                Some(forerunner) => Consequence::Retries(Box::new(forerunner)),
-                None => Consequence::Nothing,
+            (None, CoordinationEvent::Started(started)) => Consequence::Started {
+                forerunner: started.forerunner.map(Box::new),
+                origin: started.origin,
             },
             (None, CoordinationEvent::SessionUnbound(unbound)) => {
                 Consequence::Names(blobs_of(&unbound))

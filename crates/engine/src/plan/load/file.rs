@@ -25,6 +25,11 @@ pub(super) fn read(path: &Path) -> Result<String, PlanError> {
     text_of(outside::read(path, MAX_FILE_BYTES), path)
 }
 
+/// Whether a regular file holds this text.
+pub(super) fn holds(path: &Path, text: &str) -> bool {
+    outside::read(path, MAX_FILE_BYTES).is_ok_and(|bytes| bytes == text.as_bytes())
+}
+
 /// Reads a stream to its end, and no further than a plan file may go.
 pub(super) fn read_stream(stream: impl Read, shown: &Path) -> Result<String, PlanError> {
     text_of(outside::read_open(stream, MAX_FILE_BYTES), shown)

@@ -1,6 +1,8 @@
 //! A session on its way to run: tried again for as long as its machine has no room for it, which is
 //! nobody's failure.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
 use antiphon_core::coordination::{Report, SessionOutcome};
@@ -9,7 +11,7 @@ use super::outputs::OutputsError;
 use super::{Processes, StopCause, StopReason};
 use crate::mailbox::Unavailable;
 use crate::outside;
-use crate::plan::{CommandSpec, RenderedStdin};
+use crate::plan::{CommandSpec, Environment, Origin, RenderedStdin};
 use crate::process::{Cause, TreeEnd};
 use crate::room::shortage_of;
 use crate::session::{Failed, SessionContext};
@@ -114,6 +116,7 @@ impl Processes {
             .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
         let spec =
             CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
+        let origin = origin_of(session).await?;
         let outputs = session.outputs(spec.outputs_filled_in()).await?;
         let mut filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
         let in_the_way = |text: String| match shortage_of(&text) {
@@ -121,7 +124,9 @@ impl Processes {
             None => refused(text),
         };
         let stdin = read_stdin(filled.stdin.take()).await.map_err(in_the_way)?;
-        let launch = self.launch(session, &spec, filled, stdin, &outputs).map_err(in_the_way)?;
+        let inherited = inherited(origin);
+        let launch = self.launch(session, &spec, filled, inherited, stdin, &outputs);
+        let launch = launch.map_err(in_the_way)?;
         let id = session.session();
         let launched = self.wardens.launch(id, launch).await;
         let mut running = launched.map_err(|error| match error.shortage() {
@@ -157,6 +162,27 @@ impl Processes {
             _ => Ok((spec, end)),
         }
     }
+}
+
+/// Where the run of a session was started from. None says that its description has all that it
+/// inherits.
+async fn origin_of(session: &SessionContext) -> Result<Option<Origin>, NotStarted> {
+    let Some(digest) = session.origin() else { return Ok(None) };
+    let recorded = session.blob_now(digest).await?;
+    let recorded = recorded.ok_or_else(|| {
+        NotStarted::refused("the record of where its run was started is missing".to_owned())
+    })?;
+    let origin = Origin::from_bytes(&recorded);
+    origin.map(Some).map_err(|error| NotStarted::refused(error.to_string()))
+}
+
+/// What a session has in its environment before the plan sets anything: what was recorded at the
+/// start of its run, and what belongs to where it runs.
+fn inherited(origin: Option<Origin>) -> BTreeMap<OsString, OsString> {
+    let Some(origin) = origin else { return BTreeMap::new() };
+    let recorded = origin.inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let own = Environment::of_the_engine();
+    recorded.chain(own.into_iter().map(|(name, value)| (name.into(), value))).collect()
 }
 
 async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, String> {

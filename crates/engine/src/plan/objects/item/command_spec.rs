@@ -37,7 +37,8 @@ pub struct CommandSpec {
     pub run: Invocation,
     /// The directory that it runs in: the plan file's, absolute.
     pub dir: PathBuf,
-    /// Its environment, except `ANTIPHON_*`.
+    /// What the plan sets in its environment. What it inherits is recorded once for its run, as an
+    /// [`Origin`](crate::plan::Origin).
     pub env: BTreeMap<String, EnvValue>,
     /// What it reads from standard input; closed if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

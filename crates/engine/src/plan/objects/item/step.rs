@@ -280,21 +280,15 @@ impl StepCommand {
         inputs.chain(stdin)
     }
 
-    /// The environment of its sessions; the commands of secrets run in `dir`.
+    /// What the plan sets in the environment of its sessions; the commands of secrets run in `dir`.
     pub(in crate::plan) fn environment(
         &self,
         dir: &Path,
         caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> BTreeMap<String, EnvValue> {
-        let allowed = caller.allowed().into_iter();
-        let mut env: BTreeMap<String, EnvValue> = allowed
-            .map(|(name, value)| (name.to_owned(), EnvValue::Text(CommandText::known(value))))
-            .collect();
-        for (name, value) in &self.env {
-            env.insert(name.clone(), value.record(dir, caller, diagnostics));
-        }
-        env
+        let mut record = |value: &ResolvedEnv| value.record(dir, caller, diagnostics);
+        self.env.iter().map(|(name, value)| (name.clone(), record(value))).collect()
     }
 
     /// The description that is recorded; sessions run in `dir`.

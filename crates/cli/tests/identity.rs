@@ -1,0 +1,113 @@
+//! What makes a run the same run: its plan, parameters and inputs, and not the terminal that it is
+//! continued from.
+
+mod plans;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
+use rustix::process::Signal;
+
+/// Every variable that sessions inherit.
+const INHERITED: [&str; 9] =
+    ["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER"];
+
+/// The binary in a terminal of that name: every variable that sessions have from it says so.
+fn at(terminal: &str, dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = antiphon(dir, arguments);
+    command.env_clear();
+    for name in INHERITED {
+        command.env(name, format!("/{terminal}/{name}"));
+    }
+    command.env("PATH", format!("/usr/local/bin:/usr/bin:/bin:/{terminal}"));
+    command.env("TERM", terminal);
+    command
+}
+
+/// An item that says that it runs and ends once it is told to; and one that needs it.
+const HELD: &str = "  first: { shell: 'echo now > runs; read line < ends' }\n  second: { command: [env], needs: [first] }\n";
+
+/// Starts a run and interrupts it in its first session.
+fn interrupted(mut command: Command, dir: &Path) -> Result {
+    pipe(dir, "runs")?;
+    pipe(dir, "ends")?;
+    let run = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    heard(&dir.join("runs"))?;
+    run.signal(Signal::TERM)?;
+    let left = run.end()?;
+    assert_eq!(left.status.code(), Some(8), "{left:?}");
+    Ok(())
+}
+
+/// Continues a run that waits in its first session for nothing but to be told to end.
+fn continued(mut command: Command, dir: &Path) -> Result<Ran> {
+    let run = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    heard(&dir.join("runs"))?;
+    say(&dir.join("ends"), "now")?;
+    run.end()
+}
+
+/// The environment that an item of `r` printed, without what a session is told of itself.
+fn environment(dir: &Path, work: &str) -> Result<BTreeMap<String, String>> {
+    let printed = String::from_utf8(ran(dir, &["output", "r", work])?.stdout)?;
+    let variables = printed.lines().filter_map(|line| line.split_once('='));
+    let others = variables.filter(|(name, _)| !name.starts_with("ANTIPHON_") && *name != "PWD");
+    Ok(others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[test]
+fn the_same_command_from_another_terminal_continues_the_run_as_it_was_started() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), HELD)?;
+    std::fs::create_dir(dir.path().join("scratch"))?;
+    let line = ["run", "--id", "r", "plan.yaml"];
+    let mut first = at("first", dir.path(), &line);
+    first.env("TMPDIR", dir.path().join("scratch"));
+    interrupted(first, dir.path())?;
+    std::fs::remove_dir(dir.path().join("scratch"))?;
+    let other = continued(at("other", dir.path(), &line), dir.path())?;
+    assert_eq!(other.status.code(), Some(0), "{other:?}");
+    let mut expected: BTreeMap<String, String> =
+        INHERITED.map(|name| (name.to_owned(), format!("/first/{name}"))).into();
+    expected.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin:/first".to_owned());
+    expected.insert("TERM".to_owned(), "other".to_owned());
+    assert_eq!(environment(dir.path(), "second")?, expected);
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn sessions_have_the_temporary_directory_of_the_engine_that_carries_them_out() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), HELD)?;
+    interrupted(at("first", dir.path(), &["run", "--id", "r", "plan.yaml"]), dir.path())?;
+    let scratch = dir.path().join("scratch");
+    std::fs::create_dir(&scratch)?;
+    let mut resume = at("other", dir.path(), &["resume", "r"]);
+    resume.env("TMPDIR", &scratch);
+    let resumed = continued(resume, dir.path())?;
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    let seen = environment(dir.path(), "second")?;
+    assert_eq!(seen.get("TMPDIR").map(String::as_str), scratch.to_str());
+    assert_eq!(seen.get("HOME").map(String::as_str), Some("/first/HOME"));
+    Ok(())
+}
+
+#[test]
+fn a_nested_plan_has_the_environment_that_its_outermost_run_was_started_in() -> Result {
+    let dir = tempfile::tempdir()?;
+    let budget = "budget: { sessions: 20, duration: 5m }";
+    plan_with(dir.path(), "inner.yaml", budget, HELD)?;
+    let seen = "  outer: { plan: inner.yaml }\n";
+    plan_with(dir.path(), "plan.yaml", "budget: { sessions: 40, duration: 5m }", seen)?;
+    let line = ["run", "--id", "r", "plan.yaml"];
+    interrupted(at("first", dir.path(), &line), dir.path())?;
+    let other = continued(at("other", dir.path(), &line), dir.path())?;
+    assert_eq!(other.status.code(), Some(0), "{other:?}");
+    let printed = String::from_utf8(ran(dir.path(), &["output", "r.1", "second"])?.stdout)?;
+    assert!(printed.contains("HOME=/first/HOME\n"), "{printed}");
+    assert!(!printed.contains("/other/HOME"), "{printed}");
+    Ok(())
+}
