@@ -666,8 +666,10 @@ class Verifier:
                 if kind in TERMINAL:
                     self.names[stream].named = said["receipt"]
                 tree = said.get("tree") or {}
-                reused = [(item.get("reused") or {}).get("output") for item in said.get("items", [])]
-                for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"), *reused:
+                taken = [item.get("reused") or {} for item in said.get("items", [])]
+                reused = [one.get(member) for one in taken for member in ("output", "files")]
+                printed = [tree.get(member) for member in ("stdout", "stderr", "files")]
+                for name in said.get("receipt"), said.get("output"), *printed, *reused:
                     self.check_blob(name, stream, version)
         except Exception as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")

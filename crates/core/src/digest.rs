@@ -91,6 +91,23 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// A digest of bytes that come in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Hashing(Sha256);
+
+impl Hashing {
+    /// Takes the next bytes.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was taken.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Builds bytes that mean one thing only: texts carry their length, numbers and digests have a
 /// fixed one.
 ///
@@ -189,6 +206,10 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(digest.to_string().parse(), Ok(digest));
+        let mut hashing = Hashing::default();
+        hashing.take(b"a");
+        hashing.take(b"bc");
+        assert_eq!(hashing.finish(), digest);
         for bad in ["", "ba78", &"g".repeat(64), &"A".repeat(64)] {
             assert_eq!(bad.parse::<Digest>(), Err(NotADigest), "{bad}");
         }

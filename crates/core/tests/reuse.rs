@@ -30,7 +30,12 @@ fn item(id: &str) -> WorkSpec {
 }
 
 fn taken_over(id: &str) -> WorkSpec {
-    item(id).reused(Reused { from: forerunner().coordination, work: None, output: None })
+    item(id).reused(Reused {
+        from: forerunner().coordination,
+        work: None,
+        output: None,
+        files: None,
+    })
 }
 
 fn config(work: Vec<WorkSpec>) -> CoordinationConfig {
@@ -78,6 +83,7 @@ fn what_is_taken_over_is_recorded_with_where_it_came_from() {
         from: forerunner().coordination,
         work: Some("first".parse().unwrap()),
         output: Some(Digest::of(b"output")),
+        files: Some(Digest::of(b"files")),
     };
     let config = config(vec![item("a").reused(reused)]).retrying(forerunner());
     let events = recorded(config, StopCondition::AllWorkCompleted);
@@ -86,11 +92,11 @@ fn what_is_taken_over_is_recorded_with_where_it_came_from() {
     };
     assert_eq!(started.forerunner, Some(forerunner()));
     let added = CoordinationEvent::of(&events[1]).unwrap().encode();
-    let output = Digest::of(b"output");
+    let (output, files) = (Digest::of(b"output"), Digest::of(b"files"));
     assert_eq!(
         String::from_utf8(added).unwrap(),
         format!(
-            r#"{{"items":[{{"id":"a","runner":{{"function":"work"}},"reused":{{"from":"x","work":"first","output":"{output}"}}}}]}}"#
+            r#"{{"items":[{{"id":"a","runner":{{"function":"work"}},"reused":{{"from":"x","work":"first","output":"{output}","files":"{files}"}}}}]}}"#
         )
     );
 }

@@ -63,6 +63,7 @@ pub mod ledger;
 mod locked;
 mod mailbox;
 mod orphans;
+pub mod output_files;
 mod outside;
 pub mod plan;
 pub mod process;

@@ -31,8 +31,10 @@ pub struct EarlierItem {
     pub outcome: Option<WorkItemOutcome>,
     /// Digest of what it put out.
     pub output: Option<Digest>,
-    /// A declared output that is no longer what it left, if there is one.
-    pub altered_output: Option<String>,
+    /// Digest of the blob that says what it left of its declared files.
+    pub files: Option<Digest>,
+    /// Whether each of these files is still what it left, by the name of the output.
+    pub left: BTreeMap<String, bool>,
 }
 
 /// A run that has ended, with the runs that carried out its nested plans.

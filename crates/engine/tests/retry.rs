@@ -8,7 +8,7 @@ use std::path::Path;
 use antiphon::coordination::WorkItemOutcome;
 use antiphon::plan::{CommandSpec, Compiled, Environment, Plan, PlanSpec};
 use antiphon::retry::{Asked, Composed, Decision, EarlierItem, EarlierRun, Retry};
-use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId};
+use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId, WorkSpec};
 
 /// A plan that was run, or is to be run now.
 struct Planned {
@@ -58,10 +58,20 @@ fn earlier(plan: &Planned, but: &[(&str, Option<WorkItemOutcome>)]) -> Vec<Earli
     let items = plan.compiled.config.work().iter().map(|spec| EarlierItem {
         outcome: outcome(&spec.id),
         output: Some(Digest::of(spec.id.as_str().as_bytes())),
-        altered_output: None,
+        files: None,
+        left: left(spec, plan),
         spec: spec.clone(),
     });
     items.collect()
+}
+
+/// Its declared files, all as it left them.
+fn left(spec: &WorkSpec, plan: &Planned) -> BTreeMap<String, bool> {
+    let blob = spec.input.and_then(|input| plan.blobs.get(&input));
+    let command = blob.and_then(|blob| CommandSpec::from_bytes(blob).ok());
+    let outputs = command.map(|command| command.outputs).unwrap_or_default();
+    let files = outputs.into_iter().filter(|(_, output)| output.file().is_some());
+    files.map(|(name, _)| (name, true)).collect()
 }
 
 fn run(id: &str, items: &[EarlierItem]) -> EarlierRun {
@@ -239,8 +249,13 @@ work:
     let now = planned(dir.path(), before);
     assert_eq!(decided(&earlier(&then, &[]), &then, &now), ["a: changed: input data"]);
     let mut altered = earlier(&then, &[]);
-    altered[0].altered_output = Some("model".to_owned());
+    altered[0].left.insert("model".to_owned(), false);
     assert_eq!(decided(&altered, &then, &then), ["a: changed: output model"]);
+    altered[0].left.clear();
+    assert_eq!(
+        decided(&altered, &then, &then),
+        ["a: changed: output model, of which it is not recorded what it held"]
+    );
 }
 
 #[test]
@@ -381,7 +396,8 @@ work:
     let items = nested.work.iter().map(|spec| EarlierItem {
         outcome: failed(spec.id.as_str()).or(Some(WorkItemOutcome::Succeeded)),
         output: None,
-        altered_output: None,
+        files: None,
+        left: BTreeMap::new(),
         spec: spec.clone(),
     });
     let child = run("x.2", &items.collect::<Vec<_>>());

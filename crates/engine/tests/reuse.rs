@@ -38,7 +38,12 @@ fn item(id: &str, function: &str) -> WorkSpec {
 
 fn taken(from: &Forerunner, id: &str, output: Option<&str>) -> WorkSpec {
     let output = output.map(|text| Digest::of(text.as_bytes()));
-    item(id, "fail").reused(Reused { from: from.coordination.clone(), work: None, output })
+    item(id, "fail").reused(Reused {
+        from: from.coordination.clone(),
+        work: None,
+        output,
+        files: None,
+    })
 }
 
 async fn ended(engine: &Engine, config: CoordinationConfig) -> Result<(Run, Forerunner)> {

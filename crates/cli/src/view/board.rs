@@ -491,7 +491,6 @@ fn verdict(recorded: &Recorded) -> Option<Verdict> {
 
 fn last(unbound: &SessionUnbound, took_ns: u64) -> Last {
     let text = unbound.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let text = text.filter(|_| unbound.outcome != SessionOutcome::Success);
     let kept = text.map(|text| printable(&text.chars().take(TEXT_KEPT).collect::<String>()).into());
     Last { outcome: unbound.outcome, took_ns, text: kept }
 }

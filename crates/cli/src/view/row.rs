@@ -37,7 +37,7 @@ pub(crate) struct Row {
     pub(crate) child: Option<SessionId>,
     /// Why it does not go on.
     pub(crate) waits: Option<String>,
-    /// What its last session said, if that did not do well.
+    /// What is recorded of how its last session went.
     pub(crate) text: Option<String>,
 }
 
@@ -46,7 +46,6 @@ impl Row {
     pub(crate) fn detail(&self) -> String {
         let text = match (self.stage, &self.text) {
             (WorkStage::Running, Some(text)) => Some(format!("before: {text}")),
-            (WorkStage::Succeeded, _) => None,
             (_, text) => text.clone(),
         };
         let child = self.child.as_ref().map(|child| format!("run {child}"));

@@ -28,7 +28,8 @@ events! {
         /// A session was bound to an item.
         SessionBound(SessionBound) = "coordination.session_bound",
         /// A session ended; what follows for its item is inside.
-        SessionUnbound(SessionUnbound) = "coordination.session_unbound",
+        SessionUnbound(SessionUnbound) = "coordination.session_unbound"
+            up to 2 by SessionUnbound::lowest,
         /// Nothing is left of a session that had left something running.
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
@@ -283,6 +284,11 @@ impl SessionUnbound {
             SessionOutcome::Success | SessionOutcome::Failure => None,
             other => Some(other.as_str()),
         }
+    }
+
+    fn lowest(&self) -> u32 {
+        let has_files = self.tree.as_ref().is_some_and(|tree| tree.files.is_some());
+        if has_files { 2 } else { 1 }
     }
 }
 

@@ -33,4 +33,7 @@ pub struct Reused {
     /// Digest of what it put out there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Digest>,
+    /// Digest of the blob that says what it left of its declared files there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Digest>,
 }

@@ -413,7 +413,7 @@ fn item(spec: &WorkSpec) -> String {
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));
     }
-    if let Some(Reused { from, work, output }) = &spec.reused {
+    if let Some(Reused { from, work, output, files: _ }) = &spec.reused {
         let work = work.as_ref().map(|work| format!("{work} of ")).unwrap_or_default();
         let output = if output.is_some() { " with its output" } else { "" };
         out.push_str(&format!(" from {work}{from}{output}"));

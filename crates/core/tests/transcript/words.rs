@@ -238,6 +238,7 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
             from: run.parse().unwrap(),
             work: work.map(|work| WorkId::new(work).unwrap()),
             output: words.has("output").then(|| Digest::of(id.as_bytes())),
+            files: None,
         }
     });
     item.max_tokens = words.number("tokens");

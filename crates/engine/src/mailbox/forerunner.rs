@@ -11,6 +11,7 @@ use super::error::{QueryError, SubmitError};
 use super::handle::Handle;
 use super::status::head_of;
 use crate::ledger::{Events, Store};
+use crate::output_files::OutputFiles;
 use crate::retry::{EarlierRun, Record};
 
 impl Handle {
@@ -77,7 +78,12 @@ fn earlier(store: &dyn Store, id: &CoordinationId) -> Result<Option<EarlierRun>,
             record.take(event);
         }
     }
-    let (items, sessions) = record.into_parts();
+    let (mut items, sessions) = record.into_parts();
+    for item in &mut items {
+        let Some(digest) = item.files else { continue };
+        let left = store.blob(&digest)?.and_then(|bytes| OutputFiles::from_bytes(&bytes).ok());
+        item.left = left.map(|files| files.unchanged()).unwrap_or_default();
+    }
     let mut below = BTreeMap::new();
     for (work, number) in sessions {
         let session = SessionId { coordination: id.clone(), number }.to_string();

@@ -75,7 +75,7 @@ fn found(
     let unproven =
         if swept.is_clean() && !clean { "; what was left is known by its marks alone" } else { "" };
     let leftovers = swept.left();
-    let Swept { session, killed, end, ran, .. } = swept;
+    let Swept { session, killed, end, ran, files, .. } = swept;
     let Some((_, spec)) =
         world.coordination(&session.coordination).and_then(|above| above.binding(session.number))
     else {
@@ -89,7 +89,8 @@ fn found(
     let by_itself = end.as_ref().filter(|end| clean && end.ended_by_itself_and_clean());
     if let (Some(end), Some(description)) = (by_itself, &description) {
         let (charged, now) = (Charged::default(), crate::clock::wall());
-        let (end, blobs) = end_of(result_of(description, end.clone(), &folder, &charged, now));
+        let (end, blobs) =
+            end_of(result_of(description, end.clone(), &folder, &files, &|| true, &charged, now));
         return Ok(Some((session, SweptEnd { end, blobs })));
     }
     let reported = description

@@ -44,7 +44,7 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 14] = [
+pub static OBJECTS: [&Object; 15] = [
     &plan::PLAN,
     &budget::BUDGET,
     &breaker::BREAKER_OBJECT,
@@ -59,6 +59,7 @@ pub static OBJECTS: [&Object; 14] = [
     &env::SECRET_COMMAND,
     &stdin::STDIN_FILE,
     &input::INPUT_VALUE,
+    &output::OUTPUT_FILE,
 ];
 
 #[cfg(test)]

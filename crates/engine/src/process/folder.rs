@@ -27,6 +27,7 @@ use super::tree_end::TreeEnd;
 use super::wire::OsText;
 use crate::clock;
 use crate::folder::{Entry, Folder};
+use crate::output_files::FilesBefore;
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
@@ -59,11 +60,19 @@ pub(super) struct OpenRecord {
     /// The wall clock, in nanoseconds; for people.
     pub(super) wall: u64,
     pub(super) scratch: Option<OsText>,
+    /// What is in the places of the files that it is to make.
+    #[serde(default, skip_serializing_if = "FilesBefore::is_empty")]
+    pub(super) files: FilesBefore,
 }
 
 impl OpenRecord {
     /// That a session of this engine is about to start.
-    pub(super) fn now(session: SessionId, mark: Mark, scratch: Option<OsText>) -> Self {
+    pub(super) fn now(
+        session: SessionId,
+        mark: Mark,
+        scratch: Option<OsText>,
+        files: FilesBefore,
+    ) -> Self {
         Self {
             session,
             mark,
@@ -73,6 +82,7 @@ impl OpenRecord {
             since: ticks_now(),
             wall: clock::wall().0,
             scratch,
+            files,
         }
     }
 

@@ -9,6 +9,7 @@ use antiphon_core::id::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::redaction::{MIN_SECRET_BYTES, Secret};
+use crate::output_files::FilesBefore;
 
 /// The name of the result file in a scratch directory.
 pub(super) const RESULT_FILE: &str = "result.json";
@@ -41,6 +42,8 @@ pub struct Launch {
     pub check: Option<Check>,
     /// A directory for this session alone, removed after its end.
     pub scratch: Option<Scratch>,
+    /// What is in the places of the files that it is to make; written down with its start.
+    pub files: FilesBefore,
 }
 
 impl Launch {
@@ -63,7 +66,14 @@ impl Launch {
             output_cap: 10 * 1024 * 1024,
             check: None,
             scratch: None,
+            files: FilesBefore::default(),
         }
+    }
+
+    /// The same for a session that is to make files.
+    #[must_use]
+    pub(crate) fn making(self, files: FilesBefore) -> Self {
+        Self { files, ..self }
     }
 
     /// What can be refused before anything is touched.

@@ -84,7 +84,7 @@ impl SessionStart {
         let mark =
             Mark::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
         let scratch = launch.scratch.as_ref().map(|scratch| scratch.directory().into());
-        let opened = OpenRecord::now(self.session.clone(), mark, scratch);
+        let opened = OpenRecord::now(self.session.clone(), mark, scratch, launch.files.clone());
         let written = match self.folder.open(&opened) {
             // Somebody has removed the folder of all sessions, or the whole directory with it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -19,6 +19,7 @@ use super::tree_end::{Leftover, TreeEnd};
 use super::wire::{WARDEN_NAME, WARDEN_WORD};
 use super::{scratch, signal, subreaper};
 use crate::folder::Folder;
+use crate::output_files::FilesBefore;
 
 /// How long a warden that is still there has to finish by itself.
 const WARDEN_FINISHES_WITHIN: Duration = Duration::from_secs(10);
@@ -39,6 +40,8 @@ pub struct Swept {
     pub end: Option<TreeEnd>,
     /// For how long it had run, as far as its warden wrote that down.
     pub ran: Option<Duration>,
+    /// What was in the places of the files that it was to make.
+    pub files: FilesBefore,
 }
 
 /// What a sweep could say about a session.
@@ -230,6 +233,7 @@ fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun
         killed: cleared.killed,
         leftovers: cleared.leftovers,
         end,
+        files: opened.files,
     }
 }
 

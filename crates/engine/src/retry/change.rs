@@ -11,6 +11,7 @@ use antiphon_core::coordination::{Need, Runner, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
 
+use super::EarlierItem;
 use crate::plan::{CommandSpec, EnvValue, Environment, InputSource, OutputSource, PlanSpec};
 
 /// What of an item is not the same any more.
@@ -34,6 +35,8 @@ pub enum Change {
     UnknownInput(String),
     /// This declared output: another file, or not what was left there.
     Output(String),
+    /// Of this declared file it was not recorded what was left there.
+    UnknownOutput(String),
     /// What it needs.
     Needs,
     /// This item of its nested plan.
@@ -57,6 +60,9 @@ impl fmt::Display for Change {
                 write!(f, "input {name}, of which it is not recorded what it held")
             }
             Self::Output(name) => write!(f, "output {name}"),
+            Self::UnknownOutput(name) => {
+                write!(f, "output {name}, of which it is not recorded what it held")
+            }
             Self::Needs => f.write_str("needs"),
             Self::Nested(work) => write!(f, "item {work} of its plan"),
             Self::Unknown => f.write_str("its description is gone or cannot be read"),
@@ -102,8 +108,8 @@ impl<'a, 'b> Comparison<'a, 'b> {
         for item in work.iter().filter(|item| matches!(item.runner, Runner::Process { .. })) {
             let outputs = self.command_of(item).map(|command| command.outputs);
             for output in outputs.unwrap_or_default().into_values() {
-                if let OutputSource::File(path) = output {
-                    makers.0.entry(path).or_default().push(item);
+                if let Some(path) = output.file() {
+                    makers.0.entry(path.to_owned()).or_default().push(item);
                 }
             }
         }
@@ -158,10 +164,29 @@ impl<'a, 'b> Comparison<'a, 'b> {
         if let Some(name) = differing(before, after) {
             return Some(Change::Environment(name));
         }
-        if let Some(name) = differing(then.outputs.iter(), now.outputs.iter()) {
+        // How a file is looked at does not make it another one.
+        let file = |(name, output): (&'_ String, &'_ OutputSource)| {
+            (name.clone(), output.file().map(Path::to_owned))
+        };
+        let (before, after) = (then.outputs.iter().map(file), now.outputs.iter().map(file));
+        let (before, after): (BTreeMap<_, _>, BTreeMap<_, _>) = (before.collect(), after.collect());
+        if let Some(name) = differing(before.iter(), after.iter()) {
             return Some(Change::Output(name));
         }
         changed_input(&then, &now, is_made)
+    }
+
+    /// The first declared file of an item that succeeded that is not what it left any more.
+    pub(super) fn files(&self, before: &EarlierItem) -> Option<Change> {
+        if !matches!(before.spec.runner, Runner::Process { .. }) {
+            return None;
+        }
+        let command = self.command_of(&before.spec)?;
+        command.files().find_map(|file| match before.left.get(file.name) {
+            Some(true) => None,
+            Some(false) => Some(Change::Output(file.name.to_owned())),
+            None => Some(Change::UnknownOutput(file.name.to_owned())),
+        })
     }
 
     fn command_of(&self, item: &WorkSpec) -> Option<CommandSpec> {

@@ -33,7 +33,8 @@ impl Retry<'_, '_> {
                 Decision::TakeOver { work, output } => {
                     let from = self.earlier.forerunner.coordination.clone();
                     let work = Some(work.clone()).filter(|work| *work != item.id);
-                    item.reused(Reused { from, work, output: *output })
+                    let files = before.and_then(|before| before.files);
+                    item.reused(Reused { from, work, output: *output, files })
                 }
                 Decision::Run(reason) => {
                     let below = before.and_then(|before| self.earlier.below.get(&before.spec.id));

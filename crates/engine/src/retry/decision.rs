@@ -81,8 +81,7 @@ fn changed(
     if !then.needed_the_same(&before.spec, item) {
         return Some(Reason::Changed(Change::Needs));
     }
-    let altered = before.altered_output.clone();
-    altered.map(|name| Reason::Changed(Change::Output(name)))
+    comparison.files(before).map(Reason::Changed)
 }
 
 /// Who needs what, by position.

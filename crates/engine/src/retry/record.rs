@@ -34,12 +34,13 @@ impl Record {
                     NextStep::Done(outcome) => Some(outcome),
                     _ => None,
                 };
-                self.note(&unbound.work, outcome, unbound.output);
+                let files = unbound.tree.and_then(|tree| tree.files);
+                self.note(&unbound.work, outcome, unbound.output, files);
             }
             CoordinationEvent::WorkSkipped(skipped) => {
                 for work in &skipped.works {
                     let because = skipped.because.clone();
-                    self.note(work, Some(WorkItemOutcome::Skipped(because)), None);
+                    self.note(work, Some(WorkItemOutcome::Skipped(because)), None, None);
                 }
             }
             _ => {}
@@ -49,15 +50,23 @@ impl Record {
     fn add(&mut self, spec: WorkSpec) {
         let outcome = spec.reused.as_ref().map(|_| WorkItemOutcome::Succeeded);
         let output = spec.reused.as_ref().and_then(|reused| reused.output);
+        let files = spec.reused.as_ref().and_then(|reused| reused.files);
         self.places.insert(spec.id.clone(), self.items.len());
-        self.items.push(EarlierItem { spec, outcome, output, altered_output: None });
+        self.items.push(EarlierItem { spec, outcome, output, files, left: BTreeMap::new() });
     }
 
-    fn note(&mut self, work: &WorkId, outcome: Option<WorkItemOutcome>, output: Option<Digest>) {
+    fn note(
+        &mut self,
+        work: &WorkId,
+        outcome: Option<WorkItemOutcome>,
+        output: Option<Digest>,
+        files: Option<Digest>,
+    ) {
         if let Some(place) = self.places.get(work) {
             let item = &mut self.items[*place];
             item.outcome = outcome.or(item.outcome.take());
             item.output = output.or(item.output);
+            item.files = files.or(item.files);
         }
     }
 

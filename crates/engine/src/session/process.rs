@@ -24,6 +24,7 @@ pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
+use crate::output_files::FilesBefore;
 use crate::plan::{CommandSpec, Rendered, RenderedEnv};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
 use crate::usage::Charged;
@@ -33,6 +34,9 @@ const OUTPUT_CAP: u64 = 10 << 20;
 
 /// Largest result file that is read, in bytes.
 const RESULT_CAP: u64 = 10 << 20;
+
+/// Sessions whose files are read at a time.
+const FILES_READ_AT_ONCE: usize = 2;
 
 /// How much later than the engine a warden ends a session for its time: it is there for when the
 /// engine is not.
@@ -49,6 +53,8 @@ pub(crate) struct Processes {
     socket: PathBuf,
     /// As many as are on their way to run at a time.
     starts: Semaphore,
+    /// Those whose files are being read.
+    readings: Semaphore,
     /// What runs of agents have used in all.
     charged: Arc<Charged>,
 }
@@ -58,7 +64,8 @@ impl Processes {
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
         let (secrets, charged) = (Secrets::default(), Arc::default());
         let starts = Semaphore::new(starting::STARTS_AT_ONCE as usize);
-        Self { wardens, secrets, scratch_root, socket, starts, charged }
+        let readings = Semaphore::new(FILES_READ_AT_ONCE);
+        Self { wardens, secrets, scratch_root, socket, starts, readings, charged }
     }
 
     pub(crate) fn wardens(&self) -> &Wardens {
@@ -79,11 +86,18 @@ impl Processes {
     }
 
     async fn carry_out(&self, session: SessionContext) -> SessionResult {
-        let (spec, end) = self.run(&session).await?;
-        let id = session.session().clone();
-        let folder = self.wardens.folder(&id);
+        let (spec, end, before) = self.run(&session).await?;
+        let folder = self.wardens.folder(session.session());
         let charged = Arc::clone(&self.charged);
-        let read = move || result_of(&spec, end, &folder, &charged, crate::clock::wall());
+        let _turn = match before.is_empty() {
+            true => None,
+            // It is never closed.
+            false => self.readings.acquire().await.ok(),
+        };
+        let read = move || {
+            let is_wanted = || !session.must_stop();
+            result_of(&spec, end, &folder, &before, &is_wanted, &charged, crate::clock::wall())
+        };
         tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
@@ -155,6 +169,7 @@ impl Processes {
             output_cap: spec.limits.output.map_or(OUTPUT_CAP, |bytes| bytes.0),
             check,
             scratch: Some(scratch),
+            files: FilesBefore::default(),
         })
     }
 

@@ -107,6 +107,9 @@ pub struct TreeReport {
     /// What could not be ended, each with its number and the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<String>,
+    /// Digest of the blob that says what it left of its declared files. Came with schema 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Digest>,
 }
 
 fn is_zero(value: &u32) -> bool {

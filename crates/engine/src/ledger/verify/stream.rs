@@ -229,15 +229,16 @@ impl StreamCheck {
             }
             (None, CoordinationEvent::WorkAdded(added)) => {
                 let reused = added.items.into_iter().filter_map(|item| item.reused);
-                Consequence::Names(reused.filter_map(|reused| reused.output).collect())
+                let named = reused.flat_map(|reused| [reused.output, reused.files]);
+                Consequence::Names(named.flatten().collect())
             }
             _ => Consequence::Nothing,
         }
     }
 }
 
-/// What a session put out and what it printed.
+/// What a session put out, what it printed, and what is said of its files.
 fn blobs_of(unbound: &SessionUnbound) -> Vec<Digest> {
-    let printed = unbound.tree.iter().flat_map(|tree| [tree.stdout, tree.stderr]);
+    let printed = unbound.tree.iter().flat_map(|tree| [tree.stdout, tree.stderr, tree.files]);
     std::iter::once(unbound.output).chain(printed).flatten().collect()
 }

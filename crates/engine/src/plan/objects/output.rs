@@ -8,12 +8,44 @@ use serde_json::Value;
 
 use super::names::check_part_name;
 use super::process_text;
-use crate::plan::mapping::ValueKind;
+use crate::output_files::Declared;
+use crate::plan::mapping::{Fields, Object, ValueKind, key, required};
 use crate::plan::resolve::{CellResolver, PIECE_WEIGHT};
 use crate::plan::text::{Diagnostics, Node, Spanned, Template, Yaml};
 
-pub(super) const OUTPUT: ValueKind =
-    ValueKind::Either(&[ValueKind::List(&ValueKind::Text), ValueKind::Names(&ValueKind::Template)]);
+pub(super) const OUTPUT: ValueKind = ValueKind::Either(&[
+    ValueKind::List(&ValueKind::Text),
+    ValueKind::Names(&ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&OUTPUT_FILE)])),
+]);
+
+pub(super) static OUTPUT_FILE: Object = Object {
+    name: "output_file",
+    what: "an output file",
+    keys: &[
+        required(
+            "file",
+            ValueKind::Template,
+            "file: out/model.bin",
+            "The file. What was there before the session and was not written by it is told.",
+        ),
+        key(
+            "fresh",
+            ValueKind::Flag,
+            "fresh: true",
+            "Whether a file that was there before and was not written is a failure. A directory \
+            may stay as it was.",
+        ),
+        key(
+            "hash",
+            ValueKind::Flag,
+            "hash: true",
+            "Whether its content is recorded although it has more than 1 GiB. Without it, \
+            `antiphon retry` tells such a file by its size and times.",
+        ),
+    ],
+    later: &[],
+    open: false,
+};
 
 /// Where a part of an item's output comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +53,17 @@ pub(super) const OUTPUT: ValueKind =
 pub enum OutputSource {
     /// A file that must be there when the session ends; its absolute path is the value.
     File(PathBuf),
+    /// The same with more to it.
+    #[expect(missing_docs, reason = "the fields' names say it")]
+    FileWith {
+        path: PathBuf,
+        /// Whether one that was there before and was not written is a failure.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fresh: bool,
+        /// Whether its content is recorded whatever its size.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hash: bool,
+    },
     /// A name that the `output` of the result file must hold.
     Result,
 }
@@ -32,6 +75,12 @@ pub enum MissingOutput {
     /// A file is not there.
     #[error("the output {name:?} is missing: there is no file {}", path.display())]
     NoFile { name: String, path: PathBuf },
+    /// A file that has to be written was there before, and is as it was.
+    #[error(
+        "the output {name:?} was not written: {} was there before the session and is as it was",
+        path.display()
+    )]
+    NotWritten { name: String, path: PathBuf },
     /// The result file does not hold a name.
     #[error("the output {name:?} is missing from the `output` of the result file")]
     NotInResult { name: String },
@@ -43,7 +92,29 @@ pub(super) enum OutputAst {
     Any,
     /// Names in the result file.
     Names(BTreeSet<String>),
-    Files(BTreeMap<String, Spanned<Template>>),
+    Files(BTreeMap<String, FileAst>),
+}
+
+/// A file as it is written.
+#[derive(Debug)]
+pub(super) struct FileAst {
+    path: Spanned<Template>,
+    fresh: bool,
+    hash: bool,
+}
+
+impl FileAst {
+    fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        if !matches!(node.value, Yaml::Map(_)) {
+            let path = process_text::template(node, diagnostics)?;
+            return Some(Self { path, fresh: false, hash: false });
+        }
+        let fields = Fields::read(node, &OUTPUT_FILE, diagnostics)?;
+        let path = process_text::template(fields.get("file")?, diagnostics)?;
+        let mut flag = |name| fields.get(name).and_then(|node| diagnostics.flag(node));
+        let (fresh, hash) = (flag("fresh"), flag("hash"));
+        Some(Self { path, fresh: fresh.unwrap_or(false), hash: hash.unwrap_or(false) })
+    }
 }
 
 impl OutputAst {
@@ -63,10 +134,10 @@ impl OutputAst {
             Yaml::Map(entries) => {
                 let mut files = BTreeMap::new();
                 for (name, value) in entries {
-                    if let Some(path) = check_part_name("an output", name, diagnostics)
-                        .and_then(|()| process_text::template(value, diagnostics))
+                    if let Some(file) = check_part_name("an output", name, diagnostics)
+                        .and_then(|()| FileAst::read(value, diagnostics))
                     {
-                        files.insert(name.value.clone(), path);
+                        files.insert(name.value.clone(), file);
                     }
                 }
                 Self::Files(files)
@@ -102,9 +173,16 @@ impl OutputAst {
             }
             Self::Files(files) => files
                 .iter()
-                .map(|(name, path)| {
-                    let path = resolver.name(&path.value).unwrap_or_default();
-                    (name.clone(), OutputSource::File(resolver.absolute(&path)))
+                .map(|(name, file)| {
+                    let path = resolver.name(&file.path.value).unwrap_or_default();
+                    let path = resolver.absolute(&path);
+                    let source = match file {
+                        FileAst { fresh: false, hash: false, .. } => OutputSource::File(path),
+                        FileAst { fresh, hash, .. } => {
+                            OutputSource::FileWith { path, fresh: *fresh, hash: *hash }
+                        }
+                    };
+                    (name.clone(), source)
                 })
                 .collect(),
         })
@@ -113,9 +191,19 @@ impl OutputAst {
 
 impl OutputSource {
     /// The path of a file.
-    pub(super) fn file(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.declared("").map(|declared| declared.path)
+    }
+
+    /// A file under its name.
+    pub(super) fn declared<'a>(&'a self, name: &'a str) -> Option<Declared<'a>> {
         match self {
-            Self::File(path) => Some(path),
+            Self::File(path) => Some(Declared::new(name, path)),
+            Self::FileWith { path, fresh, hash } => {
+                let declared = Declared::new(name, path).to_be_written(*fresh);
+                Some(declared.read_at_any_size(*hash))
+            }
             Self::Result => None,
         }
     }
@@ -136,17 +224,17 @@ pub(super) fn session_output(
         _ => serde_json::Map::new(),
     };
     for (name, source) in outputs {
-        match source {
-            OutputSource::File(path) if !exists(path) => {
-                return Err(MissingOutput::NoFile { name: name.clone(), path: path.clone() });
+        match source.file() {
+            Some(path) if !exists(path) => {
+                return Err(MissingOutput::NoFile { name: name.clone(), path: path.to_owned() });
             }
-            OutputSource::File(path) => {
+            Some(path) => {
                 all.insert(name.clone(), path.to_string_lossy().into());
             }
-            OutputSource::Result if !all.contains_key(name) => {
+            None if !all.contains_key(name) => {
                 return Err(MissingOutput::NotInResult { name: name.clone() });
             }
-            OutputSource::Result => {}
+            None => {}
         }
     }
     Ok(Some(Value::Object(all).to_string().into_bytes()))

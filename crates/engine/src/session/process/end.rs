@@ -9,7 +9,8 @@ use antiphon_core::time::WallTime;
 use serde_json::Value;
 
 use super::RESULT_CAP;
-use crate::plan::{self, CommandSpec, UsageReader};
+use crate::output_files::{FilesBefore, OutputFiles};
+use crate::plan::{self, CommandSpec, MissingOutput, UsageReader};
 use crate::process::{
     Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder,
     TreeEnd,
@@ -33,15 +34,19 @@ const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
 /// How much of what a program printed last goes into the text of its failure, in bytes.
 const LAST_WORDS: usize = 600;
 
-/// The result of a session.
+/// The result of a session. Reads the files that it made, as long as that is wanted, and blocks;
+/// `before` is what was in their places.
 pub(crate) fn result_of(
     spec: &CommandSpec,
     end: TreeEnd,
     folder: &SessionFolder,
+    before: &FilesBefore,
+    is_wanted: &dyn Fn() -> bool,
     charged: &Charged,
     now: WallTime,
 ) -> SessionResult {
     let (mut printed, mut unread) = (Vec::new(), Vec::new());
+    let (mut untouched, mut made) = (Vec::new(), Vec::new());
     let mut keep = |captured: Captured, kept| {
         if captured.kept == 0 {
             return None;
@@ -60,7 +65,7 @@ pub(crate) fn result_of(
         }
     };
     let (stdout, stderr) = (keep(end.stdout, Kept::Stdout), keep(end.stderr, Kept::Stderr));
-    let tree = TreeReport {
+    let mut tree = TreeReport {
         exit: end.status.map(shown),
         stdout,
         stderr,
@@ -74,14 +79,33 @@ pub(crate) fn result_of(
         clean: end.clean,
         killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
         leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
+        files: None,
     };
     let ran = Duration::from_millis(end.used.time_ms);
     let reading = read(spec, end.result, end.stdout.tail, folder, charged, now);
-    let judged = judge(spec, &end, &reading, folder, now);
+    let judged = judge(spec, &end, &reading, folder, now).and_then(|bytes| {
+        let left = OutputFiles::left(spec.files(), before, is_wanted);
+        for declared in spec.files().filter(|declared| left.is_untouched(declared.name)) {
+            let (name, path) = (declared.name.to_owned(), declared.path.to_owned());
+            let not_written = MissingOutput::NotWritten { name, path }.to_string();
+            match declared.fresh {
+                true => return Err(Failed::because(not_written)),
+                false => untouched.push(not_written),
+            }
+        }
+        if !left.is_empty() {
+            let blob = Blob::new(left.to_bytes());
+            tree.files = Some(blob.digest);
+            made.push(blob);
+        }
+        Ok(bytes)
+    });
+    printed.append(&mut made);
     let report = reported(spec, &reading);
     unread.extend(
         reading.degraded.map(|what| format!("its report could only be read in part: {what}")),
     );
+    unread.append(&mut untouched);
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
         Ok(bytes) => Ok(Output::recorded(bytes, degraded, report, reading.scores)

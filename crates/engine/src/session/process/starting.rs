@@ -10,6 +10,7 @@ use antiphon_core::coordination::{Report, SessionOutcome};
 use super::outputs::OutputsError;
 use super::{Processes, StopCause, StopReason};
 use crate::mailbox::Unavailable;
+use crate::output_files::FilesBefore;
 use crate::outside;
 use crate::plan::{CommandSpec, Environment, Origin, RenderedStdin};
 use crate::process::{Cause, TreeEnd};
@@ -63,7 +64,7 @@ impl Processes {
     pub(super) async fn run(
         &self,
         session: &SessionContext,
-    ) -> Result<(CommandSpec, TreeEnd), Failed> {
+    ) -> Result<(CommandSpec, TreeEnd, FilesBefore), Failed> {
         let (id, shortages) = (session.session(), session.shortages());
         let asked = |what: &str| {
             let text = format!("asked to stop before it could be started: {what}");
@@ -108,7 +109,7 @@ impl Processes {
         &self,
         session: &SessionContext,
         places: u32,
-    ) -> Result<(CommandSpec, TreeEnd), NotStarted> {
+    ) -> Result<(CommandSpec, TreeEnd, FilesBefore), NotStarted> {
         let refused = NotStarted::refused;
         let turn = self.starts.acquire_many(places).await;
         let description = session.input_now().await?;
@@ -124,9 +125,10 @@ impl Processes {
             None => refused(text),
         };
         let stdin = read_stdin(filled.stdin.take()).await.map_err(in_the_way)?;
+        let files = look(&spec).await.map_err(in_the_way)?;
         let inherited = inherited(origin);
         let launch = self.launch(session, &spec, filled, inherited, stdin, &outputs);
-        let launch = launch.map_err(in_the_way)?;
+        let launch = launch.map_err(in_the_way)?.making(files.clone());
         let id = session.session();
         let launched = self.wardens.launch(id, launch).await;
         let mut running = launched.map_err(|error| match error.shortage() {
@@ -157,9 +159,9 @@ impl Processes {
                         .map_err(|error| refused(format!("an earlier try stays: {error}")))?;
                     Err(NotStarted::NoRoom(what))
                 }
-                None => Ok((spec, end)),
+                None => Ok((spec, end, files)),
             },
-            _ => Ok((spec, end)),
+            _ => Ok((spec, end, files)),
         }
     }
 }
@@ -183,6 +185,19 @@ fn inherited(origin: Option<Origin>) -> BTreeMap<OsString, OsString> {
     let recorded = origin.inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
     let own = Environment::of_the_engine();
     recorded.chain(own.into_iter().map(|(name, value)| (name.into(), value))).collect()
+}
+
+/// What is in the places of the files that a session is to make.
+async fn look(spec: &CommandSpec) -> Result<FilesBefore, String> {
+    if spec.files().next().is_none() {
+        return Ok(FilesBefore::default());
+    }
+    let outputs = spec.clone();
+    tokio::task::spawn_blocking(move || FilesBefore::look(outputs.files()))
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(|error| error.to_string())
 }
 
 async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, String> {

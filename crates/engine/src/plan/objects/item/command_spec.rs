@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::coordination::Runner;
+use crate::output_files::Declared;
 use crate::plan::objects::check::CheckSpec;
 use crate::plan::objects::command::Invocation;
 use crate::plan::objects::env::{EnvValue, RenderedEnv};
@@ -152,6 +153,11 @@ impl CommandSpec {
             check,
             inputs: inputs.collect::<Result<_, RenderError>>()?,
         })
+    }
+
+    /// The files that it is to make.
+    pub(crate) fn files(&self) -> impl Iterator<Item = Declared<'_>> {
+        self.outputs.iter().filter_map(|(name, source)| source.declared(name))
     }
 
     /// The output of a session that ended well, as JSON bytes; `result` is the `output` of its
