@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use antiphon::items::ItemError;
 use antiphon::ledger::export::ExportError;
 use antiphon::ledger::{Fault, Gone, Location, LockHolder, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
@@ -215,6 +216,19 @@ impl From<ClientError> for CommandError {
             _ => None,
         };
         Self { problem, ..command_error }
+    }
+}
+
+impl From<ItemError> for CommandError {
+    fn from(error: ItemError) -> Self {
+        let kind = match &error {
+            ItemError::UnknownItem { .. }
+            | ItemError::NoSession { .. }
+            | ItemError::NoValue { .. }
+            | ItemError::Query(QueryError::UnknownRun { .. }) => Kind::Usage,
+            _ => Kind::State,
+        };
+        Self::because(kind, &error)
     }
 }
 

@@ -12,6 +12,7 @@ mod ended;
 mod init;
 mod list;
 mod log;
+mod logs;
 mod output;
 mod pause;
 mod plan;
@@ -20,6 +21,7 @@ mod record;
 mod resume;
 mod run;
 mod serve;
+mod show;
 mod status;
 mod torture;
 mod verify;
@@ -59,8 +61,10 @@ enum Command {
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
-    Log(log::Args),
+    Show(show::Args),
+    Logs(logs::Args),
     Output(output::Args),
+    Log(log::Args),
     List(list::Args),
     Doctor(doctor::Args),
     Backup(backup::Args),
@@ -88,6 +92,8 @@ impl CommandLine {
             Command::Plan(args) => args.run(&options),
             Command::Verify(args) => args.run(&options),
             Command::Receipt(args) => args.run(&options),
+            Command::Show(args) => args.run(&options),
+            Command::Logs(args) => args.run(&options),
             Command::Log(args) => args.run(&options),
             Command::Output(args) => args.run(&options),
             Command::List(args) => args.run(&options),

@@ -8,7 +8,7 @@ use antiphon::coordination::{
     Coordination, CoordinationReducer, Reducer as _, ReducerContext, Stage,
 };
 use antiphon::envelope::Recorded;
-use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
+use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::{
     Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError,
     Repetition, Store, UnknownFormat,
@@ -163,39 +163,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// The newest coordination that has not ended, else the newest; not one that carries out a
-    /// session of another.
-    pub(crate) fn newest(&self) -> Result<CoordinationId, CommandError> {
-        for ended in [Some(false), None] {
-            let mut older_than = None;
-            loop {
-                let filter = HeadFilter {
-                    prefix: COORDINATIONS.to_owned(),
-                    ended,
-                    older_than,
-                    limit: 1,
-                    ..HeadFilter::default()
-                };
-                let Some(head) = self.store.heads(&HeadQuery::List(filter))?.into_iter().next()
-                else {
-                    break;
-                };
-                let summary = head
-                    .run_summary()
-                    .map_err(|error| CommandError::because(Kind::State, &error))?;
-                if let StreamName::Coordination(id) = &head.stream
-                    && summary.parent.is_none()
-                {
-                    return Ok(id.clone());
-                }
-                older_than = Some(head.stream);
-            }
-        }
-        let command_error =
-            CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
-        Err(command_error.with_hint("`antiphon run FILE` starts one"))
-    }
-
     /// The id under which what this names is done again: the next free one. What was done so before
     /// must have ended.
     pub(crate) fn next_free(&self, id: &CoordinationId) -> Result<CoordinationId, CommandError> {
@@ -297,18 +264,8 @@ pub(crate) fn unreadable(error: impl std::error::Error) -> CommandError {
         .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
 }
 
-/// An item that is not in a run.
-pub(crate) fn unknown_item(run: &Coordination, work: &str) -> CommandError {
-    let id = run.coordination_id();
-    let command_error = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
-    match alike(work, run.work_queue().map(WorkId::as_str)).as_slice() {
-        [] => command_error.with_hint(format!("`antiphon status {id}` shows its items")),
-        near => command_error.with_hint(format!("did you mean {}?", near.join(" or "))),
-    }
-}
-
 /// The names that may have been meant, the likeliest first.
-fn alike<'a>(meant: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn alike<'a>(meant: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut alike: Vec<(f64, &str)> =
         names.map(|name| (strsim::jaro_winkler(meant, name), name)).collect();
     alike.retain(|(likeness, _)| *likeness >= ALIKE);

@@ -11,6 +11,7 @@ mod diagnostics;
 mod follow;
 mod labels;
 mod ledger;
+mod named;
 mod options;
 mod run_outcome;
 mod runtime;

@@ -265,16 +265,16 @@ fn what_a_session_printed_is_printed_again_also_while_it_runs() -> Result {
     // What a program has written is on its way for a moment.
     let expected = pair("first\n", "oops\n");
     let seen = (0..200)
-        .map(|_| printed(&["output", "talks", "command"]))
+        .map(|_| printed(&["logs", "talks", "command"]))
         .find(|seen| !matches!(seen, Ok(seen) if *seen != expected));
     assert_eq!(seen.ok_or("it was never seen")??, expected);
     say(&ends, "end")?;
     assert_eq!(run.end()?.status.code(), Some(0));
     assert_eq!(
-        printed(&["output", "talks", "command", "--session", "1"])?,
+        printed(&["logs", "talks", "command", "--session", "1"])?,
         pair("first\nsecond\n", "oops\n")
     );
-    let (_, absent, code) = printed(&["output", "talks", "nobody"])?;
+    let (_, absent, code) = printed(&["logs", "talks", "nobody"])?;
     assert_eq!(
         absent,
         "error: there is no item nobody in talks\nhint: `antiphon status talks` shows its items\n"

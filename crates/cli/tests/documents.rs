@@ -93,6 +93,8 @@ fn example(command: &str) -> &str {
         "do" => "do -- true",
         "resume" => "resume build",
         "log" => "log build",
+        "show" => "show build compile",
+        "logs" => "logs starter",
         "output" => "output build compile",
         "why" => "why build compile",
         "cancel" => "cancel service",

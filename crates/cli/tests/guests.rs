@@ -222,7 +222,7 @@ fn what_a_killed_engine_left_is_resumed_or_cancelled() -> Result {
         run.kill()?;
     }
     assert_eq!(ran(dir.path(), &["cancel", "two"])?.status.code(), Some(0), "without an engine");
-    let why = ran(dir.path(), &["why", "two"])?;
+    let why = ran(dir.path(), &["why", "--run", "two"])?;
     assert_eq!(why.status.code(), Some(0));
     let resumed = ran(dir.path(), &["resume"])?;
     assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");

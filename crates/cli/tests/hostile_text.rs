@@ -64,9 +64,13 @@ fn no_command_lets_a_terminal_obey_what_a_worker_wrote() -> Result {
     let reason = "\u{1b}[2J\u{9b}31m\u{202e}";
     for arguments in [
         &["run", "--id", "lines", "plan.yaml"][..],
-        &["output", "r", "bad"],
         &["output", "r", "good"],
-        &["output", "r", "bad", "--json"],
+        &["output", "r", "good", "--json"],
+        &["logs", "r"],
+        &["logs", "r", "bad"],
+        &["logs", "r", "bad", "--json"],
+        &["show", "r", "bad"],
+        &["show", "r", "bad", "--json"],
         &["log", "r"],
         &["log", "r", "--json"],
         &["status"],
@@ -125,14 +129,14 @@ fn output_is_shown_on_a_terminal_passed_on_elsewhere_and_obeyed_where_that_is_as
     };
     ran(&["run", "--id", "r", "plan.yaml"])?;
     let bytes = b"\x1b[2J\x1b]0;title\x07\xc2\x9b31m\x9b31m\rover\xe2\x80\xaeback\x7f";
-    let piped = ran(&["output", "r", "bad"])?;
+    let piped = ran(&["logs", "r", "bad"])?;
     assert_eq!((&piped.stdout[..], &piped.stderr[..]), (&bytes[..], &bytes[..]));
     let on_terminal =
         |arguments: &[&str]| OnTerminal::start(dir.path(), arguments, (24, 80), |_| {})?.bytes();
     let once = "\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{9b}31m\\x9b31m\\rover\\u{202e}back\\u{7f}";
-    let shown = on_terminal(&["output", "r", "bad"])?;
+    let shown = on_terminal(&["logs", "r", "bad"])?;
     assert_eq!(String::from_utf8(shown)?, format!("{once}{once}"));
-    assert_eq!(on_terminal(&["output", "r", "bad", "--raw"])?, bytes.repeat(2));
+    assert_eq!(on_terminal(&["logs", "r", "bad", "--raw"])?, bytes.repeat(2));
     let command = format!("printf '{HOSTILE}'");
     let shown = on_terminal(&["do", "--", "sh", "-c", &command])?;
     assert!(shown.starts_with(once.as_bytes()), "{}", shown.escape_ascii());

@@ -240,8 +240,11 @@ fn names_that_are_not_there_suggest_near_ones() {
         )
     };
     check(&fixture.run("log buidl"), &refusal("buidl", "did you mean build?"));
-    check(&fixture.run("log b"), &refusal("b", "did you mean broken or build?"));
-    check(&fixture.run("verify bui"), &refusal("bui", "did you mean build?"));
+    check(&fixture.run("verify biuld"), &refusal("biuld", "did you mean build?"));
+    check(
+        &fixture.run("log b"),
+        "--- stderr\nerror: \"b\" begins more than one of the ids of runs: broken, build\nhint: give more of the name, or all of it\n--- exit 2\n",
+    );
     check(
         &fixture.run("receipt show something-else"),
         &refusal("something-else", "`antiphon list` shows the runs there are"),

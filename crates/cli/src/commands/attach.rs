@@ -10,6 +10,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::follow::{Outcome, RunFollower, not_carried_out};
 use crate::ledger::{self, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::view::View;
@@ -20,7 +21,7 @@ use crate::view::View;
 /// engine carries it out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; by default the newest unfinished one, else the newest
+    /// The run, or the beginning of its id; by default the newest
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: Option<CoordinationId>,
 }
@@ -28,10 +29,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let id = match self.id {
-            Some(id) => id,
-            None => ledger.newest()?,
-        };
+        let id = named::shown(&ledger, self.id.as_ref())?;
         on_a_runtime(attach(ledger, id, options.json))
     }
 }

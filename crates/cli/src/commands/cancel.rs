@@ -14,6 +14,7 @@ use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::follow::{following, paused_below, waits_for};
 use crate::ledger::{self, Ledger};
+use crate::named::{self, Qualifies};
 use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
@@ -30,9 +31,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// all the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run
+    /// The run, or the beginning of its id; by default the only unfinished one, if there is one only
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
-    id: CoordinationId,
+    id: Option<CoordinationId>,
     /// Let running sessions finish, and start nothing new
     #[arg(long)]
     drain: bool,
@@ -44,17 +45,23 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        ledger.unended(&self.id)?;
-        on_a_runtime(self.cancel(ledger, options.json))
+        let id = named::the_only(&ledger, self.id.as_ref(), Qualifies::Unended)?;
+        ledger.unended(&id)?;
+        on_a_runtime(self.cancel(ledger, id, options.json))
     }
 
-    async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let end = async |connection: &Connection, key: &str| self.end(connection, key).await;
+    async fn cancel(
+        self,
+        ledger: Ledger,
+        id: CoordinationId,
+        json: bool,
+    ) -> Result<ExitCode, CommandError> {
+        let end = async |connection: &Connection, key: &str| self.end(connection, &id, key).await;
         let (outcome, _) = Connection::command(&ledger.dir, end).await?;
         let mut output = Stdout::open();
         match (json, &outcome) {
             (true, _) => output.json(&json!({
-                "run": self.id,
+                "run": id,
                 "verdict": outcome.as_ref().map(|outcome| outcome.verdict),
                 "receipt": outcome.as_ref().map(|outcome| outcome.receipt),
             }))?,
@@ -62,7 +69,7 @@ impl Args {
                 let verdict = outcome.verdict.to_string();
                 output.line(format!(
                     "{} ended: {}, receipt {}",
-                    self.id,
+                    id,
                     painted(&verdict, outcome.verdict),
                     outcome.receipt
                 ))?;
@@ -70,7 +77,7 @@ impl Args {
             (false, None) => output.line(format!(
                 "{} is ending, but no engine is running; `antiphon resume {}` lets what it has begun \
                  finish",
-                self.id, self.id
+                id, id
             ))?,
         }
         output.finish()?;
@@ -81,12 +88,13 @@ impl Args {
     async fn end(
         &self,
         connection: &Connection,
+        id: &CoordinationId,
         key: &str,
     ) -> Result<Option<RunOutcome>, ClientError> {
         let client = &connection.client;
         let how = if self.drain { Steer::Drain } else { Steer::Cancel };
-        let accepted = client.steer(&self.id, how, &self.reason, Some(key)).await?;
-        let events = client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
+        let accepted = client.steer(id, how, &self.reason, Some(key)).await?;
+        let events = client.follow(id, Version(accepted.version.saturating_sub(1)));
         let mut outcome = None;
         let mut told = BTreeSet::new();
         let mut look = tokio::time::interval(LOOK);
@@ -103,9 +111,9 @@ impl Args {
                     if self.drain && connection.host.is_some() {
                         return Ok(None);
                     }
-                    for paused in paused_below(client, &self.id).await {
+                    for paused in paused_below(client, id).await {
                         if told.insert(paused.clone()) {
-                            stderr::say(waits_for(&self.id, &paused));
+                            stderr::say(waits_for(id, &paused));
                         }
                     }
                 }

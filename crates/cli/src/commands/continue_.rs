@@ -10,6 +10,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::continuation::Lack;
 use crate::ledger::{self, Ledger};
+use crate::named::{self, Qualifies};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stdout::Stdout;
@@ -19,9 +20,9 @@ use crate::stdout::Stdout;
 /// Ceilings are totals, as in the plan, and can only be raised.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run
+    /// The run, or the beginning of its id; by default the only paused one, if there is one only
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
-    id: CoordinationId,
+    id: Option<CoordinationId>,
     /// Maximum number of sessions
     #[arg(long, value_name = "N")]
     sessions: Option<u32>,
@@ -39,37 +40,42 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        ledger.unended(&self.id)?;
-        on_a_runtime(self.resume(ledger, options.json))
+        let id = named::the_only(&ledger, self.id.as_ref(), Qualifies::Paused)?;
+        ledger.unended(&id)?;
+        on_a_runtime(self.resume(ledger, id, options.json))
     }
 
-    async fn resume(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
+    async fn resume(
+        self,
+        ledger: Ledger,
+        id: CoordinationId,
+        json: bool,
+    ) -> Result<ExitCode, CommandError> {
         let raise = RaiseRequest {
             sessions: self.sessions,
             duration_ms: self.duration.map(|duration| duration.0),
             tokens: self.tokens.map(|tokens| tokens.0),
             cost: self.cost.as_ref().map(|cost| cost.millionths),
         };
-        self.check_currency(&ledger)?;
+        self.check_currency(&ledger, &id)?;
         let request = async |connection: &Connection, key: &str| {
-            connection.client.continue_(&self.id, &raise, Some(key)).await
+            connection.client.continue_(&id, &raise, Some(key)).await
         };
         let (accepted, acted_on) = Connection::command(&ledger.dir, request).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != RaiseRequest::default() => error.with_hint(format!(
                 "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",
-                self.id
+                id
             )),
             _ => error,
         })?;
         let mut output = Stdout::open();
         match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
-            (false, true) => output.line(format!("{} continued", self.id))?,
+            (false, true) => output.line(format!("{} continued", id))?,
             (false, false) => {
-                let lack = Lack::of(&ledger.replayed(&self.id)?, &ledger)?;
-                let advice = lack.advice(&self.id, false);
-                output
-                    .line(format!("{} continued, but no engine is running; {advice}", self.id))?;
+                let lack = Lack::of(&ledger.replayed(&id)?, &ledger)?;
+                let advice = lack.advice(&id, false);
+                output.line(format!("{} continued, but no engine is running; {advice}", id))?;
             }
         }
         output.finish()?;
@@ -77,19 +83,19 @@ impl Args {
     }
 
     /// A ceiling in another currency than the budget's would be a mistake of a factor.
-    fn check_currency(&self, ledger: &Ledger) -> Result<(), CommandError> {
+    fn check_currency(&self, ledger: &Ledger, id: &CoordinationId) -> Result<(), CommandError> {
         let Some(cost) = &self.cost else { return Ok(()) };
-        let run = ledger.replayed(&self.id)?;
+        let run = ledger.replayed(id)?;
         match run.budget().currency() {
             Some(currency) if currency == cost.currency => Ok(()),
             Some(currency) => {
-                let what = format!("the budget of {} is in {currency}, and {cost} is not", self.id);
+                let what = format!("the budget of {} is in {currency}, and {cost} is not", id);
                 Err(CommandError::new(Kind::Usage, what)
                     .with_hint(format!("give the ceiling in {currency}")))
             }
             None => Err(CommandError::new(
                 Kind::Usage,
-                format!("the budget of {} has no ceiling on cost to raise", self.id),
+                format!("the budget of {} has no ceiling on cost to raise", id),
             )),
         }
     }

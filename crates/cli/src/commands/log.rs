@@ -14,6 +14,7 @@ use crate::command_error::CommandError;
 use crate::connection::trouble_in;
 use crate::describe;
 use crate::ledger::{self, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::stderr;
 use crate::stdout::Stdout;
@@ -69,6 +70,9 @@ impl Args {
             false => None,
         };
         let stream = match self.stream {
+            Some(StreamName::Coordination(id)) => {
+                StreamName::Coordination(named::existing(&ledger, &id)?)
+            }
             Some(stream) => stream,
             None => newest(&ledger)?,
         };
@@ -146,7 +150,7 @@ impl Troubles {
 
 /// The stream of the newest run, announced on stderr since the user did not name it.
 fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
-    let stream = StreamName::Coordination(ledger.newest()?);
+    let stream = StreamName::Coordination(named::newest(ledger)?);
     stderr::say(format!("showing {stream}, the newest run"));
     Ok(stream)
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::stdout::Stdout;
 use crate::text::ShownOutput;
@@ -32,9 +33,9 @@ enum Action {
     /// With --json, prints the receipt's hash, the receipt, and all items, including those that the
     /// receipt holds as digests.
     Show {
-        /// A run that has ended
+        /// A run that has ended; by default the newest run
         #[arg(value_name = "ID", value_parser = ledger::coordination)]
-        id: CoordinationId,
+        id: Option<CoordinationId>,
     },
     /// Write a receipt with its evidence to a file that `antiphon verify` can check without the
     /// ledger
@@ -52,18 +53,18 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         match self.action {
-            Action::Show { id } => show(&evidence(&ledger, &id)?, &ledger, options)?,
+            Action::Show { id } => show(&evidence(&ledger, id.as_ref())?, &ledger, options)?,
             Action::Export { id, output } => {
-                write(&evidence(&ledger, &id)?, output.as_deref(), options)?;
+                write(&evidence(&ledger, Some(&id))?, output.as_deref(), options)?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError> {
-    ledger.head(&StreamName::Coordination(id.clone()))?;
-    Ok(export(ledger.store.as_ref(), id)?)
+fn evidence(ledger: &Ledger, id: Option<&CoordinationId>) -> Result<Export, CommandError> {
+    let id = named::shown(ledger, id)?;
+    Ok(export(ledger.store.as_ref(), &id)?)
 }
 
 fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), CommandError> {

@@ -15,6 +15,7 @@ use crate::connection::{Connection, SessionPolicy};
 use crate::continuation::Lack;
 use crate::follow::{Outcome, RunFollower, Runs};
 use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
@@ -40,11 +41,11 @@ impl Args {
         let ledger = Ledger::find(options)?;
         let ids = match self.ids.is_empty() {
             true => unfinished(&ledger)?,
-            false => self.ids,
+            false => {
+                let named = self.ids.iter().map(|id| named::existing(&ledger, id));
+                named.collect::<Result<_, _>>()?
+            }
         };
-        for id in &ids {
-            ledger.head(&StreamName::Coordination(id.clone()))?;
-        }
         let (over, ids) = shown_if_over(&ledger, ids, options.json)?;
         if over.is_some() && ids.is_empty() {
             return Ok(over.flatten().map_or(ExitCode::SUCCESS, ExitCode::from));

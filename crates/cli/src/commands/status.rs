@@ -9,6 +9,7 @@ use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
 use crate::ledger::{self, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::stdout::Stdout;
 use run_status::RunStatus;
@@ -19,7 +20,7 @@ use run_status::RunStatus;
 /// stopping. Reads the ledger even while an engine writes to it. With --json, prints one object.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; by default the newest unfinished one, else the newest
+    /// The run, or the beginning of its id; by default the newest
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: Option<CoordinationId>,
     /// Show at most N lines of items, running and failed ones first; 0 for all
@@ -30,10 +31,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let id = match self.id {
-            Some(id) => id,
-            None => ledger.newest()?,
-        };
+        let id = named::shown(&ledger, self.id.as_ref())?;
         let status = RunStatus::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut output = Stdout::open();

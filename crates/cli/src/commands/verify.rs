@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::colour::{Colour, painted};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::stdout::Stdout;
 use crate::text::printable;
@@ -62,11 +63,15 @@ fn coordination(target: &str, options: &Options) -> Result<VerifyReport, Command
     };
     let id = ledger::coordination(target).map_err(no_target)?;
     let ledger = Ledger::find(options)?;
-    match ledger.head(&StreamName::Coordination(id.clone())) {
+    let id = match named::existing(&ledger, &id) {
+        Ok(id) => id,
         // A head row that is damaged or missing although its events exist is among the findings.
-        Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => Err(error),
-        _ => Ok(ledger.location.verify(&Scope::Coordination(id))?),
-    }
+        Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => {
+            return Err(error);
+        }
+        Err(_) => id,
+    };
+    Ok(ledger.location.verify(&Scope::Coordination(id))?)
 }
 
 fn has_events(ledger: &Ledger, id: &antiphon::id::CoordinationId) -> Result<bool, CommandError> {

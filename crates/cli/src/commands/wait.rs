@@ -14,6 +14,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
 use crate::follow::{following, not_carried_out};
 use crate::ledger::{self, Ledger};
+use crate::named;
 use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
@@ -24,7 +25,7 @@ use crate::stdout::Stdout;
 /// Starts nothing: exits with 12, at once, if no engine carries the run out, and if the time is over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run; by default the newest unfinished one, else the newest
+    /// The run, or the beginning of its id; by default the newest
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: Option<CoordinationId>,
     /// Wait no longer than this
@@ -35,10 +36,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let id = match &self.id {
-            Some(id) => id.clone(),
-            None => ledger.newest()?,
-        };
+        let id = named::shown(&ledger, self.id.as_ref())?;
         on_a_runtime(self.wait(ledger, id, options.json))
     }
 

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use antiphon::coordination::{Coordination, Runners};
-use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
 
 use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::continuation::Lack;
-use crate::ledger::{self, Ledger, unknown_item};
+use crate::ledger::Ledger;
+use crate::named::{Chosen, Target};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
@@ -25,12 +25,8 @@ const MOST: usize = 50;
 /// Without an item, explains every unfinished one (the first 50).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run
-    #[arg(value_name = "ID", value_parser = ledger::coordination)]
-    id: CoordinationId,
-    /// The item
-    #[arg(value_name = "ITEM")]
-    work: Option<String>,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// What keeps one item.
@@ -42,15 +38,15 @@ struct Explanation {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        ledger.head(&antiphon::id::StreamName::Coordination(self.id.clone()))?;
-        let run = ledger.replayed(&self.id)?;
-        let works = self.wanted(&run)?;
+        let (id, chosen) = self.target.find(&ledger)?;
+        let run = ledger.replayed(&id)?;
+        let works = wanted(&run, chosen);
         on_a_runtime(async {
             let explanations = match Connection::probe(&ledger.dir).await? {
                 Some(client) if !run.status().is_terminal() => {
                     let mut explanations = Vec::new();
                     for work in works {
-                        let reasons = client.why(&self.id, &work).await?.reasons;
+                        let reasons = client.why(&id, &work).await?.reasons;
                         let mut reasons: Vec<String> =
                             reasons.into_iter().map(|why| why.text).collect();
                         reasons.extend(nested(&run, &work));
@@ -61,9 +57,9 @@ impl Args {
                 _ => {
                     let advice = match run.is_ended() {
                         true => None,
-                        false => Some(
-                            Lack::of(&run, &ledger)?.advice(&self.id, run.pause_reason().is_some()),
-                        ),
+                        false => {
+                            Some(Lack::of(&run, &ledger)?.advice(&id, run.pause_reason().is_some()))
+                        }
                     };
                     let recorded = |work| recorded(&run, work, advice.as_deref());
                     works.into_iter().map(recorded).collect::<Result<_, _>>()?
@@ -87,27 +83,22 @@ impl Args {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
 
-    /// The item that was named, else all unfinished ones.
-    fn wanted(&self, run: &Coordination) -> Result<Vec<String>, CommandError> {
-        let id = &self.id;
-        match &self.work {
-            Some(work) if run.work_tracking(work).is_some() => Ok(vec![work.clone()]),
-            Some(work) => Err(unknown_item(run, work)),
-            None => {
-                let unfinished = run.work_queue().filter(|work| {
-                    run.work_stage(work.as_str()).is_some_and(|stage| !stage.has_outcome())
-                });
-                let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
-                if works.is_empty() {
-                    stderr::say(format!(
-                        "every item of {id} is finished; `antiphon status {id}` shows them"
-                    ));
-                }
-                Ok(works)
-            }
-        }
+/// The items that were named, else all unfinished ones.
+fn wanted(run: &Coordination, chosen: Option<Chosen>) -> Vec<String> {
+    if let Some(chosen) = chosen {
+        return chosen.items;
     }
+    let unfinished = run
+        .work_queue()
+        .filter(|work| run.work_stage(work.as_str()).is_some_and(|stage| !stage.has_outcome()));
+    let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
+    if works.is_empty() {
+        let id = run.coordination_id();
+        stderr::say(format!("every item of {id} is finished; `antiphon status {id}` shows them"));
+    }
+    works
 }
 
 /// Where to look on, for an item that a nested run carries out.

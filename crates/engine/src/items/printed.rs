@@ -16,6 +16,7 @@ use antiphon_core::event::{
 use antiphon_core::id::{CoordinationId, SessionId, Version, WorkId};
 
 use super::error::ItemError;
+use super::record::RunItems;
 use super::session::{PrintedQuery, PrintedTo, found, opened, recorded};
 use crate::folder::Folder;
 use crate::ledger::Store;
@@ -91,7 +92,7 @@ impl PrintedReader {
         query: PrintedQuery,
     ) -> Result<Self, ItemError> {
         let state = opened(&run, state_directory)?;
-        Self::new(run, Some(state)).narrowed(store, item, query)
+        Self::new(run, Some(state)).narrowed(store, item, query, false)
     }
 
     pub(crate) fn new(run: CoordinationId, state: Option<Folder>) -> Self {
@@ -109,14 +110,24 @@ impl PrintedReader {
         }
     }
 
-    /// The same of one item only.
+    /// The same of one item only; where it waits, also of one that has no session yet.
     pub(crate) fn narrowed(
         self,
         store: &dyn Store,
         item: &str,
         query: PrintedQuery,
+        waits: bool,
     ) -> Result<Self, ItemError> {
-        let session = found(store, &self.run, item, query)?;
+        let session = match found(store, &self.run, item, query) {
+            Err(ItemError::NoSession { .. }) if waits && query == PrintedQuery::default() => {
+                let items = RunItems::read(store, &self.run)?;
+                if items.find(item)?.stage.has_outcome() {
+                    return Ok(Self { over: true, ..self });
+                }
+                return Ok(Self { item: WorkId::new(item).ok(), ..self });
+            }
+            found => found?,
+        };
         let only = query != PrintedQuery::default();
         let (first, after) = (session.number, Version(session.bound.0.saturating_sub(1)));
         Ok(Self { item: WorkId::new(item).ok(), first, only, after, ..self })

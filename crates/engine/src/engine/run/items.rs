@@ -72,7 +72,7 @@ impl Run {
             let state = store.held().map(|held| held.folder().clone());
             let reader = PrintedReader::new(id, state).only(wanted);
             Ok(match item {
-                Some(item) => reader.narrowed(store, &item, query),
+                Some(item) => reader.narrowed(store, &item, query, follow),
                 None => Ok(reader),
             })
         });

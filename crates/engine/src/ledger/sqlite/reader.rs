@@ -304,11 +304,18 @@ impl ReadConnection {
             Some(false) => "AND ended = 0",
             Some(true) => "AND ended = 1",
         };
+        // Names that begin with more than their kind are few, so their index is used; a list of all
+        // goes by age.
+        let end = Some(prefix).filter(|prefix| !is_kind(prefix)).and_then(|prefix| behind(prefix));
+        let among = match end {
+            Some(_) => "+stream < ?1 AND name >= ?2 AND name < ?5",
+            None => "stream < ?1 AND ?5 IS NULL",
+        };
         let sql = format!(
-            "SELECT {HEAD_COLUMNS} FROM streams WHERE stream < ?1 {ended} AND substr(name, 1, length(?2)) = ?2
+            "SELECT {HEAD_COLUMNS} FROM streams WHERE {among} {ended} AND substr(name, 1, length(?2)) = ?2
              AND (?3 IS NULL OR status = ?3) ORDER BY stream DESC LIMIT ?4"
         );
-        self.rows(&sql, params![before, prefix, status, bounded(*limit)], what, rows::head)
+        self.rows(&sql, params![before, prefix, status, bounded(*limit), end], what, rows::head)
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
@@ -384,4 +391,20 @@ pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
     } else {
         Err("it does not match its digest".to_owned())
     }
+}
+
+/// Whether a beginning of names says no more than of which kind the streams are.
+fn is_kind(prefix: &str) -> bool {
+    prefix.split_once('/').is_none_or(|(_, name)| name.is_empty())
+}
+
+/// The least text that is greater than every text which begins so, if there is one.
+fn behind(prefix: &str) -> Option<String> {
+    let last = prefix.chars().next_back()?;
+    // No character lies between the two.
+    let next = match last {
+        '\u{d7ff}' => '\u{e000}',
+        last => char::from_u32(u32::from(last) + 1)?,
+    };
+    Some(format!("{}{next}", &prefix[..prefix.len() - last.len_utf8()]))
 }

@@ -1,0 +1,118 @@
+//! `antiphon logs`: what the sessions of a run printed, and print.
+
+mod lines;
+mod source;
+
+use std::process::ExitCode;
+
+use antiphon::id::CoordinationId;
+use antiphon_server::LogQuery;
+
+use crate::command_error::CommandError;
+use crate::ledger::Ledger;
+use crate::named::{Chosen, Target};
+use crate::options::Options;
+use crate::runtime::on_a_runtime;
+use crate::stderr;
+use crate::stdout::Stdout;
+use lines::Shown;
+use source::Source;
+
+/// Show what the items of a run printed
+///
+/// Of one item, what its last session printed, also while it runs: standard output goes to standard
+/// output, standard error to standard error. Of a run, a group or a matrix, what all sessions
+/// printed, each line with its item in front. With --follow, keeps printing until the item, or the
+/// run, has ended. `antiphon output` prints the value that an item puts out. With --json, prints one
+/// object for each piece. On a terminal, control characters are spelled out unless --raw is given.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Keep printing until the item, or the run, has ended
+    #[arg(long, short)]
+    follow: bool,
+    /// Only standard output
+    #[arg(long, conflicts_with = "stderr")]
+    stdout: bool,
+    /// Only standard error
+    #[arg(long)]
+    stderr: bool,
+    /// The item's attempt of this number, from 1
+    #[arg(long, value_name = "N", conflicts_with = "session")]
+    attempt: Option<u32>,
+    /// The session of this number; `antiphon show ID ITEM` lists them
+    #[arg(long, value_name = "N")]
+    session: Option<u64>,
+    /// Print control characters as they are, also on a terminal, which obeys them
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
+        let (run, chosen) = match self.attempt.is_some() || self.session.is_some() {
+            true => {
+                let (run, chosen) = self.target.find_items(&ledger, "logs")?;
+                (run, Some(chosen))
+            }
+            false => self.target.find(&ledger)?,
+        };
+        on_a_runtime(self.print(&ledger, &run, chosen, options.json))
+    }
+
+    async fn print(
+        &self,
+        ledger: &Ledger,
+        run: &CoordinationId,
+        chosen: Option<Chosen>,
+        json: bool,
+    ) -> Result<ExitCode, CommandError> {
+        let stream = match (self.stdout, self.stderr) {
+            (true, _) => Some("stdout".to_owned()),
+            (_, true) => Some("stderr".to_owned()),
+            _ => None,
+        };
+        let (attempt, session, follow) = (self.attempt, self.session, self.follow);
+        let query = LogQuery { stream, attempt, session, follow, ..LogQuery::default() };
+        let item = chosen.as_ref().filter(|chosen| chosen.is_item).map(|chosen| &*chosen.name);
+        let opened = Source::open(ledger, run, item, &query).await;
+        let mut source = match (opened, item) {
+            (Err(error), Some(item)) => {
+                let hint = format!("`antiphon show {run} {item}` shows its sessions");
+                return Err(error.with_hint(hint));
+            }
+            (opened, _) => opened?,
+        };
+        let is_wanted = |item: &str| {
+            chosen.as_ref().is_none_or(|chosen| chosen.items.iter().any(|wanted| wanted == item))
+        };
+        let mut output = Stdout::open();
+        let mut shown = Shown::new(item.is_none(), self.raw, output.is_terminal());
+        let mut printed = false;
+        while output.is_open()
+            && let Some(piece) = source.next().await?
+        {
+            if !is_wanted(&piece.item) {
+                continue;
+            }
+            printed = true;
+            match json {
+                true => output.json(&piece)?,
+                false => shown.take(&piece, &mut output)?,
+            }
+            if self.follow {
+                output.flush()?;
+            }
+        }
+        shown.end(&mut output)?;
+        output.finish()?;
+        if !printed && !self.follow {
+            let what = chosen.map_or_else(|| format!("no item of {run}"), |chosen| chosen.name);
+            stderr::say(format!("{what} has printed nothing"));
+        }
+        source.check_followed(ledger, run, self.follow)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

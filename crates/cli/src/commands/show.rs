@@ -1,0 +1,68 @@
+//! `antiphon show`: one item with everything that is known of it.
+
+mod text;
+
+use std::process::ExitCode;
+
+use antiphon::id::CoordinationId;
+use antiphon::items::ItemDetails;
+use antiphon_server::Item;
+
+use crate::command_error::CommandError;
+use crate::connection::Connection;
+use crate::ledger::Ledger;
+use crate::named::Target;
+use crate::options::Options;
+use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
+
+/// Show an item: its command, its attempts, what it waited for
+///
+/// Shows the command line with everything filled in, the directory, the environment that the plan
+/// names (secrets by name only), what the item waited for and how long, each attempt with its times
+/// and its outcome, and where its value and what it printed can be seen. Of a group or a matrix,
+/// shows every item. With --json, prints one object for each.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Args {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
+        let (run, chosen) = self.target.find_items(&ledger, "show")?;
+        let items = on_a_runtime(details(&ledger, &run, &chosen.items))?;
+        let mut output = Stdout::open();
+        for (place, item) in items.iter().enumerate() {
+            match options.json {
+                true => output.json(item)?,
+                false => {
+                    if place > 0 {
+                        output.line("")?;
+                    }
+                    text::print(item, &mut output)?;
+                }
+            }
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the engine says of items, or the ledger at rest where none runs.
+async fn details(
+    ledger: &Ledger,
+    run: &CoordinationId,
+    items: &[String],
+) -> Result<Vec<Item>, CommandError> {
+    let client = Connection::probe(&ledger.dir).await?;
+    let mut shown = Vec::new();
+    for item in items {
+        shown.push(match &client {
+            Some(client) => client.item(run, item).await?,
+            None => Item::from(&ItemDetails::read(ledger.store.as_ref(), run, item)?),
+        });
+    }
+    Ok(shown)
+}
