@@ -116,7 +116,7 @@ async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
     }
     let client = Client::connect(&dir).await?;
     for (id, plan) in [
-        ("build", "work:\n  models: { command: [echo, built] }\n"),
+        ("build", "work:\n  models: { command: [echo, built], env: { LEVEL: 2 } }\n"),
         ("batch", "work:\n  first: { command: [sleep, 1h] }\n"),
     ] {
         let request = antiphon_server::SubmitRequest {
