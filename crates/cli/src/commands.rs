@@ -19,6 +19,7 @@ mod plan;
 mod receipt;
 mod record;
 mod resume;
+mod retry;
 mod run;
 mod serve;
 mod show;
@@ -50,6 +51,7 @@ enum Command {
     Run(run::Args),
     Do(do_::Args),
     Resume(resume::Args),
+    Retry(retry::Args),
     Serve(serve::Args),
     Attach(attach::Args),
     Wait(wait::Args),
@@ -81,6 +83,7 @@ impl CommandLine {
             Command::Run(args) => args.run(&options),
             Command::Do(args) => Ok(args.run(&options)),
             Command::Resume(args) => args.run(&options),
+            Command::Retry(args) => args.run(&options),
             Command::Serve(args) => args.run(&options),
             Command::Attach(args) => args.run(&options),
             Command::Wait(args) => args.run(&options),

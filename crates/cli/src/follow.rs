@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, WorkId};
-use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest};
+use antiphon_server::{Client, ClientError, EventLine, EventStream, RetryAnswer, SubmitRequest};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
@@ -32,8 +32,8 @@ use interruption::Interruption;
 pub(crate) use others::leave;
 use paused::is_in;
 pub(crate) use paused::{paused_below, waits_for};
-pub(crate) use runs::Runs;
-use troubles::{Troubles, taken_in};
+pub(crate) use runs::{Retrial, Runs};
+use troubles::{Troubles, recorded, taken_in};
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
@@ -109,6 +109,14 @@ impl RunFollower {
         }
     }
 
+    /// Has a run retried, unless an interrupt ends the wait for a ledger that takes nothing in.
+    pub(crate) async fn retry(
+        &mut self,
+        retry: &Retrial,
+    ) -> Result<Result<RetryAnswer, Interrupt>, CommandError> {
+        retried(&self.connection.client, retry, &mut self.interrupts).await
+    }
+
     /// Looks at what the engine of another process carries out, and never runs one here.
     pub(crate) fn attach(connection: Connection) -> Result<Self, CommandError> {
         let (interrupts, interruption) = (Interrupts::catch()?, Interruption::default());
@@ -143,6 +151,7 @@ impl RunFollower {
     ) -> Result<Outcome, CommandError> {
         let (has_secrets, lack) = match &self.runs {
             Runs::Submitted(request) => (!request.secrets.is_empty(), Lack::Engine),
+            Runs::Retried(retry) => (retry.has_secrets(), Lack::Engine),
             Runs::Resumed(_) | Runs::Attached => {
                 let ledger = Ledger::at(self.connection.held.path());
                 (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
@@ -328,6 +337,32 @@ pub(crate) async fn hand_over(
     let runs = Runs::Submitted(Box::new(request));
     let taken_in = taken_in(client, &runs, &mut interrupts, tell).await;
     taken_in.map(|interrupt| interrupt.is_none()).map_err(|stopped| match stopped {
+        Stopped::Failed(error) => error,
+        Stopped::Gone => gone(),
+    })
+}
+
+/// Has an engine that stays retry a run, unless an interrupt ends the wait for a ledger that takes
+/// nothing in.
+pub(crate) async fn retry_there(
+    client: &Client,
+    retry: &Retrial,
+) -> Result<Result<RetryAnswer, Interrupt>, CommandError> {
+    let mut interrupts = Interrupts::catch()?;
+    retried(client, retry, &mut interrupts).await
+}
+
+async fn retried(
+    client: &Client,
+    retry: &Retrial,
+    interrupts: &mut Interrupts,
+) -> Result<Result<RetryAnswer, Interrupt>, CommandError> {
+    let tell = |text: &str| {
+        stderr::say(printable(text));
+        Ok(())
+    };
+    let answer = recorded(async || retry.ask(client).await, interrupts, tell).await;
+    answer.map_err(|stopped| match stopped {
         Stopped::Failed(error) => error,
         Stopped::Gone => gone(),
     })

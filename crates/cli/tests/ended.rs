@@ -33,7 +33,8 @@ fn a_run_that_has_ended_shows_its_result_without_its_story_and_nothing_runs() ->
     let story = String::from_utf8(first.stdout)?;
     let result: Vec<&str> = story.lines().rev().take(3).collect();
     let result: String = result.iter().rev().map(|line| format!("{line}\n")).collect();
-    let said = "r has ended: failed at TIME; nothing was run now";
+    let said = "r has ended: failed at TIME; nothing was run now; `antiphon retry r` carries out what \
+                did not succeed";
     let again = "; the same command with --again runs all of it again\n";
     for (command, more) in [
         (&["run", "plan.yaml", "--id", "r"][..], again),
@@ -63,8 +64,8 @@ fn a_command_that_has_ended_gives_the_same_code_and_runs_again_when_asked() -> R
     assert_eq!((stdout.as_str(), code), ("", Some(1)));
     assert_eq!(
         stderr,
-        "r has ended: failed at TIME; nothing was run now; the same command with --again runs all \
-         of it again\nfailed; `antiphon receipt show r`\n"
+        "r has ended: failed at TIME; nothing was run now; `antiphon retry r` carries out what did \
+         not succeed; the same command with --again runs all of it again\nfailed; `antiphon receipt show r`\n"
     );
     assert_eq!(sessions(dir.path())?, 1);
     let again = done(&["do", "--again"])?;

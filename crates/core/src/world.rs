@@ -150,7 +150,7 @@ impl World {
         let member =
             self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
         let mut reasons = member.state().why(work, now, &self.runners)?;
-        if let Some(Blocked::Running { session, .. }) = reasons.last()
+        if let Some(Blocked::Running { session, .. }) = reasons.first()
             && let Ok(coordination) = session.nested_coordination()
             && let Some(reason) =
                 self.coordination(&coordination).and_then(Coordination::pause_reason)
@@ -158,7 +158,8 @@ impl World {
             let reason = reason.to_owned();
             reasons.push(Blocked::NestedPaused { coordination, reason });
         }
-        if reasons.is_empty() && member.is_expanding(work) {
+        let waits = |reason: &Blocked| !matches!(reason, Blocked::Retried { .. });
+        if !reasons.iter().any(waits) && member.is_expanding(work) {
             reasons.push(Blocked::Expanding);
         }
         Ok(reasons)

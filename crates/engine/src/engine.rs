@@ -26,7 +26,7 @@ pub use run::{PrintedStream, Run};
 pub use subscription::Subscription;
 
 use crate::incidents::Incident;
-use crate::ledger::HeadQuery;
+use crate::ledger::{HeadQuery, Repetition};
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
 use crate::submission::Submission;
@@ -141,6 +141,19 @@ impl Engine {
 
     fn run_of(&self, id: CoordinationId) -> Run {
         Run::new(self.0.handle.clone(), Arc::clone(&self.0.leftovers), id)
+    }
+
+    /// The next free id after that of a run, under which the same is done once more, and the runs
+    /// that there are under those before it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger cannot be read; [`IdError`] inside if the id would be too long.
+    pub async fn repetition(
+        &self,
+        id: &CoordinationId,
+    ) -> Result<Result<Repetition, IdError>, Unavailable> {
+        let id = id.clone();
+        self.handle().read(move |store| Repetition::of(store, &id)).await
     }
 
     /// Follows any stream's events from after a version on: first what is recorded, then live, each

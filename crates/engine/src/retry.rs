@@ -5,11 +5,15 @@
 //! [`Run::earlier`](crate::Run::earlier) reads, and what the plan says now. Nothing here reads a
 //! ledger or a file.
 
+mod asked;
 mod change;
 mod composition;
 mod decision;
 mod matching;
+mod preparation;
 mod record;
+mod recorded;
+mod retried;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,7 +24,9 @@ use antiphon_core::id::{GroupName, WorkId};
 
 pub use change::Change;
 pub use composition::Composed;
-pub(crate) use record::Record;
+pub use preparation::{Prepared, RetryError, RetryRequest, RunsAgain};
+pub(crate) use record::{Below, Record};
+pub use retried::Retried;
 
 /// An item of the earlier run, as its stream tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,15 +117,33 @@ pub enum Reason {
     NeedsGroup { group: GroupName, work: WorkId },
 }
 
+impl Reason {
+    /// What kind of reason it is, in a word that never changes its meaning.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Asked | Self::AskedBelow => "asked",
+            Self::NotSucceeded(None) => "unfinished",
+            Self::NotSucceeded(Some(WorkItemOutcome::Skipped(_))) => "skipped",
+            Self::NotSucceeded(Some(outcome)) => outcome.as_str(),
+            Self::Changed(_) => "changed",
+            Self::Needs(_) | Self::NeedsGroup { .. } => "needs",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::New => f.write_str("it is new"),
             Self::Asked => f.write_str("it was asked for"),
             Self::AskedBelow => f.write_str("an item of its plan was asked for"),
-            Self::NotSucceeded(None) => f.write_str("it did not come to its end"),
-            Self::NotSucceeded(Some(WorkItemOutcome::Skipped(_))) => f.write_str("it was skipped"),
-            Self::NotSucceeded(Some(outcome)) => write!(f, "it {}", outcome.as_str()),
+            Self::NotSucceeded(None) => f.write_str("it did not come to its end before"),
+            Self::NotSucceeded(Some(WorkItemOutcome::Skipped(_))) => {
+                f.write_str("it was skipped before")
+            }
+            Self::NotSucceeded(Some(outcome)) => write!(f, "it {} before", outcome.as_str()),
             Self::Changed(change) => write!(f, "changed: {change}"),
             Self::Needs(work) => write!(f, "it needs {work}, which runs again"),
             Self::NeedsGroup { group, work } => {

@@ -148,16 +148,16 @@ fn what_failed_was_skipped_or_never_ended_runs_again_with_what_needs_it() {
         decided(&earlier(&plan, &failed), &plan, &plan),
         [
             "a: taken over",
-            "b: it failed",
+            "b: it failed before",
             "c: taken over",
-            "d: it was skipped",
-            "e: it did not come to its end",
+            "d: it was skipped before",
+            "e: it did not come to its end before",
         ]
     );
     assert_eq!(
         decided(&earlier(&plan, &[("a", Some(WorkItemOutcome::Failed))]), &plan, &plan),
         [
-            "a: it failed",
+            "a: it failed before",
             "b: it needs a, which runs again",
             "c: taken over",
             "d: it needs b, which runs again",
@@ -315,7 +315,7 @@ fn cells_are_matched_by_their_parameters_and_groups_by_their_members() {
         decided(&earlier(&then, &[("train[2,7]", None)]), &then, &turned),
         [
             "train[7,1]: taken over from train[1,7]",
-            "train[7,2]: it did not come to its end",
+            "train[7,2]: it did not come to its end before",
             "train[8,1]: taken over from train[1,8]",
             "train[8,2]: taken over from train[2,8]",
             "best: it needs group train, in which train[7,2] runs again",
@@ -411,7 +411,7 @@ work:
     let failed = composed(&earlier_run, &plan, &plan, &asked(&[]));
     assert_eq!(
         in_words(&failed),
-        ["first: taken over", "inner: it failed", "after: it needs inner, which runs again"]
+        ["first: taken over", "inner: it failed before", "after: it needs inner, which runs again"]
     );
     let retried = inner(&failed.blobs, &failed);
     assert_eq!(taken(&retried), ["a", "b"]);
@@ -467,7 +467,8 @@ fn of_two_thousand_cells_those_that_failed_run_and_what_needs_them() {
     let earlier = earlier(&then, &failed);
     let told = decided(&earlier, &then, &now);
     let runs: Vec<&String> = told.iter().filter(|line| !line.ends_with(": taken over")).collect();
-    let mut expected: Vec<String> = names.iter().map(|name| format!("{name}: it failed")).collect();
+    let mut expected: Vec<String> =
+        names.iter().map(|name| format!("{name}: it failed before")).collect();
     expected.push("best: it needs group train, in which train[0,0] runs again".to_owned());
     expected.push("report: it needs best, which runs again".to_owned());
     assert_eq!(runs, expected.iter().collect::<Vec<_>>());

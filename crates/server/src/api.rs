@@ -13,6 +13,7 @@ mod plan;
 mod printed;
 mod problem;
 mod reasons;
+mod retry;
 mod run;
 mod submission;
 mod utc;
@@ -28,5 +29,6 @@ pub use item::{
 pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};
 pub use problem::{BodyError, Problem};
 pub use reasons::{Reasons, Why};
+pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};
 pub use submission::{SubmitAnswer, SubmitRequest};

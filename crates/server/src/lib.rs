@@ -48,10 +48,10 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, BodyError, Code, EventLine, EventPage, Health, Item, ItemAttempt, ItemCommand,
+    Accepted, Again, BodyError, Code, EventLine, EventPage, Health, Item, ItemAttempt, ItemCommand,
     ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery,
     LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem, RaiseRequest, Reasons,
-    RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
+    RetryAnswer, RetryRequest, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -9,7 +9,9 @@ mod printed;
 mod reasons;
 mod receipt;
 mod record;
+mod retry;
 mod runs;
+mod sent_plan;
 mod submission;
 mod unfolded;
 
@@ -42,6 +44,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/interrupt-now", commands::steered(Steer::InterruptNow))
         .route("/v1/runs/{id}/resume", commands::steered(Steer::Resume))
         .route("/v1/runs/{id}/continue", post(commands::go_on))
+        .route("/v1/runs/{id}/retry", post(retry::retry))
         .route("/v1/runs/{id}/receipt", get(receipt::receipt))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

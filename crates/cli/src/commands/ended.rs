@@ -38,9 +38,13 @@ impl<'a> EndedRun<'a> {
         let head = self.ledger.head(&StreamName::Coordination(id.clone()))?;
         let (verdict, ended) = (outcome.verdict, seconds(head.changed.1));
         let stop = outcome.stop().map(|stop| format!(" ({stop})")).unwrap_or_default();
-        let again = again.map(|again| format!("; {again}")).unwrap_or_default();
+        let retry = format!("`antiphon retry {id}` carries out what did not succeed");
+        let retry = outcome.kind().map(|_| retry);
+        let advice =
+            retry.into_iter().chain(again.map(str::to_owned)).map(|how| format!("; {how}"));
+        let advice: String = advice.collect();
         let text =
-            format!("{id} has ended: {verdict}{stop} at {ended}; nothing was run now{again}");
+            format!("{id} has ended: {verdict}{stop} at {ended}; nothing was run now{advice}");
         stderr::say(printable(&text));
         Ok(())
     }

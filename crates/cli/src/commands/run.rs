@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon_server::SubmitRequest;
+use antiphon_server::{Code, Problem, SubmitRequest};
 use serde_json::json;
 
 use super::ended::EndedRun;
@@ -152,7 +152,15 @@ pub(crate) async fn see_through(
     let mut follower = RunFollower::connect(dir, Runs::Submitted(Box::new(request))).await?;
     if follower.is_over(&id).await {
         let submitted = follower.submit(&mut view).await;
-        if let Some(interrupt) = follower.detach(submitted).await? {
+        let submitted = follower.detach(submitted).await.map_err(|error| {
+            match error.problem().and_then(Problem::known_code) {
+                Some(Code::IdTaken) => error.with_hint(format!(
+                    "it has ended: `antiphon retry {id} FILE` carries out what has changed since"
+                )),
+                _ => error,
+            }
+        });
+        if let Some(interrupt) = submitted? {
             return Ok(Outcome::Left(interrupt));
         }
         let ledger = Ledger::at(dir);
@@ -161,14 +169,24 @@ pub(crate) async fn see_through(
             None => Err(CommandError::internal(format!("{id} had ended and has not any more"))),
         };
     }
-    let followed = match follower.announce_unfinished(&id).await {
-        Ok(()) => follower.follow(&id, &mut view).await,
+    carried_out(follower, dir, &id, view).await
+}
+
+/// Sees a run through that an engine has carried out for this command.
+pub(super) async fn carried_out(
+    mut follower: RunFollower,
+    dir: &Path,
+    id: &CoordinationId,
+    mut view: View,
+) -> Result<Outcome, CommandError> {
+    let followed = match follower.announce_unfinished(id).await {
+        Ok(()) => follower.follow(id, &mut view).await,
         Err(error) => Err(error),
     };
     let mut checked = Ok(());
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
-            checked = check(dir, &id);
+            checked = check(dir, id);
             // No verdict is told of a record that is not there.
             follower.stands()?;
             outcome.checked(checked.is_ok());

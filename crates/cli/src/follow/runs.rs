@@ -1,15 +1,42 @@
 //! The runs that a command has carried out.
 
+use std::sync::Arc;
+
+use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon_server::SubmitRequest;
+use antiphon_server::{Client, ClientError, RetryAnswer, RetryRequest, SubmitRequest};
 
 use crate::continuation::outermost;
+
+/// What it takes to retry a run. Its key makes all requests for it one.
+#[derive(Debug)]
+pub(crate) struct Retrial {
+    forerunner: CoordinationId,
+    request: RetryRequest,
+    key: String,
+}
+
+impl Retrial {
+    pub(crate) fn new(forerunner: CoordinationId, request: RetryRequest) -> Self {
+        Self { forerunner, request, key: Engine::mint().to_string() }
+    }
+
+    pub(super) fn has_secrets(&self) -> bool {
+        !self.request.secrets.is_empty()
+    }
+
+    pub(super) async fn ask(&self, client: &Client) -> Result<RetryAnswer, ClientError> {
+        client.retry(&self.forerunner, &self.request, Some(&self.key)).await
+    }
+}
 
 /// The runs that a command has carried out, wherever the engine is.
 #[derive(Debug)]
 pub(crate) enum Runs {
     /// One, with what it takes to submit it.
     Submitted(Box<SubmitRequest>),
+    /// One that retries another, with what it takes to start it.
+    Retried(Arc<Retrial>),
     /// Runs that are there.
     Resumed(Vec<CoordinationId>),
     /// None: what another process carries out is only looked at.
@@ -21,7 +48,7 @@ impl Runs {
     /// that is shown.
     pub(super) fn outermost(&self, shown: &CoordinationId) -> Vec<CoordinationId> {
         match self {
-            Self::Submitted(_) => vec![shown.clone()],
+            Self::Submitted(_) | Self::Retried(_) => vec![shown.clone()],
             Self::Resumed(ids) => ids.iter().map(outermost).collect(),
             Self::Attached => Vec::new(),
         }

@@ -50,11 +50,24 @@ pub(super) async fn taken_in(
     client: &Client,
     runs: &Runs,
     interrupts: &mut Interrupts,
-    mut tell: impl FnMut(&str) -> Result<(), CommandError>,
+    tell: impl FnMut(&str) -> Result<(), CommandError>,
 ) -> Result<Option<Interrupt>, Stopped> {
+    let taken_in = recorded(async || asked(client, runs).await, interrupts, tell).await?;
+    Ok(taken_in.err())
+}
+
+/// Asks until the ledger takes something in again, or an interrupt ends the wait.
+pub(super) async fn recorded<T>(
+    ask: impl AsyncFn() -> Result<T, ClientError>,
+    interrupts: &mut Interrupts,
+    mut tell: impl FnMut(&str) -> Result<(), CommandError>,
+) -> Result<Result<T, Interrupt>, Stopped> {
     let mut told = false;
     loop {
-        let Err(refused) = asked(client, runs).await else { return Ok(None) };
+        let refused = match ask().await {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(refused) => refused,
+        };
         // Whatever became of it: a run has an id, under which it begins once.
         let Some(problem) = passing(&refused) else { return Err(refused.into()) };
         if !std::mem::replace(&mut told, true) {
@@ -62,7 +75,7 @@ pub(super) async fn taken_in(
         }
         tokio::select! {
             () = sleep(AGAIN) => {}
-            interrupt = interrupts.next() => return Ok(Some(interrupt)),
+            interrupt = interrupts.next() => return Ok(Err(interrupt)),
         }
     }
 }
@@ -71,6 +84,7 @@ async fn asked(client: &Client, runs: &Runs) -> Result<(), ClientError> {
     match runs {
         Runs::Attached => {}
         Runs::Submitted(request) => drop(client.submit(request, None).await?),
+        Runs::Retried(retry) => drop(retry.ask(client).await?),
         Runs::Resumed(ids) => {
             for id in ids {
                 match client.steer(&outermost(id), Steer::Resume, "", None).await {

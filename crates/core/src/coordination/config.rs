@@ -250,6 +250,37 @@ impl CoordinationConfig {
         Self { origin, ..self }
     }
 
+    /// What a run was started with, but with this work, which is all of it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what is wrong with the items.
+    pub fn as_started(started: &Started, work: Vec<WorkSpec>) -> Result<Self, ConfigError> {
+        let policies = &started.policies;
+        Ok(Self {
+            name: started.name.clone(),
+            concurrency: started.concurrency,
+            max_attempts_per_work: policies.max_attempts,
+            breaker: policies.breaker,
+            on_exhausted: policies.on_exhausted,
+            on_tripped: policies.on_tripped,
+            planner: policies.planner,
+            labels: started.labels.clone(),
+            widths: started.widths.clone(),
+            origin: started.origin,
+            ..Self::of_work(work, started.budget.clone())?
+        })
+    }
+
+    /// The same with other work.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what is wrong with the items.
+    pub fn with_work(self, work: Vec<WorkSpec>) -> Result<Self, ConfigError> {
+        let config = Self { work, ..self };
+        config.check()?;
+        Ok(config)
+    }
+
     /// The same budgeted by what a parent's session was granted.
     ///
     /// # Errors

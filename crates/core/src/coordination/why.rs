@@ -70,6 +70,12 @@ pub enum Blocked {
         /// The item there.
         work: WorkId,
     },
+    /// Nothing that keeps it from running: why this retry carries it out.
+    Retried {
+        /// The run that is retried.
+        of: CoordinationId,
+        reason: String,
+    },
     /// The coordination is paused.
     Paused { reason: String },
     /// Nobody carries the coordination out.
@@ -160,6 +166,9 @@ impl fmt::Display for Blocked {
             Self::TakenOver { from, work } => {
                 write!(f, "it succeeded as {work} of run {from} and was taken over from there")
             }
+            Self::Retried { of, reason } => {
+                write!(f, "this retry of {of} carries it out: {reason}")
+            }
             Self::Interrupted { reason } if reason.is_empty() => {
                 f.write_str("the run is interrupted until it is resumed")
             }
@@ -203,10 +212,20 @@ impl fmt::Display for Blocked {
 
 impl Coordination {
     /// Everything that keeps an item from running now; empty if it would be bound at the next turn.
+    /// In a retry, the last one says why it is carried out.
     ///
     /// # Errors
     /// [`WorkError::WorkNotFound`].
     pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
+        let mut reasons = self.kept_by(work, now, runners)?;
+        let retried = self.work().known(work)?.spec().again.clone();
+        if let (Some(reason), Some(forerunner)) = (retried, &self.started().forerunner) {
+            reasons.push(Blocked::Retried { of: forerunner.coordination.clone(), reason });
+        }
+        Ok(reasons)
+    }
+
+    fn kept_by(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let item = self.work().known(work)?;
         if let Some(Reused { from, work, .. }) = &item.spec().reused {
             let work = work.as_ref().unwrap_or_else(|| item.id()).clone();

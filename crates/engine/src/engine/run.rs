@@ -16,7 +16,7 @@ use crate::mailbox::{
     SubmitError, Unavailable,
 };
 use crate::orphans::Leftovers;
-use crate::retry::EarlierRun;
+use crate::retry::{EarlierRun, Retried};
 use crate::session::Output;
 use crate::submission::Addition;
 pub use printed::PrintedStream;
@@ -225,6 +225,15 @@ impl Run {
     /// [`QueryError`] if there is no such run, or the ledger cannot be read.
     pub async fn earlier(&self) -> Result<Option<EarlierRun>, QueryError> {
         self.handle.earlier(&self.id).await
+    }
+
+    /// Everything that a retry of it is decided from; `None` as long as it has not ended.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, how it was started was erased, or the ledger cannot
+    /// be read.
+    pub async fn retried(&self) -> Result<Option<Retried>, QueryError> {
+        self.handle.retried(&self.id).await
     }
 
     /// The run at a glance, running or ended.

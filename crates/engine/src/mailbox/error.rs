@@ -197,6 +197,9 @@ pub enum QueryError {
     /// Its head row is not what this version writes.
     #[error("the head row of run {run} cannot be read ({reason}); run `antiphon verify`")]
     HeadRow { run: CoordinationId, reason: String },
+    /// What it was started with, or what its items were, was erased.
+    #[error("what was recorded of run {run} was erased, so that it cannot be retried")]
+    Erased { run: CoordinationId },
     /// The ledger cannot be read, or an end that is waited for will not be recorded.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

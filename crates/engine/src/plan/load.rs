@@ -48,6 +48,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     let mut diagnostics = Diagnostics::new(&source);
     let resolved = resolve(dir, &mut diagnostics);
     if let Some(plan) = &resolved {
+        plan.refuse_too_few_sessions(&mut diagnostics);
         // What nested plans count is not known here.
         plan.refuse_uncounted(|step| counts(step, |_| true), &mut diagnostics);
     }
@@ -65,14 +66,16 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] lists everything that is wrong with any of them.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PlanError> {
-        let path = path.as_ref();
-        match file::open_stream(path)? {
-            Some(stream) => Self::read_stream(stream, path),
-            None => match Loader::default().file(path) {
-                Ok(loaded) => Ok(Arc::unwrap_or_clone(loaded.plan)),
-                Err(problems) => Err(Arc::unwrap_or_clone(problems)),
-            },
-        }
+        Loader::default().read(path.as_ref())
+    }
+
+    /// The same for a retry: of its items some may be taken over, so that its sessions may be fewer
+    /// than its items.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_for_retry(path: impl AsRef<Path>) -> Result<Self, PlanError> {
+        Loader { retries: true, ..Loader::default() }.read(path.as_ref())
     }
 
     /// Reads a plan from a stream, and the nested plans that it names from disk. Diagnostics call
@@ -81,14 +84,18 @@ impl Plan {
     /// # Errors
     /// As [`Plan::read`].
     pub fn read_stream(stream: impl Read, shown: impl AsRef<Path>) -> Result<Self, PlanError> {
-        let shown = shown.as_ref();
-        let text = file::read_stream(stream, shown)?;
-        let here = std::env::current_dir().map_err(|error| {
-            let message = format!("there is no directory to start from: {error}");
-            PlanError::of_file(DiagnosticCode::Unreadable, shown, message)
-        })?;
-        let loaded = Loader::default().whole(SourceText::new(shown, &text), None, here)?;
-        Ok(Arc::unwrap_or_clone(loaded.plan))
+        Loader::default().stream(stream, shown.as_ref())
+    }
+
+    /// The same for a retry, as [`Plan::read_for_retry`].
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_stream_for_retry(
+        stream: impl Read,
+        shown: impl AsRef<Path>,
+    ) -> Result<Self, PlanError> {
+        Loader { retries: true, ..Loader::default() }.stream(stream, shown.as_ref())
     }
 
     /// Reads a plan that was sent as text, and the nested plans that it names, which are read
@@ -103,16 +110,23 @@ impl Plan {
         dir: impl AsRef<Path>,
         wanted: &Wanted,
     ) -> Result<Self, PlanError> {
-        let (shown, dir) = (shown.as_ref(), dir.as_ref());
-        let mut loader = Loader { wanted: wanted.clone(), ..Loader::default() };
-        // Where the file lies that was sent, if it was one, so that a plan that runs itself is
-        // found.
-        let sent = shown.file_name().map(|name| dir.join(name));
-        loader.above.extend(sent.as_ref().and_then(|file| fs::canonicalize(file).ok()));
-        file::check_size(text.len(), shown)?;
-        let sent = sent.filter(|file| file::holds(file, text));
-        let loaded = loader.whole(SourceText::new(shown, text), sent, dir.to_owned())?;
-        Ok(Arc::unwrap_or_clone(loaded.plan))
+        let loader = Loader { wanted: wanted.clone(), ..Loader::default() };
+        loader.text(text, shown.as_ref(), dir.as_ref())
+    }
+
+    /// The same for a retry: of its items some may be taken over, so that its sessions may be fewer
+    /// than its items.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_text_for_retry(
+        text: &str,
+        shown: impl AsRef<Path>,
+        dir: impl AsRef<Path>,
+        wanted: &Wanted,
+    ) -> Result<Self, PlanError> {
+        let loader = Loader { wanted: wanted.clone(), retries: true, ..Loader::default() };
+        loader.text(text, shown.as_ref(), dir.as_ref())
     }
 
     /// The text that it was read from.
@@ -187,9 +201,42 @@ struct Loader {
     above: Vec<PathBuf>,
     /// Whether somebody waits for it.
     wanted: Wanted,
+    /// Whether items may be taken over, so that sessions may be fewer than items.
+    retries: bool,
 }
 
 impl Loader {
+    fn read(mut self, path: &Path) -> Result<Plan, PlanError> {
+        match file::open_stream(path)? {
+            Some(stream) => self.stream(stream, path),
+            None => match self.file(path) {
+                Ok(loaded) => Ok(Arc::unwrap_or_clone(loaded.plan)),
+                Err(problems) => Err(Arc::unwrap_or_clone(problems)),
+            },
+        }
+    }
+
+    fn stream(mut self, stream: impl Read, shown: &Path) -> Result<Plan, PlanError> {
+        let text = file::read_stream(stream, shown)?;
+        let here = std::env::current_dir().map_err(|error| {
+            let message = format!("there is no directory to start from: {error}");
+            PlanError::of_file(DiagnosticCode::Unreadable, shown, message)
+        })?;
+        let loaded = self.whole(SourceText::new(shown, &text), None, here)?;
+        Ok(Arc::unwrap_or_clone(loaded.plan))
+    }
+
+    fn text(mut self, text: &str, shown: &Path, dir: &Path) -> Result<Plan, PlanError> {
+        // Where the file lies that was sent, if it was one, so that a plan that runs itself is
+        // found.
+        let sent = shown.file_name().map(|name| dir.join(name));
+        self.above.extend(sent.as_ref().and_then(|file| fs::canonicalize(file).ok()));
+        file::check_size(text.len(), shown)?;
+        let sent = sent.filter(|file| file::holds(file, text));
+        let loaded = self.whole(SourceText::new(shown, text), sent, dir.to_owned())?;
+        Ok(Arc::unwrap_or_clone(loaded.plan))
+    }
+
     fn file(&mut self, shown: &Path) -> Result<Loaded, Arc<PlanError>> {
         let unreadable = |error| {
             let message = format!("cannot read this file: {error}");
@@ -241,6 +288,9 @@ impl Loader {
         let mut inside: Vec<Arc<PlanError>> = Vec::new();
         let mut broken = BTreeSet::new();
         let mut height = 0;
+        if let Some(plan) = resolved.as_ref().filter(|_| !self.retries) {
+            plan.refuse_too_few_sessions(&mut diagnostics);
+        }
         let steps = resolved.as_ref().map(ResolvedPlan::steps).unwrap_or_default();
         refuse_missing_inputs(steps, &dir, &mut diagnostics);
         for step in steps {
@@ -286,6 +336,7 @@ impl Loader {
             sum.saturating_add(1).saturating_add(below)
         });
         if let Some(plan) = &resolved
+            && !self.retries
             && (steps.len() as u64..sessions).contains(&u64::from(plan.budget().max_episodes()))
         {
             let message = format!(

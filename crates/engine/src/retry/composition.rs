@@ -1,8 +1,11 @@
 //! The work of a retry, put together: what is taken over is marked so, and nested plans that are
 //! carried out again are retries of their earlier runs, to any depth.
 
+use std::collections::BTreeMap;
+
 use antiphon_core::coordination::{Reused, Runner, WorkSpec};
 use antiphon_core::digest::Digest;
+use antiphon_core::id::WorkId;
 
 use super::change::Change;
 use super::matching::matched;
@@ -18,6 +21,8 @@ pub struct Composed {
     pub decisions: Vec<Decision>,
     /// Nested plans as the items name them now, besides those that the plan brings.
     pub blobs: Vec<Vec<u8>>,
+    /// What was decided inside of nested plans that are gone into.
+    pub below: BTreeMap<WorkId, Self>,
 }
 
 impl Retry<'_, '_> {
@@ -26,10 +31,15 @@ impl Retry<'_, '_> {
     pub fn compose(&self) -> Composed {
         let decisions = self.decide();
         let matched = matched(&self.earlier.items, self.work);
-        let (mut work, mut blobs) = (Vec::with_capacity(self.work.len()), Vec::new());
+        let mut composed = Composed {
+            work: Vec::with_capacity(self.work.len()),
+            decisions: Vec::new(),
+            blobs: Vec::new(),
+            below: BTreeMap::new(),
+        };
         for ((item, decision), before) in self.work.iter().zip(&decisions).zip(matched) {
             let item = item.clone();
-            work.push(match decision {
+            let item = match decision {
                 Decision::TakeOver { work, output } => {
                     let from = self.earlier.forerunner.coordination.clone();
                     let work = Some(work.clone()).filter(|work| *work != item.id);
@@ -37,30 +47,34 @@ impl Retry<'_, '_> {
                     item.reused(Reused { from, work, output: *output, files })
                 }
                 Decision::Run(reason) => {
+                    let item = item.again(reason.to_string());
                     let below = before.and_then(|before| self.earlier.below.get(&before.spec.id));
                     match below.filter(|_| reason.is_within()) {
-                        Some(below) => self.below(item, below, &mut blobs),
+                        Some(below) => self.below(item, below, &mut composed),
                         None => item,
                     }
                 }
-            });
+            };
+            composed.work.push(item);
         }
-        Composed { work, decisions, blobs }
+        composed.decisions = decisions;
+        composed
     }
 
     /// An item whose nested plan is carried out again, as a retry of the run that did it before.
-    fn below(&self, item: WorkSpec, earlier: &EarlierRun, blobs: &mut Vec<Vec<u8>>) -> WorkSpec {
+    fn below(&self, item: WorkSpec, earlier: &EarlierRun, composed: &mut Composed) -> WorkSpec {
         let plan = item.input.filter(|_| matches!(item.runner, Runner::Nested { .. }));
         let plan = plan.and_then(|plan| PlanSpec::from_bytes((self.blob)(&plan)?).ok());
         let Some(plan) = plan else { return item };
         let nothing = Asked::default();
         let asked = self.asked.below.get(&item.id).unwrap_or(&nothing);
         let inner = Retry { earlier, work: &plan.work, asked, blob: self.blob };
-        let composed = inner.compose();
-        blobs.extend(composed.blobs);
-        let bytes = plan.retrying(earlier.forerunner.clone(), composed.work).to_bytes();
+        let mut inner = inner.compose();
+        composed.blobs.append(&mut inner.blobs);
+        let bytes = plan.retrying(earlier.forerunner.clone(), inner.work.clone()).to_bytes();
         let item = item.with_input(Digest::of(&bytes));
-        blobs.push(bytes);
+        composed.blobs.push(bytes);
+        composed.below.insert(item.id.clone(), inner);
         item
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn matched<'a>(
 }
 
 /// The matrix that a cell is of.
-fn matrix_of(id: &WorkId) -> Option<&str> {
+pub(super) fn matrix_of(id: &WorkId) -> Option<&str> {
     let (matrix, values) = id.as_str().split_once('[')?;
     values.ends_with(']').then_some(matrix)
 }

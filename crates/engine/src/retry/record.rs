@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{NextStep, WorkItemOutcome, WorkSpec};
+use antiphon_core::coordination::{NextStep, Reused, WorkItemOutcome, WorkSpec};
 use antiphon_core::digest::Digest;
-use antiphon_core::event::CoordinationEvent;
+use antiphon_core::event::{CoordinationEvent, Started};
 use antiphon_core::id::WorkId;
 
 use super::EarlierItem;
@@ -13,16 +13,27 @@ use super::EarlierItem;
 /// out: an item of which nothing is known runs again.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
+    started: Option<Started>,
     items: Vec<EarlierItem>,
     places: BTreeMap<WorkId, usize>,
     /// The last session of each item that is a nested plan.
     nested: BTreeMap<WorkId, u64>,
 }
 
+/// Where the run is that carried out an item's nested plan.
+#[derive(Debug)]
+pub(crate) enum Below {
+    /// It was this session of the same run.
+    Session(u64),
+    /// It is below the run that the item was taken over from.
+    TakenOver(Reused),
+}
+
 impl Record {
     /// Takes in the next event.
     pub(crate) fn take(&mut self, event: CoordinationEvent) {
         match event {
+            CoordinationEvent::Started(started) => self.started = Some(*started),
             CoordinationEvent::WorkAdded(added) => {
                 added.items.into_iter().for_each(|item| self.add(item));
             }
@@ -70,8 +81,28 @@ impl Record {
         }
     }
 
-    /// The items in the order of addition, and the last session of those that are nested plans.
-    pub(crate) fn into_parts(self) -> (Vec<EarlierItem>, BTreeMap<WorkId, u64>) {
-        (self.items, self.nested)
+    /// How it was started, unless that was erased.
+    pub(crate) fn started(&mut self) -> Option<Started> {
+        self.started.take()
+    }
+
+    /// The last session of an item that is a nested plan, or where the item was taken over from.
+    pub(crate) fn below(&self, work: &WorkId) -> Option<Below> {
+        if let Some(session) = self.nested.get(work) {
+            return Some(Below::Session(*session));
+        }
+        let item = &self.items[*self.places.get(work)?];
+        item.spec.reused.clone().map(Below::TakenOver)
+    }
+
+    /// The items that are nested plans.
+    pub(crate) fn nested(&self) -> impl Iterator<Item = &WorkId> {
+        let nested = self.items.iter().filter(|item| item.spec.runner.is_plan());
+        nested.map(|item| &item.spec.id)
+    }
+
+    /// The items in the order of addition.
+    pub(crate) fn into_items(self) -> Vec<EarlierItem> {
+        self.items
     }
 }

@@ -77,6 +77,14 @@ codes! {
     NoSession = "no_session", 409, "The item has no such session";
     /// The item has no value, or none yet.
     NoValue = "no_value", 409, "The item has no value";
+    /// The run that is to be retried is not the one that was meant.
+    OtherForerunner = "other_forerunner", 409, "The run to be retried is another one";
+    /// Every item of the run to be retried succeeded, and none has changed.
+    NothingToRun = "nothing_to_run", 409, "There is nothing to run again";
+    /// More would run again than what did not succeed.
+    NotOnlyFailed = "not_only_failed", 409, "More would run again than what failed";
+    /// What an item put out that is to be taken over is gone.
+    OutputGone = "output_gone", 410, "An output that is to be taken over is gone";
     /// What was asked for was erased.
     Erased = "erased", 410, "What was asked for was erased";
     /// The body is larger than allowed.

@@ -4,6 +4,7 @@ use antiphon::coordination::{ControllerError, StateError, WorkError};
 use antiphon::head::UnreadableSummary;
 use antiphon::items::ItemError;
 use antiphon::ledger::export::ExportError;
+use antiphon::retry::RetryError;
 use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
 
@@ -146,9 +147,24 @@ impl From<SubmitError> for Problem {
             SubmitError::Rejected(rejection) => rejection.into(),
             SubmitError::Unavailable(unavailable) => unavailable.into(),
             SubmitError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
-            // A plan brings the inputs that its items name.
+            SubmitError::NoForerunner { .. } => Self::new(Code::OtherForerunner, error.to_string()),
+            SubmitError::OutputMissing { .. } => Self::new(Code::OutputGone, error.to_string()),
+            // A plan brings the inputs that its items name; those of a recorded one were erased.
+            SubmitError::InputMissing { .. } => Self::new(Code::Erased, error.to_string()),
             error => Self::new(Code::Internal, error.to_string()),
         }
+    }
+}
+
+impl From<RetryError> for Problem {
+    fn from(error: RetryError) -> Self {
+        let code = match &error {
+            RetryError::UnknownItem { .. } => Code::UnknownWork,
+            RetryError::NothingToRun { .. } => Code::NothingToRun,
+            RetryError::NotOnlyFailed { .. } => Code::NotOnlyFailed,
+            _ => Code::Refused,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -158,6 +174,7 @@ impl From<QueryError> for Problem {
             QueryError::UnknownRun { .. } => Self::new(Code::UnknownRun, error.to_string()),
             QueryError::Unavailable(unavailable) => unavailable.into(),
             QueryError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
+            QueryError::Erased { .. } => Self::new(Code::Erased, error.to_string()),
             error => Self::new(Code::Internal, error.to_string()),
         }
     }

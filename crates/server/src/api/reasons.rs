@@ -58,6 +58,7 @@ impl From<&Blocked> for Why {
                 "taken_over",
                 json!({ "outcome": WorkStage::Succeeded.as_str(), "from": from, "work": work }),
             ),
+            Blocked::Retried { of, .. } => ("retried", json!({ "of": of })),
             Blocked::Paused { .. } => ("paused", json!({})),
             Blocked::Stopping { .. } => ("stopping", json!({})),
             Blocked::Ended => ("ended", json!({})),
@@ -139,6 +140,10 @@ mod tests {
             (
                 Blocked::TakenOver { from: "nightly".parse()?, work: work.clone() },
                 r#""taken_over",{"from":"nightly","outcome":"succeeded","work":"models"}"#,
+            ),
+            (
+                Blocked::Retried { of: "nightly".parse()?, reason: "it failed".to_owned() },
+                r#""retried",{"of":"nightly"}"#,
             ),
             (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),
             (Blocked::Stopping { stop: StopCondition::AllWorkCompleted }, r#""stopping",{}"#),

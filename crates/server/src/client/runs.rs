@@ -4,7 +4,9 @@ use antiphon::id::CoordinationId;
 
 use super::error::ClientError;
 use super::{Client, exchange};
-use crate::api::{ListPage, ListQuery, Reasons, RunLine, SubmitAnswer, SubmitRequest};
+use crate::api::{
+    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunLine, SubmitAnswer, SubmitRequest,
+};
 use crate::path::{RUNS, run_path, segment};
 
 impl Client {
@@ -18,6 +20,20 @@ impl Client {
         key: Option<&str>,
     ) -> Result<SubmitAnswer, ClientError> {
         exchange::post(&self.dir, RUNS, request, key).await
+    }
+
+    /// Carries a run out again that has ended, as far as that is needed. A repeated call with the
+    /// same key finds the run that the first one started.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn retry(
+        &self,
+        id: &CoordinationId,
+        request: &RetryRequest,
+        key: Option<&str>,
+    ) -> Result<RetryAnswer, ClientError> {
+        exchange::post(&self.dir, &run_path(id.as_str(), "/retry"), request, key).await
     }
 
     /// Runs at a glance, the newest first.

@@ -85,6 +85,43 @@ impl Fields {
         texts
     }
 
+    /// An optional list of strings.
+    pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
+        let items = match self.left.remove(name) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                let detail = format!("`{name}` must be a list of strings, not {}", kind(&other));
+                self.fault(format!("/{name}"), detail);
+                return Vec::new();
+            }
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => self.fault(
+                    format!("/{name}/{at}"),
+                    format!("every one of `{name}` must be a string, not {}", kind(&other)),
+                ),
+            }
+        }
+        texts
+    }
+
+    /// An optional boolean.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        match self.left.remove(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => {
+                let detail = format!("`{name}` must be true or false, not {}", kind(&other));
+                self.fault(format!("/{name}"), detail);
+                false
+            }
+        }
+    }
+
     /// An optional positive integer.
     pub(crate) fn number(&mut self, name: &str, max: u64) -> Option<u64> {
         match self.left.remove(name)? {

@@ -183,6 +183,9 @@ pub struct WorkSpec {
     /// Where it succeeded before: it is taken over and never runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Reused>,
+    /// Why a retry carries it out, in words. Nothing follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -222,6 +225,7 @@ impl WorkSpec {
             check: None,
             input: None,
             reused: None,
+            again: None,
         }
     }
 
@@ -281,6 +285,18 @@ impl WorkSpec {
     #[must_use]
     pub fn reused(self, reused: Reused) -> Self {
         Self { reused: Some(reused), ..self }
+    }
+
+    /// The same carried out by a retry, for this reason.
+    #[must_use]
+    pub fn again(self, reason: impl Into<String>) -> Self {
+        Self { again: Some(reason.into()), ..self }
+    }
+
+    /// The same as its plan describes it, without what a retry has made of it.
+    #[must_use]
+    pub fn planned(self) -> Self {
+        Self { reused: None, again: None, ..self }
     }
 
     /// The same with another priority; higher goes first.

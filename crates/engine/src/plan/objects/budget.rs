@@ -2,7 +2,7 @@
 
 use crate::coordination::CoordinationBudget;
 use crate::plan::mapping::{Fields, Object, ValueKind, key, required};
-use crate::plan::text::{Cost, DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned, numbered};
+use crate::plan::text::{Cost, Diagnostics, Millis, Node, Span, Spanned, numbered};
 
 pub(super) static BUDGET: Object = Object {
     name: "budget",
@@ -88,21 +88,17 @@ impl BudgetAst {
         self.sessions.as_ref().map_or(Span::default(), |sessions| sessions.span)
     }
 
-    /// The budget of a run with so many items.
-    pub(super) fn resolve(
-        &self,
-        items: usize,
-        diagnostics: &mut Diagnostics<'_>,
-    ) -> CoordinationBudget {
-        if let Some(sessions) =
-            self.sessions.as_ref().filter(|sessions| (sessions.value as usize) < items)
-        {
-            let message = format!(
-                "{} cannot be enough for {items} items, each of which takes at least one",
-                numbered(sessions.value.into(), "session")
-            );
-            diagnostics.error(DiagnosticCode::BadValue, sessions.span, message);
-        }
+    /// What is wrong with its sessions if they cannot be enough for so many items.
+    pub(super) fn too_few_sessions(&self, items: usize) -> Option<String> {
+        let few = self.sessions.as_ref().filter(|sessions| (sessions.value as usize) < items)?;
+        Some(format!(
+            "{} cannot be enough for {items} items, each of which takes at least one",
+            numbered(few.value.into(), "session")
+        ))
+    }
+
+    /// The budget of a run.
+    pub(super) fn resolve(&self) -> CoordinationBudget {
         // What is missing was reported, and the plan is refused; the rest of it is looked at all
         // the same.
         let sessions = self.sessions.as_ref().map_or(1, |sessions| sessions.value);

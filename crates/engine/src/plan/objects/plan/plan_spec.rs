@@ -117,6 +117,12 @@ impl PlanSpec {
         Self { schema, work, forerunner: Some(forerunner), ..self }
     }
 
+    /// The same without the run that it retries, and with these items, none of which is taken over.
+    #[must_use]
+    pub(crate) fn planned(self, work: Vec<WorkSpec>) -> Self {
+        Self { schema: 1, work, forerunner: None, ..self }
+    }
+
     /// What is started.
     ///
     /// # Errors

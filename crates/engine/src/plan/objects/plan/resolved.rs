@@ -19,6 +19,8 @@ pub(in crate::plan) struct ResolvedPlan {
     budget: CoordinationBudget,
     /// Where its sessions are limited.
     sessions_span: Span,
+    /// What is wrong with them if they cannot be enough for all its items.
+    too_few_sessions: Option<String>,
     /// Its ceilings on what sessions report, each with its place.
     metered: Vec<(&'static str, Span)>,
     /// Whether every item could be read.
@@ -75,7 +77,8 @@ impl PlanAst {
             .filter_map(|item| Some((GroupName::new(item.id()).ok()?, item.width()?)));
         Some(ResolvedPlan {
             name: self.name.clone(),
-            budget: self.budget.resolve(waits.len(), diagnostics),
+            budget: self.budget.resolve(),
+            too_few_sessions: self.budget.too_few_sessions(waits.len()),
             sessions_span: self.budget.sessions_span(),
             metered: self.budget.metered().to_vec(),
             is_whole: steps.len() == waits.len(),
@@ -121,6 +124,13 @@ impl ResolvedPlan {
 
     pub(in crate::plan) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Reports that its sessions cannot be enough for all its items.
+    pub(in crate::plan) fn refuse_too_few_sessions(&self, diagnostics: &mut Diagnostics<'_>) {
+        if let Some(message) = &self.too_few_sessions {
+            diagnostics.error(DiagnosticCode::BadValue, self.sessions_span, message.clone());
+        }
     }
 
     /// Reports ceilings that nothing counts against; `counts` says whether a step does.

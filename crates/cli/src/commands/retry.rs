@@ -1,0 +1,165 @@
+//! `antiphon retry`: what failed of a run that has ended, and what has changed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::plan::Plan;
+use antiphon_server::{Code, Problem, RetryAnswer, RetryRequest};
+use serde_json::json;
+
+use super::run::{carried_out, refused_by_the_engine};
+use crate::command_error::{CommandError, Kind};
+use crate::connection::{Unsent, request, serving};
+use crate::diagnostics::refused;
+use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
+use crate::labels::counted;
+use crate::ledger::{self, Ledger};
+use crate::options::Options;
+use crate::runtime::on_a_runtime;
+use crate::stderr;
+use crate::stdout::Stdout;
+use crate::text::printable;
+use crate::view::View;
+
+/// Carry out what failed, or has changed, of a run that has ended
+///
+/// Starts a new run, ID@2 or the next free one after it. Items that succeeded and are unchanged are
+/// taken over with their outputs; what failed, was skipped or cancelled, never ran, or has changed,
+/// and what needs it, is carried out. The budget counts only what runs. Without a plan file, the plan
+/// counts as it was recorded. Exits like `run`; with 2 if the run has not ended, or there is nothing
+/// to carry out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run that has ended
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// The plan file as it is now; the recorded plan by default
+    #[arg(value_name = "PLAN")]
+    file: Option<PathBuf>,
+    /// Refuse to run anything else than what did not succeed, and what needs it
+    #[arg(long, conflicts_with = "items")]
+    failed: bool,
+    /// Also run this item again: an item, a cell, a group, a whole matrix, or PARENT/CHILD
+    #[arg(long = "item", value_name = "NAME")]
+    items: Vec<String>,
+    /// Hand the run to an engine that stays, print its id and return
+    #[arg(long)]
+    detach: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
+        ledger.head(&StreamName::Coordination(self.id.clone()))?;
+        match self.request() {
+            Ok(request) => {
+                let name = request.name.clone().unwrap_or_default();
+                let retry = Retrial::new(self.id.clone(), request);
+                let done = match self.detach {
+                    true => on_a_runtime(detach(&ledger.dir, retry, options.json)),
+                    false => on_a_runtime(carry_out(&ledger, retry, options.json)),
+                };
+                done.or_else(|error| refused_by_the_engine(self.advised(error), &name, options))
+            }
+            Err(Unsent::Plan(problems)) => refused(&problems, options),
+            Err(Unsent::Command(error)) => Err(error),
+        }
+    }
+
+    fn request(&self) -> Result<RetryRequest, Unsent> {
+        let (items, failed) = (self.items.clone(), self.failed);
+        let Some(file) = &self.file else {
+            return Ok(RetryRequest { items, failed, ..RetryRequest::default() });
+        };
+        let plan = match file.to_str() {
+            Some("-") => Plan::read_stream_for_retry(std::io::stdin().lock(), file),
+            _ => Plan::read_for_retry(file),
+        };
+        let sent = request(&plan.map_err(Unsent::Plan)?, file, None)?;
+        Ok(RetryRequest {
+            plan: Some(sent.plan),
+            name: Some(sent.name),
+            directory: Some(sent.directory),
+            environment: sent.environment,
+            secrets: sent.secrets,
+            failed,
+            items,
+            id: None,
+        })
+    }
+
+    /// The same error with the command that does what may have been wanted.
+    fn advised(&self, error: CommandError) -> CommandError {
+        let id = &self.id;
+        let hint = match error.problem().and_then(Problem::known_code) {
+            Some(Code::NothingToRun) => format!(
+                "`antiphon retry {id} --item NAME` runs an item all the same, and `antiphon run \
+                 PLAN --id {id} --again` everything"
+            ),
+            Some(Code::NotOnlyFailed) => {
+                "the same command without --failed runs that, too".to_owned()
+            }
+            Some(Code::UnknownWork) => format!("`antiphon status {id}` shows its items"),
+            _ => return error,
+        };
+        error.with_hint(hint)
+    }
+}
+
+/// Says what is taken over and from where, and what runs again and why.
+fn say(answer: &RetryAnswer) {
+    let RetryAnswer { id, forerunner, reused, again, .. } = answer;
+    let reasons: Vec<String> = answer
+        .reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {}", in_words(reason)))
+        .collect();
+    let taken = match reused {
+        0 => "nothing taken over".to_owned(),
+        reused => format!("{} taken over from {forerunner}", counted(*reused, "item")),
+    };
+    let runs = if *again == 1 { "runs" } else { "run" };
+    let text = format!("{id}: {taken}, {again} {runs} again: {}", reasons.join(", "));
+    stderr::say(printable(&text));
+}
+
+fn in_words(reason: &str) -> &str {
+    match reason {
+        "asked" => "asked for",
+        "needs" => "that need what runs again",
+        other => other,
+    }
+}
+
+async fn detach(dir: &Path, retry: Retrial, json: bool) -> Result<ExitCode, CommandError> {
+    let client = serving(dir).await?;
+    let Ok(answer) = retry_there(&client, &retry).await? else {
+        return Ok(Kind::Aborted.into());
+    };
+    say(&answer);
+    let mut output = Stdout::open();
+    match json {
+        true => output.json(&json!({ "run": answer.id }))?,
+        false => output.line(&answer.id)?,
+    }
+    output.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn carry_out(ledger: &Ledger, retry: Retrial, json: bool) -> Result<ExitCode, CommandError> {
+    let retry = Arc::new(retry);
+    let mut follower = RunFollower::connect(&ledger.dir, Runs::Retried(Arc::clone(&retry))).await?;
+    let answer = match follower.retry(&retry).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => return follower.detach(Ok(())).await.map(|()| Kind::Aborted.into()),
+        Err(error) => return follower.detach(Err(error)).await.map(|()| ExitCode::SUCCESS),
+    };
+    say(&answer);
+    let id = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
+    match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
+        Outcome::Ended(outcome) => Ok(outcome.exit_code()),
+        Outcome::Left(_) => Ok(Kind::Aborted.into()),
+    }
+}

@@ -1,0 +1,284 @@
+//! Runs that have ended, carried out again as far as that is needed.
+
+mod plans;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
+
+/// What was printed on standard error, and the exit code.
+fn told(output: &Ran) -> Result<(String, Option<i32>)> {
+    Ok((String::from_utf8(output.stderr.clone())?, output.status.code()))
+}
+
+/// The items that sessions ran, in order; what ran before is forgotten.
+fn carried_out(dir: &Path) -> Result<String> {
+    let ran = std::fs::read_to_string(dir.join("ran")).unwrap_or_default();
+    std::fs::write(dir.join("ran"), "")?;
+    Ok(ran.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Carries a plan out as `r`.
+fn first(dir: &Path, code: i32) -> Result<String> {
+    let run = ran(dir, &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(code), "{run:?}");
+    carried_out(dir)
+}
+
+/// Three items in a row, of which the second fails as long as a file is missing, and one beside
+/// them.
+const CHAIN: &str = "  a: { shell: 'echo a >> ran' }\n  b: { shell: 'echo b >> ran; test -e mended', needs: [a], retry: { attempts: 1 } }\n  c: { shell: 'echo c >> ran', needs: [b] }\n  d: { shell: 'echo d >> ran' }\n";
+
+#[test]
+fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    std::fs::write(dir.join("mended"), "")?;
+    assert_eq!(
+        told(&ran(dir, &["retry", "r"])?)?,
+        ("r@2: 2 items taken over from r, 2 run again: 1 failed, 1 skipped\n".to_owned(), Some(0))
+    );
+    assert_eq!(carried_out(dir)?, "b c");
+    let why = |item: &str| -> Result<String> {
+        Ok(String::from_utf8(ran(dir, &["why", "r@2", item])?.stdout)?)
+    };
+    assert_eq!(
+        why("b")?,
+        "b: it has succeeded; this retry of r carries it out: it failed before\n"
+    );
+    assert_eq!(why("a")?, "a: it succeeded as a of run r and was taken over from there\n");
+    // Of a retry, too; what was taken over once is taken over again.
+    assert_eq!(
+        told(&ran(dir, &["retry", "r@2", "--item", "d"])?)?,
+        ("r@3: 3 items taken over from r@2, 1 runs again: 1 asked for\n".to_owned(), Some(0))
+    );
+    assert_eq!(carried_out(dir)?, "d");
+    for run in ["r@2", "r@3"] {
+        assert_eq!(ran(dir, &["verify", run])?.status.code(), Some(0));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_without_anything_to_do_again_or_that_has_not_ended_is_not_retried() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, "  a: { shell: 'echo a >> ran' }\n  bee: { shell: 'echo bee >> ran' }\n")?;
+    assert_eq!(first(dir, 0)?, "a bee");
+    let nothing = "error: there is nothing to run again: every item of r succeeded and is unchanged; \
+                   name items that are to run all the same\nhint: `antiphon retry r --item NAME` \
+                   runs an item all the same, and `antiphon run PLAN --id r --again` everything\n";
+    assert_eq!(told(&ran(dir, &["retry", "r"])?)?, (nothing.to_owned(), Some(2)));
+    let unknown = "error: there is no item be in the plan of r; did you mean bee?\nhint: `antiphon \
+                   status r` shows its items\n";
+    assert_eq!(told(&ran(dir, &["retry", "r", "--item", "be"])?)?, (unknown.to_owned(), Some(2)));
+    assert_eq!(told(&ran(dir, &["retry", "s"])?)?.1, Some(2));
+    pipe(dir, "runs")?;
+    plan(dir, "  a: { shell: 'echo > runs; sleep 300' }\n")?;
+    let run = Running::start(dir, &["run", "plan.yaml", "--id", "s"])?;
+    heard(&dir.join("runs"))?;
+    run.signal(rustix::process::Signal::TERM)?;
+    assert_eq!(run.end()?.status.code(), Some(8));
+    let unended = "error: run s has not ended; `antiphon resume s` continues it, and `antiphon cancel \
+                   s` ends it\n";
+    assert_eq!(told(&ran(dir, &["retry", "s"])?)?, (unended.to_owned(), Some(2)));
+    assert_eq!(carried_out(dir)?, "");
+    assert_eq!(ran(dir, &["list", "--json"])?.stdout.split(|byte| *byte == b'\n').count(), 3);
+    Ok(())
+}
+
+#[test]
+fn an_edited_plan_runs_what_has_changed_and_its_budget_counts_only_that() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    std::fs::write(dir.join("mended"), "")?;
+    assert_eq!(first(dir, 0)?, "a b c d");
+    // Two sessions would not be enough for all four items.
+    let edited = CHAIN.replace("echo d", "echo new d").replace("echo c", "echo new c");
+    plan_with(dir, "plan.yaml", "budget: { sessions: 2, duration: 5m }", &edited)?;
+    assert_eq!(
+        told(&ran(dir, &["retry", "r", "plan.yaml", "--failed"])?)?,
+        (
+            "error: c of r would run again although it did not fail: changed: command; so would 1 \
+             more\nhint: the same command without --failed runs that, too\n"
+                .to_owned(),
+            Some(2)
+        )
+    );
+    assert_eq!(
+        told(&ran(dir, &["retry", "r", "plan.yaml"])?)?,
+        ("r@2: 2 items taken over from r, 2 run again: 2 changed\n".to_owned(), Some(0))
+    );
+    assert_eq!(carried_out(dir)?, "new c new d");
+    plan_with(dir, "plan.yaml", "budget: { sessions: 1, duration: 5m }", &edited)?;
+    let few = told(&ran(dir, &["retry", "r", "plan.yaml"])?)?;
+    assert_eq!(
+        few,
+        (
+            "error: 1 session cannot be enough for the 2 items that run again, each of which takes \
+             at least one; raise `sessions` in the plan\n"
+                .to_owned(),
+            Some(2)
+        )
+    );
+    assert_eq!(ran(dir, &["run", "plan.yaml"])?.status.code(), Some(5), "a run needs all of them");
+    std::fs::write(dir.join("plan.yaml"), "name: test\n")?;
+    assert_eq!(ran(dir, &["retry", "r", "plan.yaml"])?.status.code(), Some(5));
+    Ok(())
+}
+
+#[test]
+fn a_run_that_was_stopped_by_its_breaker_budget_or_a_person_is_carried_to_its_end() -> Result {
+    let cells = |keys: &str| {
+        format!(
+            "  m: {{ shell: 'echo m >> ran; {keys}', retry: {{ attempts: 1 }}, matrix: {{ x: [1, 2, 3, 4, 5, 6] }}, env: {{ X: '{{{{x}}}}' }} }}\n"
+        )
+    };
+    let dir = tempfile::tempdir()?;
+    plan_with(
+        dir.path(),
+        "plan.yaml",
+        "budget: { sessions: 9, duration: 5m }\nbreaker: { failures: 3 }",
+        &cells("test -e mended || test $X = 1"),
+    )?;
+    assert_eq!(first(dir.path(), 10)?, "m m m m");
+    std::fs::write(dir.path().join("mended"), "")?;
+    let (said, code) = told(&ran(dir.path(), &["retry", "r"])?)?;
+    assert_eq!(
+        (said.as_str(), code),
+        ("r@2: 1 item taken over from r, 5 run again: 3 failed, 2 unfinished\n", Some(0))
+    );
+
+    let dir = tempfile::tempdir()?;
+    let again = "test -e mended || { touch mended; false; }";
+    let budget = "budget: { sessions: 6, duration: 5m }\nretry: { attempts: 2 }";
+    plan_with(
+        dir.path(),
+        "plan.yaml",
+        budget,
+        &cells(again).replace("retry: { attempts: 1 }, ", ""),
+    )?;
+    assert_eq!(first(dir.path(), 9)?, "m m m m m m");
+    let (said, code) = told(&ran(dir.path(), &["retry", "r"])?)?;
+    assert_eq!(
+        (said.as_str(), code),
+        ("r@2: 5 items taken over from r, 1 runs again: 1 unfinished\n", Some(0))
+    );
+
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "runs")?;
+    let held = "echo $X > runs; test -e mended || sleep 300";
+    plan(dir.path(), &cells(&format!("test $X = 1 || {{ {held}; }}")))?;
+    let run = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    heard(&dir.path().join("runs"))?;
+    assert_eq!(ran(dir.path(), &["cancel", "r"])?.status.code(), Some(0));
+    assert_eq!(run.end()?.status.code(), Some(8));
+    std::fs::remove_file(dir.path().join("runs"))?;
+    std::fs::write(dir.path().join("mended"), "")?;
+    let (said, code) = told(&ran(dir.path(), &["retry", "r"])?)?;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("r@2: 1 item taken over from r, 5 run again: "), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_nested_plan_is_gone_into_and_items_are_named_in_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan_with(dir, "inner.yaml", "budget: { sessions: 9, duration: 5m }", CHAIN)?;
+    plan(
+        dir,
+        "  inner: { plan: inner.yaml, retry: { attempts: 1 } }\n  m: { command: [sh, -c, 'echo m >> ran'], matrix: { x: [1, 2] }, env: { X: '{{x}}' } }\n",
+    )?;
+    assert_eq!(first(dir, 6)?, "a b d m m");
+    std::fs::write(dir.join("mended"), "")?;
+    for (retry, said, again) in [
+        (
+            &["retry", "r"][..],
+            "r@2: 4 items taken over from r, 2 run again: 1 failed, 1 skipped\n",
+            "b c",
+        ),
+        (
+            &["retry", "r@2", "--item", "inner/d", "--item", "m[2]"],
+            "r@3: 4 items taken over from r@2, 2 run again: 2 asked for\n",
+            "d m",
+        ),
+        // The nested plan was taken over whole.
+        (
+            &["retry", "r@2", "--item", "m"],
+            "r@4: 1 item taken over from r@2, 2 run again: 2 asked for\n",
+            "m m",
+        ),
+        (
+            &["retry", "r@4", "--item", "inner/b"],
+            "r@5: 4 items taken over from r@4, 2 run again: 1 asked for, 1 that need what runs \
+             again\n",
+            "b c",
+        ),
+    ] {
+        assert_eq!(told(&ran(dir, retry)?)?, (said.to_owned(), Some(0)), "{retry:?}");
+        assert_eq!(carried_out(dir)?, again, "{retry:?}");
+    }
+    assert_eq!(ran(dir, &["verify"])?.status.code(), Some(0));
+    let nested = told(&ran(dir, &["retry", "r@2.1"])?)?;
+    assert_eq!(
+        nested,
+        (
+            "error: run r@2.1 carries out an item of r@2; retry r@2, which goes into its nested plans\n"
+                .to_owned(),
+            Some(2)
+        )
+    );
+    Ok(())
+}
+
+#[test]
+fn a_retry_whose_engine_was_killed_is_resumed() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    pipe(dir, "runs")?;
+    let held =
+        CHAIN.replace("echo c >> ran", "echo c >> ran; test -e go || { echo > runs; sleep 300; }");
+    plan(dir, &held)?;
+    std::fs::write(dir.join("mended"), "")?;
+    let mut retry = Running::start(dir, &["retry", "r", "plan.yaml"])?;
+    heard(&dir.join("runs"))?;
+    retry.kill()?;
+    assert_eq!(carried_out(dir)?, "b c");
+    std::fs::write(dir.join("go"), "")?;
+    assert_eq!(ran(dir, &["resume", "r@2"])?.status.code(), Some(0));
+    assert_eq!(carried_out(dir)?, "c");
+    assert_eq!(ran(dir, &["verify", "r@2"])?.status.code(), Some(0));
+    // Each retry has an id of its own.
+    let second = ran(dir, &["retry", "r", "plan.yaml", "--detach"])?;
+    assert_eq!(String::from_utf8(second.stdout)?, "r@3\n");
+    assert_eq!(ran(dir, &["wait", "r@3"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_guest_of_a_running_engine_retries_there() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    std::fs::write(dir.join("mended"), "")?;
+    pipe(dir, "runs")?;
+    pipe(dir, "ends")?;
+    plan(dir, "  only: { shell: 'echo now > runs; read line < ends' }\n")?;
+    let mut host = Running::start(dir, &["run", "plan.yaml", "--id", "host"])?;
+    heard(&dir.join("runs"))?;
+    assert_eq!(told(&ran(dir, &["retry", "r"])?)?.1, Some(0));
+    say(&dir.join("ends"), "now")?;
+    let mut lines = BufReader::new(host.0.stdout.take().ok_or("no standard output")?).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.starts_with("succeeded in "))));
+    assert_eq!(host.0.wait()?.code(), Some(0));
+    assert_eq!(carried_out(dir)?, "b c");
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! A retry that is ready to be submitted: what it starts with, and what it does with each item.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::{ConfigError, CoordinationConfig, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::id::CoordinationId;
+
+use super::asked::alike;
+use super::recorded::RecordedPlan;
+use super::{Asked, Composed, Decision, Reason, Retried, Retry};
+use crate::plan::Compiled;
+
+/// What somebody wants of a retry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RetryRequest<'a> {
+    /// The plan as it is now; the recorded one if absent.
+    pub plan: Option<&'a Compiled>,
+    /// Names of items, groups and matrices that run again whatever became of them; of an item of a
+    /// nested plan, behind the item that runs it and a slash.
+    pub items: &'a [String],
+    /// Whether nothing else may run than what did not succeed, and what needs it.
+    pub failed: bool,
+}
+
+/// A retry that is ready to be submitted.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What it starts with, but for its id.
+    pub config: CoordinationConfig,
+    /// The blobs that its items name, as far as they may not be recorded yet.
+    pub inputs: Vec<Vec<u8>>,
+    /// How many items are taken over, those of nested plans among them.
+    pub reused: u64,
+    /// What runs again, in the order of the plan. A nested plan that is gone into is not named, but
+    /// its items are.
+    pub runs: Vec<RunsAgain>,
+}
+
+/// An item that runs again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunsAgain {
+    /// Its id, behind those of the items whose nested plans it is in, each with a slash.
+    pub item: String,
+    #[expect(missing_docs, reason = "its name says it")]
+    pub reason: Reason,
+}
+
+/// Why there is nothing to be submitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub enum RetryError {
+    /// A name stands for nothing in the plan.
+    #[error("there is no item {name} in the plan of {run}{}", did_you_mean(.near))]
+    UnknownItem {
+        run: CoordinationId,
+        name: String,
+        /// Names that may have been meant.
+        near: Vec<String>,
+    },
+    /// All items succeeded, and none of them has changed.
+    #[error(
+        "there is nothing to run again: every item of {run} succeeded and is unchanged; name items \
+         that are to run all the same"
+    )]
+    NothingToRun { run: CoordinationId },
+    /// More would run than what did not succeed.
+    #[error(
+        "{item} of {run} would run again although it did not fail: {reason}{}",
+        and_more(*.more)
+    )]
+    NotOnlyFailed {
+        run: CoordinationId,
+        item: String,
+        reason: Reason,
+        /// How many others there are.
+        more: usize,
+    },
+    /// The plan allows fewer sessions than items run.
+    #[error(
+        "{} cannot be enough for the {items} items that run again, each of which takes at least one; \
+         raise `sessions` in the plan",
+        if *sessions == 1 { "1 session".to_owned() } else { format!("{sessions} sessions") }
+    )]
+    TooFewSessions { sessions: u32, items: u64 },
+    /// The kernel does not take it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean {}?", near.join(" or ")),
+    }
+}
+
+fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!("; so would {more} more"),
+    }
+}
+
+impl Retried {
+    /// Decides what runs again, and puts together what the retry starts with.
+    ///
+    /// # Errors
+    /// [`RetryError`] if a name stands for nothing, nothing is to run, or more than was wanted.
+    pub fn prepare(&self, request: &RetryRequest<'_>) -> Result<Prepared, RetryError> {
+        let run = &self.run.forerunner.coordination;
+        let mut recorded = RecordedPlan::new(&self.blobs);
+        let (config, work) = match request.plan {
+            Some(compiled) => (compiled.config.clone(), compiled.config.work().to_vec()),
+            None => {
+                let work = recorded.items(self.run.items.iter().map(|item| &item.spec));
+                (CoordinationConfig::as_started(&self.started, work.clone())?, work)
+            }
+        };
+        let mut inputs = recorded.into_blobs();
+        inputs.extend(request.plan.iter().flat_map(|compiled| &compiled.blobs).cloned());
+        let now: BTreeMap<Digest, &[u8]> =
+            inputs.iter().map(|bytes| (Digest::of(bytes), bytes.as_slice())).collect();
+        let blob = |digest: &Digest| {
+            now.get(digest).copied().or_else(|| self.blobs.get(digest).map(Vec::as_slice))
+        };
+        let mut asked = Asked::default();
+        for name in request.items {
+            if !asked.add(name, &work, &blob) {
+                let near = alike(name, &work);
+                return Err(RetryError::UnknownItem { run: run.clone(), name: name.clone(), near });
+            }
+        }
+        let retry = Retry { earlier: &self.run, work: &work, asked: &asked, blob: &blob };
+        let composed = retry.compose();
+        let mut told = Told::default();
+        told.take(None, &composed);
+        if told.runs.is_empty() {
+            return Err(RetryError::NothingToRun { run: run.clone() });
+        }
+        if request.failed {
+            told.refuse_others(run)?;
+        }
+        let sessions = config.budget().max_episodes();
+        if u64::from(sessions) < told.sessions {
+            return Err(RetryError::TooFewSessions { sessions, items: told.sessions });
+        }
+        let config = config.retrying(self.run.forerunner.clone()).with_work(composed.work)?;
+        inputs.extend(composed.blobs);
+        Ok(Prepared { config, inputs, reused: told.reused, runs: told.runs })
+    }
+}
+
+/// What is done with the items of a plan and of those in it.
+#[derive(Default)]
+struct Told {
+    reused: u64,
+    runs: Vec<RunsAgain>,
+    /// Sessions that are taken if none fails, as far as it is known here.
+    sessions: u64,
+}
+
+impl Told {
+    fn take(&mut self, above: Option<&str>, composed: &Composed) {
+        for (item, decision) in composed.work.iter().zip(&composed.decisions) {
+            let reason = match decision {
+                Decision::TakeOver { .. } => {
+                    self.reused += 1;
+                    continue;
+                }
+                Decision::Run(reason) => reason.clone(),
+            };
+            self.sessions += 1;
+            let path = path(above, item);
+            match composed.below.get(&item.id) {
+                Some(below) => self.take(Some(&path), below),
+                None => self.runs.push(RunsAgain { item: path, reason }),
+            }
+        }
+    }
+
+    /// Refuses what runs neither because it did not succeed nor because it needs what does.
+    fn refuse_others(&self, run: &CoordinationId) -> Result<(), RetryError> {
+        let is_other = |runs: &&RunsAgain| matches!(runs.reason, Reason::New | Reason::Changed(_));
+        let mut others = self.runs.iter().filter(is_other);
+        let Some(RunsAgain { item, reason }) = others.next() else { return Ok(()) };
+        let (run, item, reason) = (run.clone(), item.clone(), reason.clone());
+        Err(RetryError::NotOnlyFailed { run, item, reason, more: others.count() })
+    }
+}
+
+fn path(above: Option<&str>, item: &WorkSpec) -> String {
+    match above {
+        Some(above) => format!("{above}/{}", item.id),
+        None => item.id.to_string(),
+    }
+}
