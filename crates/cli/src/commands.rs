@@ -16,6 +16,7 @@ mod logs;
 mod output;
 mod pause;
 mod plan;
+mod prune;
 mod receipt;
 mod record;
 mod resume;
@@ -70,6 +71,7 @@ enum Command {
     List(list::Args),
     Doctor(doctor::Args),
     Backup(backup::Args),
+    Prune(prune::Args),
     Bench(bench::Args),
     Torture(torture::Args),
     Completions(completions::Args),
@@ -102,6 +104,7 @@ impl CommandLine {
             Command::List(args) => args.run(&options),
             Command::Doctor(args) => args.run(&options),
             Command::Backup(args) => args.run(&options),
+            Command::Prune(args) => args.run(&options),
             Command::Bench(args) => args.run(&options),
             Command::Torture(args) => args.run(&options),
             Command::Completions(args) => args.run(<Self as clap::CommandFactory>::command()),

@@ -108,6 +108,7 @@ fn example(command: &str) -> &str {
         "receipt export -o FILE" => "receipt export build -o build.json",
         "doctor" => "doctor --quick",
         "backup" => "backup copy",
+        "prune" => "prune --keep 0",
         "bench" => "bench spawn.direct",
         "torture" => "torture --rounds 1",
         _ => panic!("`{command}` has no example here"),

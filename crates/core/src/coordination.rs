@@ -73,6 +73,7 @@ mod fault;
 mod life;
 mod limits;
 mod live;
+mod named;
 mod paged;
 mod planner;
 mod propose;

@@ -9,6 +9,7 @@ mod disk;
 mod ground;
 mod inputs;
 mod intake;
+mod named_since;
 mod opening;
 mod recovery;
 mod release;
@@ -39,6 +40,7 @@ use audience::Audience;
 use closing::Closing;
 use disk::{Disk, DiskHealth};
 use inputs::{Input, Inputs};
+use named_since::NamedSince;
 use opening::Opening;
 pub(crate) use opening::Parts;
 pub(crate) use recovery::{Recovered, recover};
@@ -64,6 +66,7 @@ struct Decider {
     audience: Audience,
     snapshots: Snapshots,
     opening: Opening,
+    named_since: NamedSince,
     closing: Option<Closing>,
     /// What the next turn lets out besides what the world decides.
     draft: TurnDraft,
@@ -227,6 +230,7 @@ impl Decider {
                 self.snapshots.forget(&StreamName::Coordination(coordination.clone()));
             }
         }
+        self.named_since.note(&mut append);
         let audience = &self.audience;
         let takes_over = !self.world.is_taking_over();
         let turn = draft.with_append(&mut append, actions, takes_over, |stream| {

@@ -29,6 +29,7 @@ use crate::incidents::Incident;
 use crate::ledger::{HeadQuery, Repetition};
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
+use crate::prune::{PruneError, PruneRequest, Pruned, Survey};
 use crate::submission::Submission;
 use closing::CloseOnce;
 
@@ -195,6 +196,26 @@ impl Engine {
     /// [`EraseError`] if there is no such run, if it has not ended, or the store refuses.
     pub async fn erase(&self, request: EraseRequest) -> Result<(), EraseError> {
         self.handle().erase(request, operator(None)).await
+    }
+
+    /// Erases what ended runs have left, as far as the request lets them go: see [`crate::prune`].
+    ///
+    /// # Errors
+    /// [`PruneError`] if the request lets nothing go, the ledger cannot be read, or takes nothing in.
+    pub async fn prune(&self, request: PruneRequest) -> Result<Pruned, PruneError> {
+        self.handle().prune(request).await
+    }
+
+    /// What a prune would erase now.
+    ///
+    /// # Errors
+    /// As [`Engine::prune`].
+    pub async fn would_prune(&self, request: PruneRequest) -> Result<Pruned, PruneError> {
+        if !request.is_limited() {
+            return Err(PruneError::Unlimited);
+        }
+        let look = self.handle().read(move |store| Survey::of(store, &request));
+        Ok(look.await.map_err(EraseError::from)?.pruned())
     }
 
     /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it,

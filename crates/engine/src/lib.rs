@@ -67,6 +67,7 @@ pub mod output_files;
 mod outside;
 pub mod plan;
 pub mod process;
+pub mod prune;
 #[doc(hidden)]
 pub mod random;
 pub mod retry;

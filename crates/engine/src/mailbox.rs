@@ -11,6 +11,7 @@ mod forerunner;
 mod handle;
 mod inputs;
 mod origin;
+mod pruning;
 mod request;
 mod status;
 

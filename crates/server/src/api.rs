@@ -12,6 +12,7 @@ mod item;
 mod plan;
 mod printed;
 mod problem;
+mod prune;
 mod reasons;
 mod retry;
 mod run;
@@ -28,6 +29,7 @@ pub use item::{
 };
 pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};
 pub use problem::{BodyError, Problem};
+pub use prune::{PruneAnswer, PruneRequest};
 pub use reasons::{Reasons, Why};
 pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};

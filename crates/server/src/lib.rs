@@ -50,8 +50,9 @@ mod state;
 pub use api::{
     Accepted, Again, BodyError, Code, EventLine, EventPage, Health, Item, ItemAttempt, ItemCommand,
     ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery,
-    LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem, RaiseRequest, Reasons,
-    RetryAnswer, RetryRequest, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
+    LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem, PruneAnswer, PruneRequest,
+    RaiseRequest, Reasons, RetryAnswer, RetryRequest, RunLine, Steer, SubmitAnswer, SubmitRequest,
+    Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod items;
 mod printed;
+mod prune;
 mod reasons;
 mod receipt;
 mod record;
@@ -27,6 +28,7 @@ use crate::state::Shared;
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/health", get(health::health))
+        .route("/v1/prune", post(prune::prune))
         .route("/v1/runs", get(runs::list).post(submission::submit))
         .route("/v1/runs/{id}", get(runs::status))
         .route("/v1/runs/{id}/events", get(events::events))

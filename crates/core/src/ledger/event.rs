@@ -7,7 +7,7 @@ use crate::id::{Epoch, Version};
 use crate::schema::events;
 
 /// Most versions and blobs in one erasure, so that its event keeps the payload limit.
-pub(crate) const MAX_ERASED_AT_ONCE: usize = 500;
+pub const MAX_ERASED_AT_ONCE: usize = 500;
 
 events! {
     /// An event of the `ledger` stream.

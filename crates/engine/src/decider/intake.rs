@@ -60,11 +60,15 @@ impl Decider {
                     false => self.draft.answer(release),
                 }
             }
-            Request::Erase { request, origin, reply } => {
-                let result = self.on_erase(request, origin, now);
+            Request::Erase { request, origin, spares, reply } => {
+                let result = self.on_erase(request, origin, spares, now);
                 self.draft.answer(Box::new(move |durable| {
                     drop(reply.send(durable.map_err(EraseError::from).and(result)));
                 }));
+            }
+            Request::BeginPrune { prune, reply } => {
+                self.named_since.begin(prune);
+                self.draft.answer(Box::new(move |durable| drop(reply.send(durable))));
             }
             Request::Command(carry) => {
                 let world = match self.disk.refusal() {
@@ -134,12 +138,19 @@ impl Decider {
 
     fn on_erase(
         &mut self,
-        request: EraseRequest,
+        mut request: EraseRequest,
         origin: Origin,
+        spares: bool,
         now: &Now,
     ) -> Result<(), EraseError> {
         if let Some(refusal) = self.disk.refusal() {
             return Err(refusal.into());
+        }
+        if spares {
+            self.named_since.spare(&mut request.blobs);
+            if request.blobs.is_empty() && request.payloads.is_none() {
+                return Ok(());
+            }
         }
         let redacted = self.check_erasure(&request)?;
         self.world.handle(request, origin, now)?;

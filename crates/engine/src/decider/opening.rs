@@ -16,6 +16,7 @@ use super::audience::Audience;
 use super::disk::Disk;
 use super::ground;
 use super::inputs::Inputs;
+use super::named_since::NamedSince;
 use super::recovery::Recovered;
 use super::sessions::Sessions;
 use super::snapshots::Snapshots;
@@ -166,6 +167,7 @@ impl Decider {
             audience: Audience::default(),
             snapshots: Snapshots::new(snapshot_every),
             opening,
+            named_since: NamedSince::default(),
             closing: None,
             draft: TurnDraft::default(),
             inputs: Inputs::new(requests, ends, acks, dropped, gone, timer),

@@ -36,6 +36,22 @@ impl BlobFiles {
         Ok(found)
     }
 
+    /// Bytes that all of them take.
+    pub(super) fn bytes(&self) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        for folder in self.folders()? {
+            for name in names(&folder)? {
+                match folder.stat(&name) {
+                    Ok(found) => bytes += u64::try_from(found.st_size).unwrap_or(0),
+                    // It was erased just now.
+                    Err(error) if is_absent(&error) => {}
+                    Err(error) => return Err(self.fault("look at", &name, error)),
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Whether a blob has a file.
     pub(super) fn has(&self, digest: &Digest) -> bool {
         self.folder_of(digest).is_ok_and(|folder| folder.has(digest.to_string()))

@@ -207,6 +207,10 @@ impl Store for FailingStore {
         self.faults.meet_read()?;
         self.store.blob(digest)
     }
+    fn size(&self) -> Result<u64, ReadError> {
+        self.faults.meet_read()?;
+        self.store.size()
+    }
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
         self.store.save_snapshot(snapshot)
     }

@@ -211,6 +211,13 @@ impl Store for MemoryStore {
         Ok(self.content().blobs.get(digest).cloned())
     }
 
+    fn size(&self) -> Result<u64, ReadError> {
+        let content = self.content();
+        let payloads = content.events.iter().filter_map(|event| event.payload.bytes());
+        let kept = payloads.map(<[u8]>::len).chain(content.blobs.values().map(Vec::len));
+        Ok(kept.map(|bytes| bytes as u64).sum())
+    }
+
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
         self.owned()?.snapshots.insert(snapshot.stream.clone(), snapshot.clone());
         Ok(())

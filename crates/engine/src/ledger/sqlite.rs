@@ -259,6 +259,10 @@ impl Store for SqliteStore {
         self.readers.read(|reader| reader.blob(digest))
     }
 
+    fn size(&self) -> Result<u64, ReadError> {
+        self.readers.read(|reader| reader.size())
+    }
+
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
         self.with_writer(|writer| writer.save_snapshot(snapshot))
     }

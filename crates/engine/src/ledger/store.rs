@@ -110,6 +110,12 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read at all.
     fn damages(&self) -> Result<Vec<Damage>, ReadError>;
 
+    /// Bytes that what is kept takes: events, blobs and all else, without room that is free.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn size(&self) -> Result<u64, ReadError>;
+
     /// Makes the head mark say what is durable now. The caller sees to it that this happens soon
     /// after every append.
     ///

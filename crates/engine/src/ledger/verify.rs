@@ -28,7 +28,7 @@ use antiphon_core::time::LedgerTime;
 
 pub use earlier::{Earlier, NotAnEarlierReceipt};
 pub use finding::{Finding, Place, Wrong};
-pub use report::{NotRebuildable, VerifyReport};
+pub use report::{NotRebuildable, PrunedForerunner, VerifyReport};
 
 use self::commit_chain::CommitChain;
 use self::earlier::EarlierCheck;
@@ -217,8 +217,10 @@ impl<'a> LedgerPass<'a> {
             Consequence::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
             Consequence::Ledger(_) => {}
             Consequence::Started { forerunner, origin } => {
-                if let Some(named) = forerunner {
-                    forerunner::check(self.store, &named, event, &mut self.findings)?;
+                if let Some(named) = forerunner
+                    && forerunner::check(self.store, &named, event, &mut self.findings)?
+                {
+                    self.report.name_pruned(stream, *named);
                 }
                 if let Some(origin) = origin {
                     self.blob(origin, stream, version)?;

@@ -156,8 +156,13 @@ impl Handle {
         origin: Origin,
     ) -> Result<(), EraseError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Erase { request, origin, reply }).await?;
+        self.send(Request::Erase { request, origin, spares: false, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)??;
+        self.erased_is_gone().await
+    }
+
+    /// Waits until nothing that was erased is in any file.
+    pub(super) async fn erased_is_gone(&self) -> Result<(), EraseError> {
         erased::is_gone(&self.store).await
     }
 

@@ -1,6 +1,7 @@
 //! What reaches the decider, and how it answers once the state that the answer rests on is durable.
 
 use std::collections::BTreeMap;
+use std::sync::Weak;
 
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
@@ -36,8 +37,13 @@ pub(crate) enum Request {
     Erase {
         request: EraseRequest,
         origin: Origin,
+        /// Whether blobs stay that were named since a prune began.
+        spares: bool,
         reply: oneshot::Sender<Result<(), EraseError>>,
     },
+    /// A prune begins, and goes on as long as its token is held; it looks at the ledger once this is
+    /// answered.
+    BeginPrune { prune: Weak<()>, reply: oneshot::Sender<Result<(), Unavailable>> },
     /// Any other command.
     Command(Carry),
     /// A read of the live state.
@@ -48,21 +54,11 @@ pub(crate) enum Request {
         reply: oneshot::Sender<Result<Option<Ended>, Unavailable>>,
     },
     /// A caller follows a stream live.
-    Follow {
-        stream: StreamName,
-        reply: oneshot::Sender<Feed>,
-    },
+    Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.
-    Acknowledge {
-        cursor: Cursor,
-        reply: oneshot::Sender<Result<(), Unavailable>>,
-    },
+    Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), Unavailable>> },
     /// Whether commands are taken in; answered at once, as it rests on no state.
-    Health {
-        reply: oneshot::Sender<Result<(), Unavailable>>,
-    },
+    Health { reply: oneshot::Sender<Result<(), Unavailable>> },
     /// Stop in good order.
-    Close {
-        reply: oneshot::Sender<Result<(), Unavailable>>,
-    },
+    Close { reply: oneshot::Sender<Result<(), Unavailable>> },
 }

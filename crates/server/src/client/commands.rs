@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::error::ClientError;
 use super::{Client, exchange};
-use crate::api::{Accepted, RaiseRequest, Steer};
+use crate::api::{Accepted, PruneAnswer, PruneRequest, RaiseRequest, Steer};
 use crate::path::run_path;
 
 impl Client {
@@ -22,6 +22,14 @@ impl Client {
     ) -> Result<Accepted, ClientError> {
         let path = run_path(id.as_str(), &format!("/{}", how.as_str()));
         exchange::post(&self.dir, &path, &json!({ "reason": reason }), key).await
+    }
+
+    /// Erases what ended runs have left, or says what would go.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ClientError> {
+        exchange::post(&self.dir, "/v1/prune", request, None).await
     }
 
     /// Ends a pause, with higher ceilings if given.

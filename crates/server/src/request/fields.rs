@@ -124,17 +124,22 @@ impl Fields {
 
     /// An optional positive integer.
     pub(crate) fn number(&mut self, name: &str, max: u64) -> Option<u64> {
+        self.number_from(1, name, max)
+    }
+
+    /// An optional integer that is not below a first one.
+    pub(crate) fn number_from(&mut self, first: u64, name: &str, max: u64) -> Option<u64> {
         match self.left.remove(name)? {
             Value::Null => None,
             Value::Number(number)
-                if number.as_u64().is_some_and(|number| (1..=max).contains(&number)) =>
+                if number.as_u64().is_some_and(|number| (first..=max).contains(&number)) =>
             {
                 number.as_u64()
             }
             _ => {
                 self.fault(
                     format!("/{name}"),
-                    format!("`{name}` must be a whole number from 1 to {max}"),
+                    format!("`{name}` must be a whole number from {first} to {max}"),
                 );
                 None
             }

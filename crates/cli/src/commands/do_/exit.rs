@@ -10,6 +10,7 @@ use antiphon::id::{CoordinationId, StreamName};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
+use crate::stderr;
 
 /// Its time or another ceiling ended the command.
 const CEILING: u8 = 124;
@@ -48,14 +49,20 @@ pub(super) fn of_ended(
         Some(Kind::Aborted) => return Ok(TROUBLE.into()),
         Some(_) => {}
     }
-    let mut last = None;
+    let (mut last, mut erased) = (None, false);
     ledger.each_event(&StreamName::Coordination(id.clone()), |event| {
-        // What was erased or cannot be read tells of no exit.
-        if let Ok(CoordinationEvent::SessionUnbound(session)) = CoordinationEvent::of(event) {
-            last = Some(CommandEnd::of(&session));
+        match CoordinationEvent::of(event) {
+            Ok(CoordinationEvent::SessionUnbound(session)) => last = Some(CommandEnd::of(&session)),
+            // What cannot be read tells of no exit.
+            Ok(_) | Err(_) => erased |= event.payload.bytes().is_none(),
         }
         Ok(())
     })?;
+    if last.is_none() && erased {
+        stderr::say(format!(
+            "with which code its command ended was erased; {TROUBLE} stands for it"
+        ));
+    }
     Ok(match last {
         // It did not succeed, whatever its command says of itself.
         None | Some(CommandEnd::Other | CommandEnd::Code(0)) => TROUBLE.into(),

@@ -159,6 +159,18 @@ impl ReadConnection {
         Ok(Self { connection, blobs: BlobFiles::of(folder), still, names: HashMap::new() })
     }
 
+    /// Bytes of the pages that are in use, and of the files of blobs.
+    pub(super) fn size(&self) -> Result<u64, ReadError> {
+        let pragma = |name: &str| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                .map(|value| u64::try_from(value).unwrap_or(0))
+                .map_err(|error| read_error("the size of the ledger", error))
+        };
+        let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+        Ok(pages * pragma("page_size")? + self.blobs.bytes()?)
+    }
+
     /// Whether it sees what is in the files now.
     fn is_current(&self) -> bool {
         self.still.as_ref().is_none_or(Still::holds)

@@ -11,18 +11,19 @@ use crate::ledger::error::ReadError;
 use crate::ledger::store::Store;
 
 /// Looks at the event that a retry names. The last event of a run is there for ever, whatever else
-/// of it is erased; one that cannot be read is found where it lies.
+/// of it is erased; one that cannot be read is found where it lies. Gives whether the run was
+/// pruned since.
 pub(super) fn check(
     store: &dyn Store,
     named: &Forerunner,
     retry: &Recorded,
     findings: &mut Findings,
-) -> Result<(), ReadError> {
+) -> Result<bool, ReadError> {
     let run = &named.coordination;
     let before = Version(named.version.0.saturating_sub(1));
     let last = match store.read_stream(&StreamName::Coordination(run.clone()), before, 1) {
         Ok(events) => events.into_iter().next(),
-        Err(ReadError::Damaged { .. }) => return Ok(()),
+        Err(ReadError::Damaged { .. }) => return Ok(false),
         Err(fault) => return Err(fault),
     };
     let is_named = |last: Recorded| {
@@ -32,8 +33,20 @@ pub(super) fn check(
     if !last.is_some_and(is_named) {
         let wrong = Wrong::ForerunnerDiffers { run: run.clone() };
         findings.event(&retry.stream, retry.version, wrong);
+        return Ok(false);
     }
-    Ok(())
+    was_pruned(store, named)
+}
+
+/// Whether nothing of what a run did is left but its end: the event after the first is erased, and
+/// has gone together with all the others.
+fn was_pruned(store: &dyn Store, named: &Forerunner) -> Result<bool, ReadError> {
+    let stream = StreamName::Coordination(named.coordination.clone());
+    match store.read_stream(&stream, Version(1), 1) {
+        Ok(events) => Ok(events.first().is_some_and(|event| event.payload.bytes().is_none())),
+        Err(ReadError::Damaged { .. }) => Ok(false),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// The receipt that an event names, if it ends its run.

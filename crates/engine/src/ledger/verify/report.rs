@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use antiphon_core::id::StreamName;
+use antiphon_core::coordination::Forerunner;
+use antiphon_core::id::{CoordinationId, StreamName};
 use serde::Serialize;
 
 use super::finding::{Finding, Findings, as_text};
@@ -24,6 +25,9 @@ pub struct VerifyReport {
     pub blobs_erased: u64,
     /// Streams that ended and whose receipt cannot be rebuilt any more, as payloads were erased.
     pub not_rebuildable: Vec<NotRebuildable>,
+    /// Retries whose forerunner was pruned: what they took over of it is there, and its end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forerunners_pruned: Vec<PrunedForerunner>,
     /// What is wrong, in the order of the ledger.
     pub findings: Vec<Finding>,
     /// Further findings that are not spelled out.
@@ -40,7 +44,22 @@ pub struct NotRebuildable {
     pub erased: u64,
 }
 
+/// A retry of a run of which only the end is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub struct PrunedForerunner {
+    /// The retry's.
+    #[serde(serialize_with = "as_text")]
+    pub stream: StreamName,
+    pub forerunner: CoordinationId,
+}
+
 impl VerifyReport {
+    pub(in crate::ledger) fn name_pruned(&mut self, retry: &StreamName, named: Forerunner) {
+        let (stream, forerunner) = (retry.clone(), named.coordination);
+        self.forerunners_pruned.push(PrunedForerunner { stream, forerunner });
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -66,6 +85,9 @@ impl fmt::Display for VerifyReport {
         writeln!(f)?;
         for NotRebuildable { stream, erased } in &self.not_rebuildable {
             writeln!(f, "`{stream}`: not rebuildable: {erased} erased")?;
+        }
+        for PrunedForerunner { stream, forerunner } in &self.forerunners_pruned {
+            writeln!(f, "`{stream}`: forerunner pruned: {forerunner}")?;
         }
         for finding in &self.findings {
             writeln!(f, "{finding}")?;

@@ -41,8 +41,10 @@ pub(super) fn coordination(
         match check.check(event, commit, &mut findings) {
             Consequence::Erased => report.erased += 1,
             Consequence::Started { forerunner, origin } => {
-                if let Some(named) = forerunner {
-                    forerunner::check(store, &named, event, &mut findings)?;
+                if let Some(named) = forerunner
+                    && forerunner::check(store, &named, event, &mut findings)?
+                {
+                    report.name_pruned(&event.stream, *named);
                 }
                 if let Some(origin) = origin {
                     blob_is_there(store, origin, event, &mut missing, &mut findings)?;

@@ -4,7 +4,7 @@ use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::{Coordination, CoordinationReceipt, Forerunner};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
-use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, SessionUnbound, belongs_in};
+use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, belongs_in};
 use antiphon_core::id::{StreamName, Version};
 use antiphon_core::replay::Replay;
 use antiphon_core::time::{LedgerTime, WallTime};
@@ -225,20 +225,13 @@ impl StreamCheck {
                 origin: started.origin,
             },
             (None, CoordinationEvent::SessionUnbound(unbound)) => {
-                Consequence::Names(blobs_of(&unbound))
+                Consequence::Names(unbound.blobs().collect())
             }
             (None, CoordinationEvent::WorkAdded(added)) => {
                 let reused = added.items.into_iter().filter_map(|item| item.reused);
-                let named = reused.flat_map(|reused| [reused.output, reused.files]);
-                Consequence::Names(named.flatten().collect())
+                Consequence::Names(reused.flat_map(|reused| reused.blobs()).collect())
             }
             _ => Consequence::Nothing,
         }
     }
-}
-
-/// What a session put out, what it printed, and what is said of its files.
-fn blobs_of(unbound: &SessionUnbound) -> Vec<Digest> {
-    let printed = unbound.tree.iter().flat_map(|tree| [tree.stdout, tree.stderr, tree.files]);
-    std::iter::once(unbound.output).chain(printed).flatten().collect()
 }

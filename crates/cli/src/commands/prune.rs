@@ -1,0 +1,149 @@
+//! `antiphon prune`: erases what ended runs have left.
+
+use std::process::ExitCode;
+
+use antiphon::plan::Millis;
+use antiphon::prune::Survey;
+use antiphon_server::{PruneAnswer, PruneRequest};
+
+use crate::command_error::{CommandError, Kind};
+use crate::connection::Connection;
+use crate::labels::counted;
+use crate::ledger::Ledger;
+use crate::options::Options;
+use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
+use crate::text::printable;
+
+/// Runs that are named before the rest is counted.
+const NAMED: usize = 20;
+
+/// Erase what ended runs have left: payloads, inputs, outputs and what was printed
+///
+/// Their ids stay taken, and `list`, `receipt show` and exit codes go on; the ledger verifies, and
+/// says of each that it is not rebuildable. Nested runs go with the run that they are in. What has
+/// not ended stays, and so does what a run that stays names: a run that it has taken over from, a
+/// blob that it needs. With both --older-than and --keep, both must hold.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only runs that ended longer ago, such as 30d
+    #[arg(long, value_name = "DURATION")]
+    older_than: Option<Millis>,
+    /// The newest ended runs, so many, stay
+    #[arg(long, value_name = "N")]
+    keep: Option<u32>,
+    /// Also runs that others which stay have taken over from by `retry`; what was taken over stays
+    #[arg(long)]
+    forerunners: bool,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
+        let request = PruneRequest {
+            older_than_ms: self.older_than.map(|age| age.0),
+            keep: self.keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
+            forerunners: self.forerunners,
+            dry_run: self.dry_run,
+        };
+        if !request.asked().is_limited() {
+            let text = "nothing says which runs may go";
+            return Err(CommandError::new(Kind::Usage, text).with_hint(
+                "give --older-than 30d, --keep 20, or both; with --dry-run it only says what would go",
+            ));
+        }
+        let answer = match request.dry_run {
+            true => on_a_runtime(would_go(&ledger, &request))?,
+            false => on_a_runtime(all_that_may_go(&ledger, &request))?,
+        };
+        let mut output = Stdout::open();
+        match options.json {
+            true => output.json(&answer)?,
+            false => print(&answer, &mut output)?,
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What would go, as the engine says, or the ledger where none runs: nothing is written for it.
+async fn would_go(ledger: &Ledger, request: &PruneRequest) -> Result<PruneAnswer, CommandError> {
+    if let Some(connection) = Connection::guest(&ledger.dir).await? {
+        return Ok(connection.client.prune(request).await?);
+    }
+    let survey = Survey::of(ledger.store.as_ref(), &request.asked())?;
+    Ok(PruneAnswer::of(&survey.pruned(), true))
+}
+
+/// Prunes until nothing is left that may go: one request takes a bounded number of runs.
+async fn all_that_may_go(
+    ledger: &Ledger,
+    request: &PruneRequest,
+) -> Result<PruneAnswer, CommandError> {
+    let prune = async |connection: &Connection, _: &str| connection.client.prune(request).await;
+    let (mut all, _) = Connection::command(&ledger.dir, prune).await?;
+    while all.left > 0 {
+        let (next, _) = Connection::command(&ledger.dir, prune).await?;
+        all.runs += next.runs;
+        all.ids.extend(next.ids);
+        all.nested += next.nested;
+        all.payloads += next.payloads;
+        all.blobs += next.blobs;
+        all.bytes_after = next.bytes_after.or(all.bytes_after);
+        (all.needed, all.left) = (next.needed, next.left);
+    }
+    Ok(all)
+}
+
+fn print(answer: &PruneAnswer, output: &mut Stdout) -> Result<(), CommandError> {
+    let PruneAnswer { dry_run, runs, ids, nested, payloads, blobs, needed, left, .. } = answer;
+    let (done, erased) = match dry_run {
+        true => ("would prune", "to be erased"),
+        false => ("pruned", "erased"),
+    };
+    if *runs == 0 {
+        output.line("nothing to prune")?;
+    } else {
+        let nested = match nested {
+            0 => String::new(),
+            nested => format!(", with {} in them", counted(*nested, "nested run")),
+        };
+        let named = some_of(ids, *runs);
+        let more = match left {
+            0 => String::new(),
+            left => format!("; {left} more after that"),
+        };
+        let runs = counted(*runs, "run");
+        output.line(format!("{done} {runs}{nested}: {named}{more}"))?;
+        let (payloads, blobs) = (counted(*payloads, "payload"), counted(*blobs, "blob"));
+        output.line(format!("{payloads} and {blobs} {erased}"))?;
+    }
+    if !needed.is_empty() {
+        output.line(format!(
+            "kept, as others that stay have taken over from them: {}; --forerunners prunes them too",
+            some_of(needed, needed.len() as u64)
+        ))?;
+    }
+    if let (Some(before), Some(after)) = (answer.bytes_before, answer.bytes_after) {
+        output.line(format!("{} in use before, {} now", mebibytes(before), mebibytes(after)))?;
+    }
+    Ok(())
+}
+
+/// A few names, and how many more there are.
+fn some_of(names: &[String], all: u64) -> String {
+    let shown = &names[..names.len().min(NAMED)];
+    let (mut text, rest) = (shown.join(", "), all.saturating_sub(shown.len() as u64));
+    if rest > 0 {
+        text.push_str(&format!(" and {rest} more"));
+    }
+    printable(&text).into_owned()
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
