@@ -5,7 +5,7 @@ mod items;
 mod runs;
 mod target;
 
-pub(crate) use items::Chosen;
+pub(crate) use items::{Chosen, items};
 pub(crate) use runs::{Qualifies, existing, newest, shown, the_only};
 pub(crate) use target::Target;
 

@@ -95,6 +95,11 @@ fn an_item_is_named_alone_in_the_newest_run_and_a_group_stands_for_its_items() -
     assert_eq!(output(&["old", "train"])?, ("older\n".to_owned(), Some(0)));
     let mistyped = output(&["prepaer"])?;
     assert!(mistyped.0.ends_with("hint: did you mean prepare?\n"), "{mistyped:?}");
+    for (word, sessions) in [("prep", 1), ("checks", 2), ("train", 2)] {
+        let (log, _) =
+            said(dir.path(), &["log", "--type", "session_bound", "--work", word, "newer"])?;
+        assert_eq!(log.lines().count(), sessions, "{word}: {log}");
+    }
     let unnamed = output(&["newer"])?;
     assert_eq!(unnamed.1, Some(2));
     assert!(unnamed.0.contains("`antiphon output newer ITEM`"), "{unnamed:?}");
@@ -137,6 +142,33 @@ fn what_changes_a_run_needs_no_name_where_only_one_can_be_meant() -> Result {
         &fixture.run("cancel"),
         "--- stderr\nerror: there is no unfinished run in <dir>/state\nhint: `antiphon list` shows the runs there are\n--- exit 2\n",
     );
+    Ok(())
+}
+
+#[test]
+fn a_retry_needs_no_name_where_one_run_only_ended_without_success() -> Result {
+    let dir = tempfile::tempdir()?;
+    done(dir.path(), "fine", "  one: { command: ['true'] }\n")?;
+    plan(dir.path(), "  one: { shell: 'test -e mended', retry: { attempts: 1 } }\n")?;
+    assert_eq!(said(dir.path(), &["run", "--id", "broken", "plan.yaml"])?.1, Some(7));
+    std::fs::write(dir.path().join("mended"), "")?;
+    assert_eq!(said(dir.path(), &["retry"])?.1, Some(0));
+    assert_eq!(status(dir.path(), &["last"])?, "broken@2");
+    Ok(())
+}
+
+#[test]
+fn the_values_of_a_matrix_are_printed_where_there_are_some() -> Result {
+    let dir = tempfile::tempdir()?;
+    let cells = "  cell: { command: [sh, -c, 'echo $0; test $0 != 2', '{{n}}'], matrix: { n: [1, 2, 3] }, retry: { attempts: 1 } }\n";
+    plan(dir.path(), cells)?;
+    assert_eq!(said(dir.path(), &["run", "--id", "r", "plan.yaml"])?.1, Some(6));
+    let (text, code) = said(dir.path(), &["output", "cell"])?;
+    assert!(
+        text.starts_with("1\n3\nerror: cell[2] of r has put out no value: it failed\n"),
+        "{text}"
+    );
+    assert_eq!(code, Some(2));
     Ok(())
 }
 

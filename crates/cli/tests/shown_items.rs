@@ -173,6 +173,11 @@ fn logs_follow_a_session_while_it_prints_and_show_no_secret() -> Result {
     assert_eq!(running["state"], "running");
     let early = ran(dir.path(), &["output", "r", "only"])?;
     assert_eq!(early.status.code(), Some(2), "{early:?}");
+    let mut cut_off = Running::start(dir.path(), &["logs", "--follow", "r"])?;
+    let mut first = BufReader::new(cut_off.0.stdout.take().ok_or("no standard output")?);
+    first.read_line(&mut String::new())?;
+    drop(first);
+    assert_eq!(cut_off.0.wait()?.code(), Some(0), "nobody reads it any more");
     say(&dir.path().join("ends"), "now")?;
     line.clear();
     lines.read_line(&mut line)?;

@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// matches any text. May be given more than once
     #[arg(long = "type", short = 't', value_name = "PATTERN", value_parser = filter::kinds)]
     kinds: Vec<EventKinds>,
-    /// Only events of this item
+    /// Only events of this item, group or matrix, or of the one item whose name begins so
     #[arg(long, value_name = "ID", value_parser = filter::work)]
     work: Option<WorkId>,
     /// Only events of the session with this number
@@ -77,12 +77,13 @@ impl Args {
             None => newest(&ledger)?,
         };
         let head = ledger.head(&stream)?;
+        let works = meant(&ledger, &stream, self.work.as_ref())?;
         let begin = Version(self.after.unwrap_or_else(|| self.from.unwrap_or(1).saturating_sub(1)));
         let mut filter = Filter::new(
             ledger.store.as_ref(),
             &stream,
             &self.kinds,
-            self.work,
+            (self.work, works),
             self.session,
             self.since,
         );
@@ -129,6 +130,19 @@ impl Args {
             stderr::say(printable(&filter.why_nothing(begin, head.tip.version)));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The items that are asked for. One that is not there is looked for like any other, and nothing is
+/// found of it.
+fn meant(
+    ledger: &Ledger,
+    stream: &StreamName,
+    work: Option<&WorkId>,
+) -> Result<Vec<WorkId>, CommandError> {
+    match (stream, work) {
+        (StreamName::Coordination(run), Some(work)) => named::items(ledger, run, work),
+        (_, work) => Ok(work.cloned().into_iter().collect()),
     }
 }
 

@@ -3,10 +3,15 @@
 mod lines;
 mod source;
 
+use std::future::pending;
+use std::os::fd::AsFd as _;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
 use antiphon_server::LogQuery;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
@@ -15,6 +20,7 @@ use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
+use crate::text::printable;
 use lines::Shown;
 use source::Source;
 
@@ -91,9 +97,13 @@ impl Args {
         let mut output = Stdout::open();
         let mut shown = Shown::new(item.is_none(), self.raw, output.is_terminal());
         let mut printed = false;
-        while output.is_open()
-            && let Some(piece) = source.next().await?
-        {
+        let mut hung_up = pin!(hung_up());
+        while output.is_open() {
+            let piece = tokio::select! {
+                piece = source.next() => piece?,
+                () = &mut hung_up, if self.follow => break,
+            };
+            let Some(piece) = piece else { break };
             if !is_wanted(&piece.item) {
                 continue;
             }
@@ -109,10 +119,22 @@ impl Args {
         shown.end(&mut output)?;
         output.finish()?;
         if !printed && !self.follow {
-            let what = chosen.map_or_else(|| format!("no item of {run}"), |chosen| chosen.name);
-            stderr::say(format!("{what} has printed nothing"));
+            let named = chosen.as_ref().map(|chosen| chosen.name.clone());
+            let what = named.unwrap_or_else(|| format!("no item of {run}"));
+            stderr::say(format!("{} has printed nothing", printable(&what)));
         }
-        source.check_followed(ledger, run, self.follow)?;
+        source.check_followed()?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Waits until whoever reads standard output has closed it; for ever where that cannot be told, as
+/// of a file.
+async fn hung_up() {
+    let output = std::io::stdout().as_fd().try_clone_to_owned();
+    // Nothing is written by this one, so it may block.
+    match output.and_then(pipe::Sender::from_owned_fd_unchecked) {
+        Ok(output) => drop(output.ready(Interest::ERROR).await),
+        Err(_) => pending().await,
     }
 }

@@ -7,7 +7,7 @@ use antiphon::items;
 use antiphon_server::ItemValue;
 use serde_json::{Value, json};
 
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::ledger::Ledger;
 use crate::named::Target;
@@ -38,7 +38,17 @@ impl Args {
         let (run, chosen) = self.target.find_items(&ledger, "output")?;
         let values = on_a_runtime(values(&ledger, &run, &chosen.items))?;
         let mut output = Stdout::open();
-        for (item, ItemValue { source, bytes }) in chosen.items.iter().zip(values) {
+        let mut missing = Vec::new();
+        for (item, value) in chosen.items.iter().zip(values) {
+            let ItemValue { source, bytes } = match value {
+                Ok(value) => value,
+                // The others have theirs all the same.
+                Err(error) if error.kind() == Kind::Usage => {
+                    missing.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if options.json {
                 let text = String::from_utf8_lossy(&bytes);
                 let mut object =
@@ -56,7 +66,18 @@ impl Args {
             }
         }
         output.finish()?;
-        Ok(ExitCode::SUCCESS)
+        let count = missing.len();
+        match missing.into_iter().next() {
+            None => Ok(ExitCode::SUCCESS),
+            Some(error) if count == 1 => Err(error),
+            Some(_) => {
+                let of = chosen.items.len();
+                let text =
+                    format!("{count} of the {of} items of {} have put out no value", chosen.name);
+                let hint = format!("`antiphon show {run} {}` shows why", chosen.name);
+                Err(CommandError::new(Kind::Usage, text).with_hint(hint))
+            }
+        }
     }
 }
 
@@ -65,7 +86,7 @@ async fn values(
     ledger: &Ledger,
     run: &CoordinationId,
     items: &[String],
-) -> Result<Vec<ItemValue>, CommandError> {
+) -> Result<Vec<Result<ItemValue, CommandError>>, CommandError> {
     let client = Connection::probe(&ledger.dir).await?;
     let mut values = Vec::new();
     for item in items {
@@ -79,7 +100,7 @@ async fn values(
                 .map_err(CommandError::from),
         };
         let hint = format!("`antiphon logs {run} {item}` shows what it printed");
-        values.push(value.map_err(|error| error.with_hint(hint))?);
+        values.push(value.map_err(|error| error.with_hint(hint)));
     }
     Ok(values)
 }

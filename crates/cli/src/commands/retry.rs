@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use antiphon::id::{CoordinationId, StreamName};
+use antiphon::id::CoordinationId;
 use antiphon::plan::Plan;
 use antiphon_server::{Code, Problem, RetryAnswer, RetryRequest};
 use serde_json::json;
@@ -16,6 +16,7 @@ use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
 use crate::labels::counted;
 use crate::ledger::{self, Ledger};
+use crate::named::{self, Qualifies};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
@@ -32,9 +33,10 @@ use crate::view::View;
 /// to carry out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run that has ended
+    /// The run that has ended; by default the only one that ended without success, if there is one
+    /// only
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
-    id: CoordinationId,
+    id: Option<CoordinationId>,
     /// The plan file as it is now; the recorded plan by default
     #[arg(value_name = "PLAN")]
     file: Option<PathBuf>,
@@ -52,16 +54,16 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        ledger.head(&StreamName::Coordination(self.id.clone()))?;
+        let id = named::the_only(&ledger, self.id.as_ref(), Qualifies::Unsuccessful)?;
         match self.request() {
             Ok(request) => {
                 let name = request.name.clone().unwrap_or_default();
-                let retry = Retrial::new(self.id.clone(), request);
+                let retry = Retrial::new(id.clone(), request);
                 let done = match self.detach {
                     true => on_a_runtime(detach(&ledger.dir, retry, options.json)),
                     false => on_a_runtime(carry_out(&ledger, retry, options.json)),
                 };
-                done.or_else(|error| refused_by_the_engine(self.advised(error), &name, options))
+                done.or_else(|error| refused_by_the_engine(advised(&id, error), &name, options))
             }
             Err(Unsent::Plan(problems)) => refused(&problems, options),
             Err(Unsent::Command(error)) => Err(error),
@@ -89,23 +91,20 @@ impl Args {
             id: None,
         })
     }
+}
 
-    /// The same error with the command that does what may have been wanted.
-    fn advised(&self, error: CommandError) -> CommandError {
-        let id = &self.id;
-        let hint = match error.problem().and_then(Problem::known_code) {
-            Some(Code::NothingToRun) => format!(
-                "`antiphon retry {id} --item NAME` runs an item all the same, and `antiphon run \
+/// The same error with the command that does what may have been wanted.
+fn advised(id: &CoordinationId, error: CommandError) -> CommandError {
+    let hint = match error.problem().and_then(Problem::known_code) {
+        Some(Code::NothingToRun) => format!(
+            "`antiphon retry {id} --item NAME` runs an item all the same, and `antiphon run \
                  PLAN --id {id} --again` everything"
-            ),
-            Some(Code::NotOnlyFailed) => {
-                "the same command without --failed runs that, too".to_owned()
-            }
-            Some(Code::UnknownWork) => format!("`antiphon status {id}` shows its items"),
-            _ => return error,
-        };
-        error.with_hint(hint)
-    }
+        ),
+        Some(Code::NotOnlyFailed) => "the same command without --failed runs that, too".to_owned(),
+        Some(Code::UnknownWork) => format!("`antiphon status {id}` shows its items"),
+        _ => return error,
+    };
+    error.with_hint(hint)
 }
 
 /// Says what is taken over and from where, and what runs again and why.

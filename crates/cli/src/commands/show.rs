@@ -5,7 +5,7 @@ mod text;
 use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
-use antiphon::items::ItemDetails;
+use antiphon::items::{ItemDetails, RunItems};
 use antiphon_server::Item;
 
 use crate::command_error::CommandError;
@@ -50,19 +50,20 @@ impl Args {
     }
 }
 
-/// What the engine says of items, or the ledger at rest where none runs.
+/// What the engine says of an item, or the ledger at rest where none runs or there are several.
 async fn details(
     ledger: &Ledger,
     run: &CoordinationId,
     items: &[String],
 ) -> Result<Vec<Item>, CommandError> {
-    let client = Connection::probe(&ledger.dir).await?;
-    let mut shown = Vec::new();
+    if let ([item], Some(client)) = (items, Connection::probe(&ledger.dir).await?) {
+        return Ok(vec![client.item(run, item).await?]);
+    }
+    // The events are read once for all of them.
+    let (store, mut shown) = (ledger.store.as_ref(), Vec::new());
+    let record = RunItems::read(store, run)?;
     for item in items {
-        shown.push(match &client {
-            Some(client) => client.item(run, item).await?,
-            None => Item::from(&ItemDetails::read(ledger.store.as_ref(), run, item)?),
-        });
+        shown.push(Item::from(&ItemDetails::of(store, &record, item)?));
     }
     Ok(shown)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::{CoordinationId, StreamName};
+use antiphon::id::{CoordinationId, StreamName, WorkId};
 
 use super::{Found, ambiguous};
 use crate::command_error::{CommandError, Kind};
@@ -14,6 +14,24 @@ pub(crate) struct RunItemNames {
     run: CoordinationId,
     /// Each with its group, in the order of addition.
     items: Vec<(String, Option<String>)>,
+}
+
+/// The items of a run that a word means; the word itself where nothing is named by it.
+pub(crate) fn items(
+    ledger: &Ledger,
+    run: &CoordinationId,
+    word: &WorkId,
+) -> Result<Vec<WorkId>, CommandError> {
+    match RunItemNames::read(ledger, run)?.look_up(word.as_str()) {
+        Found::Exact(chosen) | Found::Prefix(chosen) => {
+            let ids = chosen.items.iter().map(WorkId::new);
+            ids.collect::<Result<_, _>>().map_err(CommandError::from)
+        }
+        Found::Several(names) => {
+            Err(ambiguous(word.as_str(), &format!("the items of {run}"), &names))
+        }
+        Found::Nothing => Ok(vec![word.clone()]),
+    }
 }
 
 /// What a word names in a run.

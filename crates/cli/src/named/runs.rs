@@ -1,6 +1,7 @@
 //! Runs by their names, and those that are meant where none is named.
 
 use antiphon::append::HeadRow;
+use antiphon::coordination::{Stage, Verdict};
 use antiphon::head::RunSummary;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
@@ -18,6 +19,9 @@ const SHARED: &str = "shared";
 /// The label of a run that came into being at its first signal.
 const UNDECLARED: &str = "undeclared";
 
+/// Newest ended runs among which one that is not named is looked for.
+const LOOKED_THROUGH: usize = 1_000;
+
 /// Head rows that are read at a time.
 const PAGE: usize = 64;
 
@@ -30,11 +34,16 @@ pub(crate) enum Qualifies {
     Unpaused,
     /// Of those the ones that are paused.
     Paused,
+    /// Those that have ended without success.
+    Unsuccessful,
 }
 
 impl Qualifies {
-    fn admits(self, summary: &RunSummary) -> bool {
+    fn admits(self, head: &HeadRow, summary: &RunSummary) -> bool {
         match self {
+            Self::Unsuccessful => {
+                head.stage().is_ok_and(|stage| stage != Stage::Ended(Verdict::Succeeded))
+            }
             Self::Unended => true,
             Self::Unpaused => summary.paused.is_none(),
             Self::Paused => summary.paused.is_some(),
@@ -46,6 +55,7 @@ impl Qualifies {
             Self::Unended => "unfinished run",
             Self::Unpaused => "unfinished run that is not paused",
             Self::Paused => "paused run",
+            Self::Unsuccessful => "run that has ended without success",
         }
     }
 }
@@ -86,8 +96,10 @@ pub(crate) fn the_only(
     if let Some(word) = word {
         return existing(ledger, word);
     }
-    let filter = HeadFilter { ended: Some(false), ..HeadFilter::default() };
-    let found = started(ledger, filter, LISTED + 1, |summary| qualifies.admits(summary))?;
+    let ended = Some(qualifies == Qualifies::Unsuccessful);
+    let filter = HeadFilter { ended, ..HeadFilter::default() };
+    let admits = |head: &HeadRow, summary: &RunSummary| qualifies.admits(head, summary);
+    let found = started(ledger, filter, LISTED + 1, admits)?;
     let text = match found.as_slice() {
         [id] => return Ok(id.clone()),
         [] => format!("there is no {} in {}", qualifies.words(), ledger.dir.display()),
@@ -103,7 +115,7 @@ pub(crate) fn the_only(
 
 /// The newest run that somebody started.
 pub(crate) fn newest(ledger: &Ledger) -> Result<CoordinationId, CommandError> {
-    let found = started(ledger, HeadFilter::default(), 1, |_| true)?;
+    let found = started(ledger, HeadFilter::default(), 1, |_, _| true)?;
     found.into_iter().next().ok_or_else(|| {
         let text = format!("there are no runs in {}", ledger.dir.display());
         CommandError::new(Kind::Usage, text).with_hint("`antiphon run FILE` starts one")
@@ -122,7 +134,7 @@ pub(super) fn look_up(
         return newest(ledger).map(Found::Exact);
     }
     let filter = HeadFilter { prefix: format!("{COORDINATIONS}{word}"), ..HeadFilter::default() };
-    let found = started(ledger, filter, LISTED + 1, |_| true)?;
+    let found = started(ledger, filter, LISTED + 1, |_, _| true)?;
     Ok(match found.as_slice() {
         [] => Found::Nothing,
         [id] => Found::Prefix(id.clone()),
@@ -136,17 +148,20 @@ fn started(
     ledger: &Ledger,
     filter: HeadFilter,
     most: usize,
-    admits: impl Fn(&RunSummary) -> bool,
+    admits: impl Fn(&HeadRow, &RunSummary) -> bool,
 ) -> Result<Vec<CoordinationId>, CommandError> {
     let prefix = match filter.prefix.is_empty() {
         true => COORDINATIONS.to_owned(),
         false => filter.prefix.clone(),
     };
-    let (mut found, mut older_than) = (Vec::new(), None);
+    let (mut found, mut older_than, mut looked) = (Vec::new(), None, 0);
     loop {
         let page = HeadFilter { prefix: prefix.clone(), limit: PAGE, older_than, ..filter.clone() };
         let heads = ledger.store.heads(&HeadQuery::List(page))?;
-        let is_last = heads.len() < PAGE;
+        looked += heads.len();
+        // Runs that have ended are as many as there ever were.
+        let is_enough = filter.ended == Some(true) && looked >= LOOKED_THROUGH;
+        let is_last = heads.len() < PAGE || is_enough;
         older_than = heads.last().map(|head| head.stream.clone());
         for head in heads {
             if let Some(id) = started_by_somebody(&head, &admits)? {
@@ -164,12 +179,12 @@ fn started(
 
 fn started_by_somebody(
     head: &HeadRow,
-    admits: impl Fn(&RunSummary) -> bool,
+    admits: impl Fn(&HeadRow, &RunSummary) -> bool,
 ) -> Result<Option<CoordinationId>, CommandError> {
     let StreamName::Coordination(id) = &head.stream else { return Ok(None) };
     let summary = head.run_summary().map_err(unreadable)?;
     let is_started = summary.parent.is_none()
         && id.as_str() != SHARED
         && !summary.labels.contains_key(UNDECLARED);
-    Ok((is_started && admits(&summary)).then(|| id.clone()))
+    Ok((is_started && admits(head, &summary)).then(|| id.clone()))
 }

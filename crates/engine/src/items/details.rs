@@ -47,15 +47,22 @@ impl ItemDetails {
     /// # Errors
     /// [`ItemError`] if there is no such run or item, or the ledger cannot be read.
     pub fn read(store: &dyn Store, run: &CoordinationId, item: &str) -> Result<Self, ItemError> {
-        let items = RunItems::read(store, run)?;
+        Self::of(store, &RunItems::read(store, run)?, item)
+    }
+
+    /// The same of items that were read before.
+    ///
+    /// # Errors
+    /// [`ItemError`] if there is no such item, or a blob cannot be read.
+    pub fn of(store: &dyn Store, items: &RunItems, item: &str) -> Result<Self, ItemError> {
         let record = items.find(item)?.clone();
-        let needs = record.spec.needs.iter().map(|need| met(need, &items)).collect();
+        let needs = record.spec.needs.iter().map(|need| met(need, items)).collect();
         let command = match (&record.spec.runner, record.spec.input) {
-            (Runner::Process { .. }, Some(digest)) => command(store, digest, &items)?,
+            (Runner::Process { .. }, Some(digest)) => command(store, digest, items)?,
             _ => None,
         };
         let value = value_of(&record);
-        Ok(Self { run: run.clone(), item: record, needs, command, value })
+        Ok(Self { run: items.run().clone(), item: record, needs, command, value })
     }
 }
 

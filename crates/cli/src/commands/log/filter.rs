@@ -63,7 +63,9 @@ pub(super) struct Filter<'a> {
     store: &'a dyn Store,
     stream: &'a StreamName,
     kinds: &'a [EventKinds],
+    /// The item that is asked for as it was written, and what it means: itself, or several.
     work: Option<WorkId>,
+    works: Vec<WorkId>,
     session: Option<u64>,
     since: Option<WallTime>,
     /// Types that were seen and not asked for.
@@ -79,7 +81,7 @@ impl<'a> Filter<'a> {
         store: &'a dyn Store,
         stream: &'a StreamName,
         kinds: &'a [EventKinds],
-        work: Option<WorkId>,
+        (work, works): (Option<WorkId>, Vec<WorkId>),
         session: Option<u64>,
         since: Option<WallTime>,
     ) -> Self {
@@ -88,6 +90,7 @@ impl<'a> Filter<'a> {
             stream,
             kinds,
             work,
+            works,
             session,
             since,
             others: BTreeSet::new(),
@@ -154,23 +157,24 @@ impl<'a> Filter<'a> {
         }
         match &self.work {
             None => Ok(true),
-            Some(work) => self.concerns(&decoded, work),
+            Some(_) => self.concerns(&decoded),
         }
     }
 
-    fn concerns(&self, event: &CoordinationEvent, work: &WorkId) -> Result<bool, ReadError> {
+    fn concerns(&self, event: &CoordinationEvent) -> Result<bool, ReadError> {
+        let is_asked_for = |work: &WorkId| self.works.contains(work);
         Ok(match event {
             CoordinationEvent::WorkAdded(added) => {
-                added.items.iter().any(|item| item.id == *work)
-                    || added.recalled.iter().any(|item| item.work.id == *work)
+                added.items.iter().any(|item| is_asked_for(&item.id))
+                    || added.recalled.iter().any(|item| is_asked_for(&item.work.id))
             }
-            CoordinationEvent::WorkSkipped(skipped) => skipped.works.contains(work),
-            CoordinationEvent::SessionBound(bound) => bound.work == *work,
-            CoordinationEvent::SessionUnbound(unbound) => unbound.work == *work,
+            CoordinationEvent::WorkSkipped(skipped) => skipped.works.iter().any(is_asked_for),
+            CoordinationEvent::SessionBound(bound) => is_asked_for(&bound.work),
+            CoordinationEvent::SessionUnbound(unbound) => is_asked_for(&unbound.work),
             // These name only their session. They are rare enough to be looked up.
             CoordinationEvent::SessionCleared(_) | CoordinationEvent::WriteRefused(_) => {
                 match session_of(event) {
-                    Some(session) => self.work_of(session)?.as_ref() == Some(work),
+                    Some(session) => self.work_of(session)?.as_ref().is_some_and(is_asked_for),
                     None => false,
                 }
             }
@@ -202,7 +206,7 @@ impl<'a> Filter<'a> {
             return;
         };
         let Some(CoordinationEvent::WorkAdded(added)) = decoded(event) else { return };
-        self.is_there = added.items.iter().any(|item| item.id == *work);
+        self.is_there = added.items.iter().any(|item| self.works.contains(&item.id));
         let known = self
             .near
             .iter()

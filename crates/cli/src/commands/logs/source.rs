@@ -1,23 +1,35 @@
 //! Where what was printed comes from: the engine that runs, or the ledger at rest where none does.
 
-use antiphon::envelope::Recorded;
+use std::collections::BTreeMap;
+
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::items::{PrintedQuery, PrintedReader, PrintedTo};
-use antiphon::ledger::{Events, ReadError, Store};
-use antiphon_server::{LogPiece, LogQuery, LogStream};
+use antiphon::ledger::{Events, HeldDirectory, Store};
+use antiphon_server::{LogBytes, LogPiece, LogQuery, LogStream};
 
 use crate::command_error::CommandError;
-use crate::connection::Connection;
+use crate::connection::{Connection, has_gone};
 use crate::follow::not_carried_out;
 use crate::ledger::Ledger;
 
-pub(super) enum Source<'a> {
-    Engine(LogStream),
+/// What sessions printed, also when the engine goes away over it.
+pub(super) struct Source<'a> {
+    ledger: &'a Ledger,
+    run: &'a CoordinationId,
+    item: Option<&'a str>,
+    query: &'a LogQuery,
+    place: Place<'a>,
+    /// How much of each output of a session was given.
+    given: BTreeMap<(u64, String), u64>,
+}
+
+enum Place<'a> {
+    Engine(Box<LogStream>),
     Rest(Box<AtRest<'a>>),
 }
 
 /// The ledger at rest.
-pub(super) struct AtRest<'a> {
+struct AtRest<'a> {
     store: &'a dyn Store,
     events: Events<'a, dyn Store>,
     reader: PrintedReader,
@@ -28,13 +40,97 @@ pub(super) struct AtRest<'a> {
 impl<'a> Source<'a> {
     pub(super) async fn open(
         ledger: &'a Ledger,
+        run: &'a CoordinationId,
+        item: Option<&'a str>,
+        query: &'a LogQuery,
+    ) -> Result<Self, CommandError> {
+        let place = match Connection::probe(&ledger.dir).await? {
+            Some(client) => Place::Engine(Box::new(client.logs(run, item, query).await?)),
+            None => Place::Rest(Box::new(AtRest::open(ledger, run, item, query)?)),
+        };
+        Ok(Self { ledger, run, item, query, place, given: BTreeMap::new() })
+    }
+
+    /// The next piece that was not given yet.
+    pub(super) async fn next(&mut self) -> Result<Option<LogPiece>, CommandError> {
+        loop {
+            let piece = match &mut self.place {
+                Place::Rest(rest) => rest.next()?,
+                Place::Engine(stream) => match stream.next().await {
+                    Err(error) if has_gone(&error) => {
+                        self.reopen().await?;
+                        continue;
+                    }
+                    piece => piece?,
+                },
+            };
+            let Some(piece) = piece else { return Ok(None) };
+            if let Some(piece) = self.rest_of(piece) {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// The engine has gone: a guest of it may be the next one, else the ledger has what is there.
+    async fn reopen(&mut self) -> Result<(), CommandError> {
+        let held = HeldDirectory::of_ledger(&self.ledger.dir);
+        let next = match held {
+            Ok(held) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
+                Connection::again(held).await?
+            }
+            // It says what became of the directory when it is read.
+            _ => None,
+        };
+        self.place = match next {
+            Some(Connection { client, .. }) => {
+                Place::Engine(Box::new(client.logs(self.run, self.item, self.query).await?))
+            }
+            None => {
+                let rest = AtRest::open(self.ledger, self.run, self.item, self.query)?;
+                Place::Rest(Box::new(rest))
+            }
+        };
+        Ok(())
+    }
+
+    /// What of a piece was not given before.
+    fn rest_of(&mut self, piece: LogPiece) -> Option<LogPiece> {
+        let bytes = piece.bytes.bytes().unwrap_or_default();
+        let end = piece.from + bytes.len() as u64;
+        let given = self.given.entry((piece.session, piece.stream.clone())).or_insert(0);
+        let known = given.saturating_sub(piece.from);
+        if end <= *given && !bytes.is_empty() {
+            return None;
+        }
+        *given = end;
+        match usize::try_from(known) {
+            Ok(0) | Err(_) => Some(piece),
+            Ok(known) => Some(LogPiece {
+                from: piece.from + known as u64,
+                bytes: LogBytes::of(&bytes[known..]),
+                ..piece
+            }),
+        }
+    }
+
+    /// Nothing more is printed of a run that has not ended where no engine runs.
+    pub(super) fn check_followed(&self) -> Result<(), CommandError> {
+        match self.place {
+            Place::Rest(_) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
+                Err(not_carried_out(self.run))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<'a> AtRest<'a> {
+    fn open(
+        ledger: &'a Ledger,
         run: &CoordinationId,
         item: Option<&str>,
         query: &LogQuery,
     ) -> Result<Self, CommandError> {
-        if let Some(client) = Connection::probe(&ledger.dir).await? {
-            return Ok(Self::Engine(client.logs(run, item, query).await?));
-        }
         let store = ledger.store.as_ref();
         let session = PrintedQuery { attempt: query.attempt, session: query.session };
         let reader = match item {
@@ -48,31 +144,9 @@ impl<'a> Source<'a> {
         };
         let stream = StreamName::Coordination(run.clone());
         let events = Events::after(store, stream, reader.after());
-        Ok(Self::Rest(Box::new(AtRest { store, events, reader, is_read: false })))
+        Ok(Self { store, events, reader, is_read: false })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<LogPiece>, CommandError> {
-        match self {
-            Self::Engine(stream) => Ok(stream.next().await?),
-            Self::Rest(rest) => rest.next(),
-        }
-    }
-
-    /// Nothing more is printed of a run that has not ended where no engine runs.
-    pub(super) fn check_followed(
-        &self,
-        ledger: &Ledger,
-        run: &CoordinationId,
-        follow: bool,
-    ) -> Result<(), CommandError> {
-        match self {
-            Self::Rest(_) if follow && ledger.outcome(run)?.is_none() => Err(not_carried_out(run)),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl AtRest<'_> {
     fn next(&mut self) -> Result<Option<LogPiece>, CommandError> {
         loop {
             if let Some(piece) = self.reader.next_piece() {
@@ -81,8 +155,7 @@ impl AtRest<'_> {
             if self.reader.is_over() || self.is_read {
                 return Ok(None);
             }
-            let event: Option<Result<Recorded, ReadError>> = self.events.next();
-            match event {
+            match self.events.next() {
                 Some(event) => self.reader.take(&event?, self.store)?,
                 None => {
                     self.is_read = true;
