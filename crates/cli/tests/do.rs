@@ -326,3 +326,76 @@ fn a_directory_in_which_root_ran_a_command_once_can_be_gone_on_with_by_its_owner
     assert!(by_owner("verify").stdout(Stdio::null()).status()?.success());
     Ok(())
 }
+
+/// Runs `do` with something written to its standard input, and that closed.
+fn fed(dir: &Path, arguments: &[&str], input: &[u8]) -> Result<plans::Ran> {
+    use std::io::Write as _;
+    let mut command = antiphon(dir, &[&["do"], arguments].concat());
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut pipe = child.stdin.take().ok_or("no standard input")?;
+    // One that is refused may not read all of it.
+    let _written = pipe.write_all(input);
+    drop(pipe);
+    Ok(child.wait_with_output()?.into())
+}
+
+#[test]
+fn standard_input_is_passed_on_to_each_attempt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let text = "{{first}}\nsecond \u{85}\u{1}\"'\n";
+    let script = "cat; test -e once || { touch once; exit 1; }";
+    let line = ["--attempts", "2", "--id", "fed", "--", "sh", "-c", script];
+    let output = fed(dir.path(), &line, text.as_bytes())?;
+    assert_eq!(String::from_utf8(output.stdout)?, text.repeat(2));
+    assert_eq!(output.status.code(), Some(0));
+    // It is a part of what the run is.
+    assert_eq!(fed(dir.path(), &line, text.as_bytes())?.status.code(), Some(0));
+    assert_eq!(fed(dir.path(), &line, b"other")?.status.code(), Some(125));
+    Ok(())
+}
+
+#[test]
+fn a_file_on_standard_input_is_read_from_where_it_stands_and_left_there() -> Result {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("lines"), "1\n2\n3\n")?;
+    let script =
+        "while read line; do \"$0\" --dir state do -- sh -c \"echo $line; cat\"; done < lines";
+    let output = std::process::Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_antiphon")])
+        .current_dir(dir.path())
+        .output()?;
+    assert_eq!(String::from_utf8(output.stdout)?, "1\n2\n3\n2\n3\n3\n");
+    Ok(())
+}
+
+#[test]
+fn standard_input_that_cannot_be_kept_is_refused_before_anything_runs() -> Result {
+    let dir = tempfile::tempdir()?;
+    for input in [vec![b'a'; 600_000], vec![0xff; 9], vec![1; 500_000]] {
+        let refused = fed(dir.path(), &["touch", "ran"], &input)?;
+        assert_eq!(refused.status.code(), Some(125));
+        let said = String::from_utf8(refused.stderr)?;
+        assert!(said.contains("hint: name a file with --stdin FILE, or"), "{said}");
+    }
+    assert!(!dir.path().join("ran").exists());
+    Ok(())
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_holds_nothing_up_for_long() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut command = antiphon(dir.path(), &["do", "--", "sh", "-c", "wc -c"]);
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn()?;
+    // Kept open, and silent, until it has ended.
+    let idle = child.stdin.take();
+    let output = child.wait_with_output()?;
+    drop(idle);
+    assert_eq!((output.status.code(), output.stdout.trim_ascii()), (Some(0), &b"0"[..]));
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains("nothing came on standard input within 10 s"), "{said}");
+    Ok(())
+}

@@ -2,9 +2,11 @@
 //! receipt.
 
 mod exit;
+mod standard_input;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
@@ -29,8 +31,10 @@ const MAX_NAME_BYTES: usize = 256;
 ///
 /// Its output is passed through and kept as evidence; on a terminal, control characters are spelled
 /// out unless --raw is given. The command sees a few standard environment
-/// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session; its
-/// standard input is closed unless --stdin is given. Exits as the command did: with its own code,
+/// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session. Standard
+/// input is passed on unless it is a terminal: text of up to 512 KiB, read to its end before the
+/// command starts, and kept for each attempt; where nothing comes within 10 s, the command runs
+/// without it. Exits as the command did: with its own code,
 /// or 128 and the number of the signal that ended it; 124 if its time or another ceiling ended it,
 /// 126 if it cannot be executed, 127 if it is not found, 125 for any other trouble, and 129, 130 or
 /// 143 if this process was asked to stop.
@@ -78,7 +82,7 @@ pub(crate) struct Args {
     /// Environment variable to pass whose value is kept out of everything recorded
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
-    /// File to read its standard input from
+    /// File to read its standard input from, of any size, instead of what is passed on
     #[arg(long, value_name = "FILE")]
     stdin: Option<String>,
     /// Pass control characters of its output on as they are, also to a terminal, which obeys them
@@ -102,8 +106,12 @@ impl Args {
         })?;
         let id = id_of(options, self.id.clone(), self.again)?;
         let shown = Path::new("the command line");
+        let input = match &self.stdin {
+            Some(_) => None,
+            None => standard_input::text(Duration::from_millis(self.duration.0))?,
+        };
         let sent = self
-            .plan(&here)
+            .plan(&here, input.as_deref())
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, shown, Some(&id)));
         match sent {
@@ -130,7 +138,7 @@ impl Args {
     }
 
     /// The plan that a user would have written for it.
-    fn plan(&self, here: &Path) -> Result<Plan, PlanError> {
+    fn plan(&self, here: &Path, input: Option<&str>) -> Result<Plan, PlanError> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
         let mut limits = Map::new();
@@ -158,6 +166,8 @@ impl Args {
         }
         if let Some(file) = &self.stdin {
             item["stdin"] = json!({ "file": literal(file) });
+        } else if let Some(text) = input {
+            item["stdin"] = literal(text).into();
         }
         let mut env = Map::new();
         for variable in &self.env {
