@@ -111,3 +111,63 @@ fn a_nested_plan_has_the_environment_that_its_outermost_run_was_started_in() -> 
     assert!(!printed.contains("/other/HOME"), "{printed}");
     Ok(())
 }
+
+/// What is said of a start under the id of `r` that is not that run.
+fn refusal(mut command: Command) -> Result<String> {
+    let refused: Ran = command.output()?.into();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    Ok(String::from_utf8(refused.stderr)?)
+}
+
+/// What stands before the differences, and after them.
+fn about_r(differences: &str) -> String {
+    format!(
+        "error: run r exists and was started with something else: {differences}; `antiphon resume r` \
+         continues it as it was started, and another id starts this\n"
+    )
+}
+
+#[test]
+fn what_is_not_the_same_is_named_with_what_it_was_and_is() -> Result {
+    let dir = tempfile::tempdir()?;
+    let keys = "budget: { sessions: 20, duration: 5m }\nenv: { MODEL: { from: MODEL }, KEY: { secret: API_KEY } }";
+    let write = |keys: &str, work: &str| plan_with(dir.path(), "plan.yaml", keys, work);
+    std::fs::write(dir.path().join("data.csv"), "1,2")?;
+    let work = format!(
+        "{HELD}  third: {{ command: [cat, a], timeout: 30s, input: {{ data: data.csv }} }}\n"
+    );
+    write(keys, &work)?;
+    let line = ["run", "--id", "r", "plan.yaml"];
+    let with = |model: &str| {
+        let mut command = at("first", dir.path(), &line);
+        command.env("MODEL", model).env("API_KEY", "hunter2hunter2");
+        command
+    };
+    interrupted(with("small"), dir.path())?;
+    assert_eq!(
+        refusal(with("large"))?,
+        about_r("`from: MODEL` of the plan was `small` and is `large`")
+    );
+    let sessions = keys.replace("20", "30");
+    write(&sessions, &work)?;
+    assert_eq!(
+        refusal(with("small"))?,
+        about_r("`budget.sessions` of the plan was `20` and is `30`")
+    );
+    write(keys, &work.replace("[cat, a], timeout: 30s", "[cat, b], timeout: 1m"))?;
+    assert_eq!(
+        refusal(with("small"))?,
+        about_r(
+            "`command` of item third was `[cat, a]` and is `[cat, b]`; `timeout` of item third was `30s` and is `1m`"
+        )
+    );
+    write(keys, &work.replace("third:", "fourth:"))?;
+    assert_eq!(refusal(with("small"))?, about_r("item third is gone; item fourth is new"));
+    write(keys, &work)?;
+    std::fs::write(dir.path().join("data.csv"), "1,3")?;
+    let refused = refusal(with("small"))?;
+    assert!(refused.contains("`input.data` of item third was `"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}

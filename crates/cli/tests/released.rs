@@ -82,3 +82,37 @@ fn what_an_earlier_version_left_unfinished_is_carried_out_to_its_end() {
     );
     verify_receipts(&fixture);
 }
+
+/// The plan of `overnight`, as it was submitted then.
+const OVERNIGHT: &str = r#"name: overnight
+budget: { sessions: 10, duration: 1h }
+work:
+  first: { shell: 'echo first' }
+  second: { shell: 'case "$ANTIPHON_SESSION" in *.2) touch /tmp/second-runs; sleep 600;; esac; echo second', needs: [first] }
+  third: { shell: 'echo third', needs: [second] }
+"#;
+
+#[test]
+fn a_run_of_an_earlier_version_is_found_to_be_the_same_from_another_terminal() {
+    let fixture = left_behind();
+    let file = fixture.path("overnight.yaml");
+    let submit = |plan: &str| {
+        fs::write(&file, plan).unwrap();
+        let mut run = fixture.command("run --id overnight -");
+        run.current_dir("/tmp").env("HOME", "/elsewhere").env_remove("LANG");
+        run.stdin(fs::File::open(&file).unwrap()).output().unwrap()
+    };
+    let other = submit(&OVERNIGHT.replace("echo third", "echo 3"));
+    let said = String::from_utf8(other.stderr).unwrap();
+    assert_eq!(
+        said[said.find("error: ").unwrap()..],
+        *"error: run overnight exists and was started with something else: `shell` of item third was \
+         `echo third` and is `echo 3`; `antiphon resume overnight` continues it as it was started, \
+         and another id starts this\n"
+    );
+    let same = submit(OVERNIGHT);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+    let continued = [("second", "LOST"), ("second", "SUCCESS"), ("third", "SUCCESS")]
+        .map(|(work, outcome)| (json!(work), json!(outcome)));
+    assert_eq!(outcomes(&fixture, "overnight"), continued);
+}

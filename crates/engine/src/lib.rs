@@ -57,6 +57,7 @@ mod decider;
 mod engine;
 mod folder;
 mod hand_over;
+mod identity;
 mod incidents;
 pub mod items;
 pub mod ledger;
@@ -83,6 +84,7 @@ pub use antiphon_core::event;
 pub use engine::{
     Engine, EngineBuilder, Once, PrintedStream, Reader, RegisterError, Run, Submitted, Subscription,
 };
+pub use identity::{Difference, Differences};
 pub use incidents::Incident;
 pub use mailbox::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,

@@ -258,7 +258,7 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
     let other = engine.submit(config(&["c"]).with_id("nightly")?).await;
     assert_eq!(
         other.unwrap_err().to_string(),
-        "run nightly already exists and was started with a different configuration; choose another id"
+        "run nightly exists and was started with something else: item a is gone; item b is gone; item c is new; choose another id for this"
     );
     engine.close().await?;
     Ok(())

@@ -11,6 +11,7 @@ use antiphon_core::id::{CoordinationId, IdError, StreamName, Version, WorkId};
 use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
 
+use crate::identity::Differences;
 use crate::ledger::export::ExportError;
 use crate::ledger::{
     AppendError, Fault, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
@@ -103,6 +104,16 @@ impl From<&AppendError> for Unavailable {
     }
 }
 
+fn different(run: &CoordinationId, differences: &Differences, ended: bool) -> String {
+    let to_do = match ended {
+        true => "choose another id for this".to_owned(),
+        false => format!(
+            "`antiphon resume {run}` continues it as it was started, and another id starts this"
+        ),
+    };
+    format!("run {run} exists and was started with something else: {differences}; {to_do}")
+}
+
 /// Why work was not taken in: that of a new run, or what was added to one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -117,6 +128,15 @@ pub enum SubmitError {
         work: WorkId,
         /// The digest of the input.
         input: Digest,
+    },
+    /// The id belongs to a run that was started with something else.
+    #[error("{}", different(run, differences, *ended))]
+    Different {
+        run: CoordinationId,
+        /// What is not the same.
+        differences: Differences,
+        /// Whether that run has ended.
+        ended: bool,
     },
     /// Nobody handed in what says where the run is started from.
     #[error("the run names origin {origin}, which was not supplied; submit it with the run")]

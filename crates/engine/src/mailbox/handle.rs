@@ -24,6 +24,7 @@ use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
 use super::feed::Feed;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
+use crate::identity::{Identity, identify};
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
@@ -141,6 +142,18 @@ impl Handle {
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Started, SubmitError> {
+        let (config, blobs) = match minted {
+            true => (config, blobs),
+            false => {
+                let run = id.clone();
+                match self.read(move |store| identify(store, &run, config, blobs)).await? {
+                    Identity::Same(config, blobs) => (*config, blobs),
+                    Identity::Different { differences, ended } => {
+                        return Err(SubmitError::Different { run: id, differences, ended });
+                    }
+                }
+            }
+        };
         self.require_inputs(config.work(), &blobs).await?;
         self.require_origin(&config, &blobs).await?;
         self.require_forerunner(&config).await?;

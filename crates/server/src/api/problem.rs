@@ -146,6 +146,7 @@ impl From<SubmitError> for Problem {
         match error {
             SubmitError::Rejected(rejection) => rejection.into(),
             SubmitError::Unavailable(unavailable) => unavailable.into(),
+            SubmitError::Different { .. } => Self::new(Code::IdTaken, error.to_string()),
             SubmitError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
             SubmitError::NoForerunner { .. } => Self::new(Code::OtherForerunner, error.to_string()),
             SubmitError::OutputMissing { .. } => Self::new(Code::OutputGone, error.to_string()),

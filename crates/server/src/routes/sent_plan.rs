@@ -139,7 +139,7 @@ impl SentPlan {
     }
 
     /// Values of secrets are replaced as they are, and as messages quote them.
-    fn redacted(&self, mut text: String) -> String {
+    pub(super) fn redacted(&self, mut text: String) -> String {
         for (name, value) in &self.given.secrets {
             let quoted = value.escape_debug().to_string();
             for form in [value, &quoted] {

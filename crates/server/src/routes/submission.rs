@@ -36,7 +36,12 @@ pub(super) async fn submit(
         .with_inputs(blobs)
         .with_secrets(&plan.given.secrets)
         .with_command(key);
-    let submitted = ask(&shared, shared.engine().submit_or_find(submitted)).await?;
+    let submitted = ask(&shared, shared.engine().submit_or_find(submitted)).await;
+    // What is not the same as before is quoted from the plan.
+    let submitted = submitted.map_err(|error| {
+        let problem = Problem::from(error);
+        Problem { detail: plan.redacted(problem.detail.clone()), ..problem }
+    })?;
     let existing = matches!(submitted, antiphon::Submitted::Existing(_));
     let response = json(status(existing), &SubmitAnswer { id: id.to_string(), existing })?;
     Ok(located(response, &id))

@@ -1,0 +1,44 @@
+//! A run as it was started.
+
+use antiphon_core::coordination::WorkSpec;
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, Started};
+use antiphon_core::id::{CoordinationId, StreamName, Version};
+
+use crate::ledger::{Events, ReadError, Store};
+use crate::plan::Origin;
+
+/// What the record says that a run was started with.
+#[derive(Debug)]
+pub(super) struct RecordedStart {
+    pub(super) started: Box<Started>,
+    /// The items that were recorded; fewer than it has if its start was cut off.
+    pub(super) items: Vec<WorkSpec>,
+    /// Where it was started from, if that was recorded and is still there.
+    pub(super) origin: Option<Origin>,
+}
+
+impl RecordedStart {
+    /// `None` if part of it was erased.
+    pub(super) fn read(store: &dyn Store, run: &CoordinationId) -> Result<Option<Self>, ReadError> {
+        let mut events = Events::after(store, StreamName::Coordination(run.clone()), Version(0));
+        let Some(first) = events.next().transpose()? else { return Ok(None) };
+        let Ok(CoordinationEvent::Started(started)) = CoordinationEvent::of(&first) else {
+            return Ok(None);
+        };
+        let mut items = Vec::new();
+        while items.len() < started.items as usize {
+            let Some(event) = events.next().transpose()? else { break };
+            match CoordinationEvent::of(&event) {
+                Ok(CoordinationEvent::WorkAdded(added)) => items.extend(added.items),
+                Ok(_) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        let origin = match started.origin {
+            Some(digest) => store.blob(&digest)?,
+            None => None,
+        };
+        let origin = origin.and_then(|bytes| Origin::from_bytes(&bytes).ok());
+        Ok(Some(Self { started, items, origin }))
+    }
+}
