@@ -11,6 +11,7 @@ mod process;
 mod replay;
 mod report;
 mod resident;
+mod retry;
 mod scratch;
 mod selection;
 mod session;
@@ -54,6 +55,7 @@ const FAMILIES: &[Family] = &[
     Family { names: &["kernel.100k"], run: |_, _| kernel::run() },
     Family { names: &["replay", "verify"], run: replay::run },
     Family { names: &["open.1m"], run: |dir, _| replay::open(dir) },
+    Family { names: &["retry.2000"], run: |dir, _| retry::run(dir) },
     Family { names: &["idle.rss"], run: |dir, _| idle::run(dir) },
     Family { names: &["bytes_per_session_event"], run: |dir, _| session::bytes(dir) },
 ];
@@ -103,7 +105,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 26);
+        assert_eq!(selected(&[]).len(), 27);
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl CommandError {
         self.signal
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -8,11 +8,13 @@ use antiphon::coordination::{
     Coordination, CoordinationReducer, Reducer as _, ReducerContext, Stage,
 };
 use antiphon::envelope::Recorded;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::{
     Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError,
     Repetition, Store, UnknownFormat,
 };
+use antiphon::plan::Origin;
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
@@ -161,6 +163,19 @@ impl Ledger {
             look(&event?)?;
         }
         Ok(())
+    }
+
+    /// Where a run was started from, if that is recorded and can be read.
+    pub(crate) fn origin(&self, id: &CoordinationId) -> Result<Option<Origin>, CommandError> {
+        let first = self.store.read_stream(&StreamName::Coordination(id.clone()), Version(0), 1)?;
+        let Some(Ok(CoordinationEvent::Started(started))) =
+            first.first().map(CoordinationEvent::of)
+        else {
+            return Ok(None);
+        };
+        let Some(origin) = started.origin else { return Ok(None) };
+        let bytes = self.store.blob(&origin)?;
+        Ok(bytes.and_then(|bytes| Origin::from_bytes(&bytes).ok()))
     }
 
     /// The id under which what this names is done again: the next free one. What was done so before

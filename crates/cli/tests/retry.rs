@@ -7,9 +7,12 @@ use std::path::Path;
 
 use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
 
-/// What was printed on standard error, and the exit code.
+/// What was printed on standard error, without the last line of a retry that ended, and the exit
+/// code.
 fn told(output: &Ran) -> Result<(String, Option<i32>)> {
-    Ok((String::from_utf8(output.stderr.clone())?, output.status.code()))
+    let errors = String::from_utf8(output.stderr.clone())?;
+    let lines = errors.split_inclusive('\n').filter(|line| !line.ends_with(" ran again\n"));
+    Ok((lines.collect(), output.status.code()))
 }
 
 /// The items that sessions ran, in order; what ran before is forgotten.
@@ -37,9 +40,14 @@ fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Res
     plan(dir, CHAIN)?;
     assert_eq!(first(dir, 6)?, "a b d");
     std::fs::write(dir.join("mended"), "")?;
+    let retry = ran(dir, &["retry", "r"])?;
     assert_eq!(
-        told(&ran(dir, &["retry", "r"])?)?,
-        ("r@2: 2 items taken over from r, 2 run again: 1 failed, 1 skipped\n".to_owned(), Some(0))
+        (String::from_utf8(retry.stderr)?.as_str(), retry.status.code()),
+        (
+            "r@2: 2 items taken over from r, 2 run again: 1 failed, 1 skipped\n2 items taken over \
+             from r, 2 ran again\n",
+            Some(0)
+        )
     );
     assert_eq!(carried_out(dir)?, "b c");
     let why = |item: &str| -> Result<String> {
@@ -280,5 +288,60 @@ fn a_guest_of_a_running_engine_retries_there() -> Result {
     assert!(lines.any(|line| line.is_ok_and(|line| line.starts_with("succeeded in "))));
     assert_eq!(host.0.wait()?.code(), Some(0));
     assert_eq!(carried_out(dir)?, "b c");
+    Ok(())
+}
+
+#[test]
+fn the_recorded_plan_counts_with_its_inputs_as_they_are_now_and_a_changed_file_is_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    std::fs::write(dir.join("read.sh"), "cat \"$1\" > seen; echo reads >> ran\n")?;
+    std::fs::write(dir.join("data"), "1")?;
+    let items = "  reads: { command: [sh, read.sh, '{{input.data}}'], input: { data: data } }\n  fails: { shell: 'echo fails >> ran; test -e mended', retry: { attempts: 1 } }\n  same: { shell: 'echo same >> ran' }\n";
+    plan(dir, items)?;
+    assert_eq!(first(dir, 6)?, "reads fails same");
+    std::fs::write(dir.join("mended"), "")?;
+    std::fs::write(dir.join("data"), "2")?;
+    plan(dir, &items.replace("echo same", "echo other"))?;
+    let file = dir.join("plan.yaml");
+    let file = file.display();
+    assert_eq!(
+        told(&ran(dir, &["retry", "r"])?)?,
+        (
+            format!(
+                "note: {file} has changed since r was started, and its recorded plan is used; \
+                 `antiphon retry r {file}` uses the file as it is now\nr@2: 1 item taken over from \
+                 r, 2 run again: 1 changed, 1 failed\n"
+            ),
+            Some(0)
+        )
+    );
+    assert_eq!(carried_out(dir)?, "reads fails");
+    assert_eq!(std::fs::read_to_string(dir.join("seen"))?, "2");
+    let (said, code) = told(&ran(dir, &["retry", "r@2", &file.to_string()])?)?;
+    assert_eq!(
+        (said.as_str(), code),
+        ("r@3: 2 items taken over from r@2, 1 runs again: 1 changed\n", Some(0))
+    );
+    assert_eq!(carried_out(dir)?, "other");
+    Ok(())
+}
+
+#[test]
+fn a_retry_is_started_where_it_is_typed_and_reads_the_secrets_of_the_plan_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  only: { shell: 'test -e mended && echo $LANG $KEY >> ran', env: { KEY: { secret: API_KEY } }, retry: { attempts: 1 } }\n",
+    )?;
+    let with = |arguments: &[&str], language: &str| -> Result<Ran> {
+        let mut command = plans::antiphon(dir, arguments);
+        Ok(command.env("API_KEY", "not-to-be-told").env("LANG", language).output()?.into())
+    };
+    assert_eq!(with(&["run", "plan.yaml", "--id", "r"], "C")?.status.code(), Some(7));
+    std::fs::write(dir.join("mended"), "")?;
+    assert_eq!(with(&["retry", "r"], "C.UTF-8")?.status.code(), Some(0));
+    assert_eq!(carried_out(dir)?, "C.UTF-8 not-to-be-told");
     Ok(())
 }

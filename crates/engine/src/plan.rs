@@ -19,6 +19,7 @@ mod schema;
 mod text;
 mod wanted;
 
+pub(crate) use caller::digest_now;
 pub use caller::{Environment, SecretFrom, SecretSource};
 pub use compile::Compiled;
 pub use load::{Plan, parse};

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use antiphon::digest::Digest;
 use antiphon::id::CoordinationId;
-use antiphon::plan::Plan;
+use antiphon::plan::{Environment, Origin, Plan};
 use antiphon_server::{Code, Problem, RetryAnswer, RetryRequest};
 use serde_json::json;
 
 use super::run::{carried_out, refused_by_the_engine};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Unsent, request, serving};
+use crate::connection::{Unsent, available, request, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
 use crate::labels::counted;
@@ -55,7 +56,7 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let id = named::the_only(&ledger, self.id.as_ref(), Qualifies::Unsuccessful)?;
-        match self.request() {
+        match self.request(&ledger, &id) {
             Ok(request) => {
                 let name = request.name.clone().unwrap_or_default();
                 let retry = Retrial::new(id.clone(), request);
@@ -70,10 +71,11 @@ impl Args {
         }
     }
 
-    fn request(&self) -> Result<RetryRequest, Unsent> {
+    fn request(&self, ledger: &Ledger, id: &CoordinationId) -> Result<RetryRequest, Unsent> {
         let (items, failed) = (self.items.clone(), self.failed);
         let Some(file) = &self.file else {
-            return Ok(RetryRequest { items, failed, ..RetryRequest::default() });
+            let origin = ledger.origin(id).map_err(Unsent::Command)?;
+            return Ok(RetryRequest { items, failed, ..as_recorded(id, origin.as_ref()) });
         };
         let plan = match file.to_str() {
             Some("-") => Plan::read_stream_for_retry(std::io::stdin().lock(), file),
@@ -91,6 +93,31 @@ impl Args {
             id: None,
         })
     }
+}
+
+/// What the recorded plan takes from here. Secrets that are not here keep nothing else from running.
+fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> RetryRequest {
+    let Some(origin) = origin else { return RetryRequest::default() };
+    if let Some(file) = origin.file.as_deref().filter(|file| has_changed(file, &origin.text)) {
+        let file = file.display();
+        let text = format!(
+            "note: {file} has changed since {id} was started, and its recorded plan is used; \
+             `antiphon retry {id} {file}` uses the file as it is now"
+        );
+        stderr::say(printable(&text));
+    }
+    let (secrets, missing) = available(&origin.secrets);
+    for error in missing {
+        let text = format!("note: {}; what needs it waits", error.message());
+        stderr::say(printable(&text));
+    }
+    let environment = Environment::of_process().inherited();
+    RetryRequest { environment, secrets, ..RetryRequest::default() }
+}
+
+/// Whether a plan file is not as it was. One that cannot be read is no other plan.
+fn has_changed(file: &Path, then: &Digest) -> bool {
+    std::fs::read(file).is_ok_and(|text| Digest::of(&text) != *then)
 }
 
 /// The same error with the command that does what may have been wanted.
@@ -158,7 +185,13 @@ async fn carry_out(ledger: &Ledger, retry: Retrial, json: bool) -> Result<ExitCo
     say(&answer);
     let id = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
     match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
-        Outcome::Ended(outcome) => Ok(outcome.exit_code()),
+        Outcome::Ended(outcome) => {
+            let RetryAnswer { reused, again, forerunner, .. } = &answer;
+            let taken = counted(*reused, "item");
+            let text = format!("{taken} taken over from {forerunner}, {again} ran again");
+            stderr::say(printable(&text));
+            Ok(outcome.exit_code())
+        }
         Outcome::Left(_) => Ok(Kind::Aborted.into()),
     }
 }

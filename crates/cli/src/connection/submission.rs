@@ -38,6 +38,18 @@ pub(crate) fn request(
     })
 }
 
+/// The values of the secrets that are here, by name, and what is wrong with the others.
+pub(crate) fn available(sources: &[SecretSource]) -> (BTreeMap<String, String>, Vec<CommandError>) {
+    let (mut values, mut missing) = (BTreeMap::new(), Vec::new());
+    for source in sources {
+        match value(source) {
+            Ok(value) => drop(values.insert(source.name.clone(), value)),
+            Err(error) => missing.push(error),
+        }
+    }
+    (values, missing)
+}
+
 /// The values of secrets, by name. Only the names are ever shown.
 fn values(sources: &[SecretSource]) -> Result<BTreeMap<String, String>, CommandError> {
     sources.iter().map(|source| Ok((source.name.clone(), value(source)?))).collect()

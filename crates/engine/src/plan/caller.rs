@@ -56,6 +56,13 @@ impl Environment {
         OF_THE_ENGINE.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect()
     }
 
+    /// The variables that every session has from here.
+    #[must_use]
+    pub fn inherited(&self) -> BTreeMap<String, String> {
+        let inherited = |name: &&str| Some(((*name).to_owned(), self.get(name)?.to_owned()));
+        INHERITED.iter().filter_map(inherited).collect()
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         match self {
             Self::Of(variables) => variables.get(name).map(String::as_str),
@@ -121,9 +128,7 @@ impl<'e> CallerValues<'e> {
 
     /// The variables that every session has.
     pub(in crate::plan) fn inherited(&self) -> BTreeMap<String, String> {
-        let inherited =
-            |name: &&str| Some(((*name).to_owned(), self.environment.get(name)?.to_owned()));
-        INHERITED.iter().filter_map(inherited).collect()
+        self.environment.inherited()
     }
 
     /// Asks for a secret; two sources of one name are reported.
@@ -164,6 +169,12 @@ impl<'e> CallerValues<'e> {
     pub(in crate::plan) fn into_parts(self) -> (Vec<SecretSource>, BTreeMap<String, String>) {
         (self.secrets, self.taken)
     }
+}
+
+/// The digest of an input file as it is now; none of one that cannot be read, is no file, or is too
+/// large.
+pub(crate) fn digest_now(path: &Path) -> Option<Digest> {
+    hashed(path).ok().flatten()
 }
 
 fn hashed(path: &Path) -> Result<Option<Digest>, String> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use antiphon_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::caller::{CallerValues, SecretSource};
+use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use crate::tagged::{self, Schema, TaggedError};
 
@@ -70,6 +70,11 @@ impl Origin {
             variables,
             secrets,
         }
+    }
+
+    /// The same started from this environment, as far as sessions inherit from it.
+    pub(crate) fn inheriting(self, environment: &Environment) -> Self {
+        Self { inherited: environment.inherited(), ..self }
     }
 
     /// The bytes that are recorded.

@@ -9,13 +9,15 @@ use antiphon_core::id::CoordinationId;
 use super::asked::alike;
 use super::recorded::RecordedPlan;
 use super::{Asked, Composed, Decision, Reason, Retried, Retry};
-use crate::plan::Compiled;
+use crate::plan::{Compiled, Environment};
 
 /// What somebody wants of a retry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RetryRequest<'a> {
     /// The plan as it is now; the recorded one if absent.
     pub plan: Option<&'a Compiled>,
+    /// Where the recorded plan is started from now, if that is known.
+    pub environment: Option<&'a Environment>,
     /// Names of items, groups and matrices that run again whatever became of them; of an item of a
     /// nested plan, behind the item that runs it and a slash.
     pub items: &'a [String],
@@ -110,16 +112,13 @@ impl Retried {
     /// [`RetryError`] if a name stands for nothing, nothing is to run, or more than was wanted.
     pub fn prepare(&self, request: &RetryRequest<'_>) -> Result<Prepared, RetryError> {
         let run = &self.run.forerunner.coordination;
-        let mut recorded = RecordedPlan::new(&self.blobs);
-        let (config, work) = match request.plan {
-            Some(compiled) => (compiled.config.clone(), compiled.config.work().to_vec()),
-            None => {
-                let work = recorded.items(self.run.items.iter().map(|item| &item.spec));
-                (CoordinationConfig::as_started(&self.started, work.clone())?, work)
+        let Planned { config, mut inputs } = match request.plan {
+            Some(compiled) => {
+                Planned { config: compiled.config.clone(), inputs: compiled.blobs.clone() }
             }
+            None => self.recorded(request.environment)?,
         };
-        let mut inputs = recorded.into_blobs();
-        inputs.extend(request.plan.iter().flat_map(|compiled| &compiled.blobs).cloned());
+        let work = config.work();
         let now: BTreeMap<Digest, &[u8]> =
             inputs.iter().map(|bytes| (Digest::of(bytes), bytes.as_slice())).collect();
         let blob = |digest: &Digest| {
@@ -127,12 +126,12 @@ impl Retried {
         };
         let mut asked = Asked::default();
         for name in request.items {
-            if !asked.add(name, &work, &blob) {
-                let near = alike(name, &work);
+            if !asked.add(name, work, &blob) {
+                let near = alike(name, work);
                 return Err(RetryError::UnknownItem { run: run.clone(), name: name.clone(), near });
             }
         }
-        let retry = Retry { earlier: &self.run, work: &work, asked: &asked, blob: &blob };
+        let retry = Retry { earlier: &self.run, work, asked: &asked, blob: &blob };
         let composed = retry.compose();
         let mut told = Told::default();
         told.take(None, &composed);
@@ -149,6 +148,28 @@ impl Retried {
         let config = config.retrying(self.run.forerunner.clone()).with_work(composed.work)?;
         inputs.extend(composed.blobs);
         Ok(Prepared { config, inputs, reused: told.reused, runs: told.runs })
+    }
+}
+
+/// A plan before it is decided what runs of it.
+struct Planned {
+    config: CoordinationConfig,
+    inputs: Vec<Vec<u8>>,
+}
+
+impl Retried {
+    /// The plan as it is recorded, with the files that it names as they are now.
+    fn recorded(&self, environment: Option<&Environment>) -> Result<Planned, ConfigError> {
+        let mut recorded = RecordedPlan::new(&self.blobs);
+        let work = recorded.items(self.run.items.iter().map(|item| &item.spec));
+        let mut inputs = recorded.into_blobs();
+        let mut config = CoordinationConfig::as_started(&self.started, work)?;
+        if let (Some(origin), Some(environment)) = (&self.origin, environment) {
+            let origin = origin.clone().inheriting(environment).to_bytes();
+            config = config.with_origin(Some(Digest::of(&origin)));
+            inputs.push(origin);
+        }
+        Ok(Planned { config, inputs })
     }
 }
 

@@ -1,25 +1,30 @@
-//! The plan of an earlier run as it is recorded. If that run was a retry, what it took over, and the
-//! runs that its nested plans retried, are no part of the plan.
+//! The plan of an earlier run as it is recorded, with its input files as they are now. If that run
+//! was a retry, what it took over, and the runs that its nested plans retried, are no part of the
+//! plan.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use antiphon_core::coordination::{Runner, WorkSpec};
 use antiphon_core::digest::Digest;
 
-use crate::plan::PlanSpec;
+use crate::plan::{CommandSpec, PlanSpec, digest_now};
 
 /// Takes items back to what their plan says, with the nested plans in them.
 pub(super) struct RecordedPlan<'a> {
     blobs: &'a BTreeMap<Digest, Vec<u8>>,
-    /// What each nested plan came to.
-    plans: BTreeMap<Digest, Digest>,
-    /// Nested plans that are not recorded so.
+    /// What each description came to.
+    known: BTreeMap<Digest, Digest>,
+    /// The digest of each input file now.
+    hashed: BTreeMap<PathBuf, Option<Digest>>,
+    /// Descriptions that are not recorded so.
     new: Vec<Vec<u8>>,
 }
 
 impl<'a> RecordedPlan<'a> {
     pub(super) fn new(blobs: &'a BTreeMap<Digest, Vec<u8>>) -> Self {
-        Self { blobs, plans: BTreeMap::new(), new: Vec::new() }
+        let (known, hashed) = (BTreeMap::new(), BTreeMap::new());
+        Self { blobs, known, hashed, new: Vec::new() }
     }
 
     pub(super) fn items<'w>(
@@ -29,37 +34,55 @@ impl<'a> RecordedPlan<'a> {
         items.into_iter().map(|item| self.item(item)).collect()
     }
 
-    /// The nested plans that the items name now and that nobody has recorded.
+    /// The descriptions that the items name now and that nobody has recorded.
     pub(super) fn into_blobs(self) -> Vec<Vec<u8>> {
         self.new
     }
 
     fn item(&mut self, item: &WorkSpec) -> WorkSpec {
         let item = item.clone().planned();
-        match (&item.runner, item.input) {
-            (Runner::Nested { .. }, Some(plan)) => item.with_input(self.plan(plan)),
-            _ => item,
-        }
+        let Some(description) = item.input else { return item };
+        let now = match item.runner {
+            Runner::Nested { .. } => self.described(description, Self::plan),
+            Runner::Process { .. } => self.described(description, Self::command),
+            _ => return item,
+        };
+        item.with_input(now)
     }
 
-    fn plan(&mut self, digest: Digest) -> Digest {
-        if let Some(known) = self.plans.get(&digest) {
+    /// What a description came to, each read once.
+    fn described(
+        &mut self,
+        digest: Digest,
+        now: fn(&mut Self, &[u8]) -> Option<Vec<u8>>,
+    ) -> Digest {
+        if let Some(known) = self.known.get(&digest) {
             return *known;
         }
-        let recorded = self.blobs.get(&digest);
-        let Some(plan) = recorded.and_then(|bytes| PlanSpec::from_bytes(bytes).ok()) else {
-            return digest;
-        };
-        let work = self.items(&plan.work);
-        let planned = if plan.forerunner.is_none() && work == plan.work {
-            digest
-        } else {
-            let bytes = plan.planned(work).to_bytes();
-            let planned = Digest::of(&bytes);
+        let blobs = self.blobs;
+        let changed = blobs.get(&digest).and_then(|bytes| now(self, bytes));
+        let now = changed.map_or(digest, |bytes| {
+            let now = Digest::of(&bytes);
             self.new.push(bytes);
-            planned
-        };
-        self.plans.insert(digest, planned);
-        planned
+            now
+        });
+        self.known.insert(digest, now);
+        now
+    }
+
+    /// A nested plan, if it is not as it is recorded.
+    fn plan(&mut self, recorded: &[u8]) -> Option<Vec<u8>> {
+        let plan = PlanSpec::from_bytes(recorded).ok()?;
+        let work = self.items(&plan.work);
+        let same = plan.forerunner.is_none() && work == plan.work;
+        (!same).then(|| plan.planned(work).to_bytes())
+    }
+
+    /// The description of a command, if one of its input files is not as it is recorded.
+    fn command(&mut self, recorded: &[u8]) -> Option<Vec<u8>> {
+        let command = CommandSpec::from_bytes(recorded).ok()?;
+        let digest =
+            |path: &Path| *self.hashed.entry(path.to_owned()).or_insert_with(|| digest_now(path));
+        Some(command.with_inputs_as_now(digest)?.to_bytes())
     }
 }

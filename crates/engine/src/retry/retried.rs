@@ -7,13 +7,15 @@ use antiphon_core::digest::Digest;
 use antiphon_core::event::Started;
 
 use super::EarlierRun;
-use crate::plan::PlanSpec;
+use crate::plan::{Origin, PlanSpec};
 
 /// A run that has ended, with how it was started and the descriptions of its items.
 #[derive(Debug, Clone)]
 pub struct Retried {
     pub(super) run: EarlierRun,
     pub(super) started: Started,
+    /// Where it was started from, as far as that can be read.
+    pub(super) origin: Option<Origin>,
     /// The descriptions of commands, and nested plans, of the run and of those below it.
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
 }
@@ -24,11 +26,13 @@ impl Retried {
     pub(crate) fn read<E>(
         run: EarlierRun,
         started: Started,
-        fetch: impl FnMut(&Digest) -> Result<Option<Vec<u8>>, E>,
+        mut fetch: impl FnMut(&Digest) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Self, E> {
+        let origin = started.origin.map(|origin| fetch(&origin)).transpose()?.flatten();
+        let origin = origin.and_then(|bytes| Origin::from_bytes(&bytes).ok());
         let mut descriptions = Descriptions { blobs: BTreeMap::new(), fetch };
         descriptions.of_run(&run)?;
-        Ok(Self { run, started, blobs: descriptions.blobs })
+        Ok(Self { run, started, origin, blobs: descriptions.blobs })
     }
 
     /// What became of it.

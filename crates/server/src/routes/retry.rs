@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use antiphon::id::{CommandId, CoordinationId, StreamName, Version};
+use antiphon::plan::Environment;
 use antiphon::retry::{Prepared, Retried, RetryRequest};
 use antiphon::world::Rejection;
 use antiphon::{SubmitError, Submitted, Unavailable};
@@ -158,7 +159,14 @@ impl Wanted {
     ) -> Result<Prepared, Problem> {
         let compiled = self.plan.as_ref().ok().map(|plan| plan.compile(wanted)).transpose()?;
         let (items, failed) = (self.items.as_slice(), self.failed);
-        let request = RetryRequest { plan: compiled.as_ref(), items, failed };
+        let environment = match &self.plan {
+            Err(given) if !given.environment.is_empty() => {
+                Some(Environment::Of(given.environment.clone()))
+            }
+            _ => None,
+        };
+        let environment = environment.as_ref();
+        let request = RetryRequest { plan: compiled.as_ref(), environment, items, failed };
         Ok(retried.prepare(&request)?)
     }
 }

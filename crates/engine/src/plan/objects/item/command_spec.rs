@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -120,6 +121,23 @@ impl CommandSpec {
         let reports = self.usage.reports();
         let secrets = self.env.values().any(EnvValue::is_secret);
         Runner::Process { reports_tokens: reports, reports_cost: reports, secrets }
+    }
+
+    /// The same with the digests of its input files as they are now, as `digest` says; nothing if
+    /// none has changed.
+    pub(crate) fn with_inputs_as_now(
+        &self,
+        mut digest: impl FnMut(&Path) -> Option<Digest>,
+    ) -> Option<Self> {
+        let mut now = self.clone();
+        for input in now.inputs.values_mut() {
+            if let InputSource::File { path, digest: recorded } = input
+                && let Some(path) = path.as_known()
+            {
+                *recorded = digest(Path::new(path));
+            }
+        }
+        (now.inputs != self.inputs).then_some(now)
     }
 
     /// The items whose outputs are filled in.
