@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use antiphon::coordination::{AbortReason, SkipReason, WorkItemOutcome};
+use antiphon::coordination::{SkipReason, WorkItemOutcome};
 
 /// What became of an item.
 pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
@@ -22,17 +22,6 @@ pub(crate) fn skip_reason(reason: &SkipReason) -> String {
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),
         _ => "for a reason that this version does not know".to_owned(),
-    }
-}
-
-/// Why a run was aborted.
-pub(crate) fn abort(reason: &AbortReason) -> String {
-    match reason {
-        AbortReason::Cancelled { reason } if reason.is_empty() => "cancelled".to_owned(),
-        AbortReason::Cancelled { reason } => format!("cancelled: {reason}"),
-        AbortReason::Error { message } => format!("error: {message}"),
-        AbortReason::NoEligibleWork => "none of its work could start".to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -6,9 +6,11 @@ use antiphon::coordination::{Ending, StopCondition, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon::id::CoordinationId;
+use antiphon::ledger::Store;
+use antiphon::report::RunReport;
 
 use crate::command_error::Kind;
-use crate::labels;
 
 /// The end of a coordination, as its last event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) struct RunOutcome {
     /// Whether the record was checked, and the receipt rebuilt from it.
     verified: bool,
     ending: Ending,
+    /// What its events tell of its end, once they were read for that.
+    report: Option<Box<RunReport>>,
 }
 
 impl RunOutcome {
@@ -27,12 +31,25 @@ impl RunOutcome {
         let event = CoordinationEvent::of(recorded).ok()?;
         let end = event.ending()?;
         let (verdict, receipt, ending) = (end.verdict, end.receipt, end.ending);
-        Some(Self { verdict, receipt, verified: false, ending })
+        Some(Self { verdict, receipt, verified: false, ending, report: None })
     }
 
     /// Notes whether the record was found sound.
     pub(crate) fn checked(&mut self, is_sound: bool) {
         self.verified = is_sound;
+    }
+
+    /// Reads from the ledger why it ended and what failed. A record that cannot be read is for
+    /// `verify` to tell of.
+    pub(crate) fn explain(&mut self, store: &dyn Store, id: &CoordinationId) {
+        if self.kind().is_some() {
+            self.report = RunReport::read(store, id).ok().flatten().map(Box::new);
+        }
+    }
+
+    /// What its events tell of its end, unless all went well.
+    pub(crate) fn report(&self) -> Option<&RunReport> {
+        self.report.as_deref()
     }
 
     pub(crate) fn is_verified(&self) -> bool {
@@ -59,10 +76,13 @@ impl RunOutcome {
 
     /// Why it did not come to the end of its work, if that is so.
     pub(crate) fn stop(&self) -> Option<String> {
+        if let Some(report) = &self.report {
+            return report.why.clone();
+        }
         match &self.ending {
             Ending::Completed(StopCondition::AllWorkCompleted) => None,
             Ending::Completed(stop) => Some(stop.describe()),
-            Ending::Aborted(reason) => Some(labels::abort(reason)),
+            Ending::Aborted(reason) => Some(reason.describe()),
         }
     }
 }

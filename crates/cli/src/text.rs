@@ -8,7 +8,19 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     spelled(text, is_obeyed, |c| c.escape_default().to_string())
 }
 
-/// The same for a line of our own, which keeps its colours. What others wrote has none left by then.
+/// A word of a command as it is typed: in quotes where a shell would read it as something else.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| {
+        c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | ':' | '+' | '=' | ',')
+    };
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', "'\\''"))),
+    }
+}
+
+/// What [`printable`] leaves of a line of our own, which keeps its colours. What others wrote has none
+/// left by then.
 pub(crate) fn printable_in_colours(line: &str) -> Cow<'_, str> {
     // What others wrote has no breaks of lines left either.
     let is_obeyed = |c: char| is_obeyed(c) && c != '\n' && c != '\t';

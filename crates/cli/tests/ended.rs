@@ -31,7 +31,7 @@ fn a_run_that_has_ended_shows_its_result_without_its_story_and_nothing_runs() ->
     let first = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
     assert_eq!(first.status.code(), Some(7));
     let story = String::from_utf8(first.stdout)?;
-    let result: Vec<&str> = story.lines().rev().take(3).collect();
+    let result: Vec<&str> = story.lines().rev().take(5).collect();
     let result: String = result.iter().rev().map(|line| format!("{line}\n")).collect();
     let said = "r has ended: failed at TIME; nothing was run now; `antiphon retry r` carries out what \
                 did not succeed";

@@ -107,7 +107,7 @@ fn codegen_absorbs_its_flaky_step_and_leaves_code_that_passes_its_tests() {
 fn codegen_catches_a_generator_that_lies() {
     let output = Clone::new().output(LYING, "", 7);
     assert!(
-        output.contains("its check failed") && output.contains("there is no dataclass Order"),
+        output.contains("its check failed") && output.contains("there is no enumeration Status"),
         "{output}"
     );
     assert!(output.contains("skipped validators"), "{output}");

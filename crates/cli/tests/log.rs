@@ -26,7 +26,7 @@ fn every_event_is_a_line_with_its_key_facts() {
 3  <time>  coordination.session_bound    running compile (session 1)
 4  <time>  coordination.session_unbound  succeeded compile (session 1)
 5  <time>  coordination.session_bound    running test (session 2)
-6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no luck
 7  <time>  coordination.session_bound    running test (session 3, attempt 2)
 8  <time>  coordination.session_unbound  succeeded test (session 3), 120 tokens
 9  <time>  coordination.completed        succeeded: no work is left; receipt <hash>
@@ -67,7 +67,7 @@ fn events_are_narrowed_by_version_number_and_type() {
     check(
         &fixture.run("log build --type *bound --type work_* --after 1 -n 3"),
         "\
-6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \\u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no luck
 7  <time>  coordination.session_bound    running test (session 3, attempt 2)
 8  <time>  coordination.session_unbound  succeeded test (session 3), 120 tokens
 --- exit 0
@@ -101,7 +101,7 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
         &fixture.run("log build --work test --session 2 --since 1h"),
         "\
 5  <time>  coordination.session_bound    running test (session 2)
-6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \\u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no luck
 --- exit 0
 ",
     );

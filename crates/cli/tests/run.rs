@@ -49,7 +49,7 @@ fn the_exit_code_tells_how_a_run_went() -> Result {
     let failed = ran(dir.path(), &["run", "plan.yaml"])?;
     assert_eq!(
         story(&failed)[2..],
-        ["failed bad (session 1) after exit 3: why", "failed in 1 session"]
+        ["failed bad (session 1) after exit 3: why", "failed in 1 session: 0 ok, 1 failed"]
     );
     assert_eq!(failed.status.code(), Some(7));
     plan(dir.path(), &format!("  good: {{ command: ['true'] }}\n{fails}"))?;

@@ -97,7 +97,7 @@ fn a_session_that_is_over_its_time_is_told_to_be_so() -> Result {
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
     assert_eq!(
         story(&output)[2..],
-        ["failed slow (session 1) after timed out", "failed in 1 session"],
+        ["failed slow (session 1) after timed out", "failed in 1 session: 0 ok, 1 failed"],
         "{output:?}"
     );
     Ok(())
@@ -174,7 +174,7 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_fails_its_session() -> R
             "ready bigger (session 3) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
             "ready bigger (session 4) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
             "failed bigger (session 5) after its result file has 12000013 bytes and was not read; at most 10 MiB are",
-            "partial in 5 sessions"
+            "partial in 5 sessions: 2 ok, 1 failed"
         ],
         "{output:?}"
     );

@@ -35,6 +35,8 @@ fn what_has_ended_is_shown_with_what_each_item_said() {
 run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
+ended         <time>, after <age>
+items         2 ok
 
 ITEM     STATE      ATTEMPT  TIME  WHY
 compile  succeeded  1        <age>
@@ -50,6 +52,9 @@ sessions ██░░░░░░ 3/10  time ░░░░░░░░ <age>/1m00
 run           broken
 status        failed
 started       <time>, <age> ago
+ended         <time>, after <age>
+items         0 ok, 1 failed, 1 skipped
+next          `antiphon retry broken` runs again what did not succeed
 
 ITEM   STATE    ATTEMPT  TIME  WHY
 bad    failed   1        <age>  it cannot be done
@@ -65,10 +70,34 @@ sessions █░░░░░░░ 1/10  time ░░░░░░░░ <age>/1m00
 run           broken
 status        failed
 started       <time>, <age> ago
+ended         <time>, after <age>
+items         0 ok, 1 failed, 1 skipped
+next          `antiphon retry broken` runs again what did not succeed
 
 ITEM  STATE   ATTEMPT  TIME  WHY
 bad   failed  1        <age>  it cannot be done
 and 1 more: 1 skipped
+
+sessions █░░░░░░░ 1/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 0/5000  cost 0.00
+--- exit 0
+",
+    );
+}
+
+#[test]
+fn the_items_that_failed_are_shown_alone_when_asked_for() {
+    check(
+        &Fixture::new().run("status broken --failed"),
+        "\
+run           broken
+status        failed
+started       <time>, <age> ago
+ended         <time>, after <age>
+items         0 ok, 1 failed, 1 skipped
+next          `antiphon retry broken` runs again what did not succeed
+
+ITEM  STATE   ATTEMPT  TIME  WHY
+bad   failed  1        <age>  it cannot be done
 
 sessions █░░░░░░░ 1/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 0/5000  cost 0.00
 --- exit 0
@@ -138,6 +167,14 @@ fn as_json_it_is_one_object() {
             "started": "<time>",
             "changed": "<time>",
             "receipt": "<hash>",
+            "end": {
+                "run": "broken",
+                "verdict": "failed",
+                "items": { "succeeded": 0, "taken_over": 0, "failed": 1, "skipped": 1, "unfinished": 0 },
+                "failures": [
+                    { "item": "bad", "session": 1, "outcome": "FAILURE", "why": "it cannot be done" }
+                ]
+            },
             "counts": { "failed": 1, "skipped": 1 },
             "meters": {
                 "sessions": { "used": 1, "ceiling": 10, "estimated": false },

@@ -53,7 +53,9 @@ fn the_last_frame_and_the_summary_stay_on_a_clean_terminal() -> Result {
             "✗ bad <time> exit 3: \\u{1b}[2Jno",
             "- after needs bad, which did not succeed",
             "sessions ░░░░░░░░ 2/200 time ░░░░░░░░ <time>/5m00s tokens 0 cost 0.00",
-            "partial in <time> 2 sessions",
+            "partial in <time> 2 sessions: 1 ok, 1 failed, 1 skipped",
+            "failed bad: exit 3: \\u{1b}[2Jno; `antiphon logs shown bad`",
+            "`antiphon retry shown` runs again what did not succeed",
             "receipt <hash> verified",
             "details: `antiphon receipt show shown`"
         ],

@@ -83,6 +83,7 @@ mod remembered;
 mod reused;
 mod runners;
 mod session;
+mod spent;
 mod start;
 mod started;
 mod state;
@@ -133,6 +134,7 @@ pub(crate) use session::shortened;
 pub use session::{
     Binding, Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport,
 };
+pub use spent::SpentCeiling;
 pub use state::Coordination;
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCondition, Verdict};
 pub use why::Blocked;

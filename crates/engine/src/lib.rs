@@ -71,6 +71,7 @@ pub mod process;
 pub mod prune;
 #[doc(hidden)]
 pub mod random;
+pub mod report;
 pub mod retry;
 mod room;
 mod session;

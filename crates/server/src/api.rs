@@ -6,6 +6,7 @@
 
 mod code;
 mod command;
+mod end;
 mod event;
 mod health;
 mod item;
@@ -21,6 +22,7 @@ mod utc;
 
 pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
+pub use end::{Failure, ItemCounts, RunEnd};
 pub use event::{EventLine, EventPage, NotAnEvent};
 pub use health::Health;
 pub use item::{

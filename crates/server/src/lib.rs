@@ -48,11 +48,11 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, Again, BodyError, Code, EventLine, EventPage, Health, Item, ItemAttempt, ItemCommand,
-    ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery,
-    LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem, PruneAnswer, PruneRequest,
-    RaiseRequest, Reasons, RetryAnswer, RetryRequest, RunLine, Steer, SubmitAnswer, SubmitRequest,
-    Why,
+    Accepted, Again, BodyError, Code, EventLine, EventPage, Failure, Health, Item, ItemAttempt,
+    ItemCommand, ItemCounts, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable,
+    ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem,
+    PruneAnswer, PruneRequest, RaiseRequest, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine,
+    Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -2,6 +2,7 @@
 //! engine and writes the answer; it never decides what the engine could.
 
 mod commands;
+mod end;
 mod events;
 mod health;
 mod items;
@@ -47,6 +48,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/resume", commands::steered(Steer::Resume))
         .route("/v1/runs/{id}/continue", post(commands::go_on))
         .route("/v1/runs/{id}/retry", post(retry::retry))
+        .route("/v1/runs/{id}/end", get(end::end))
         .route("/v1/runs/{id}/receipt", get(receipt::receipt))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

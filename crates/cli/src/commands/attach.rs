@@ -55,6 +55,7 @@ async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCo
         Outcome::Ended(mut outcome) => {
             let checked = check(&ledger.dir, &id);
             outcome.checked(checked.is_ok());
+            outcome.explain(ledger.store.as_ref(), &id);
             view.end(&outcome)?;
             checked?;
             Ok(outcome.exit_code())

@@ -55,8 +55,9 @@ impl<'a> EndedRun<'a> {
         view: View,
         again: Option<&str>,
     ) -> Result<RunOutcome, CommandError> {
-        self.say(again)?;
         let (ledger, id) = (self.ledger, self.id);
+        self.outcome.explain(ledger.store.as_ref(), id);
+        self.say(again)?;
         let checked = check(&ledger.dir, id);
         self.outcome.checked(checked.is_ok());
         let mut view = view.of_ended(id);

@@ -22,7 +22,7 @@ use crate::timestamps;
 /// List runs, newest first
 ///
 /// With --json, prints one object per line: id, name, status, ended, version, hash, started,
-/// changed, summary.
+/// changed, why, summary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only runs with this status
@@ -56,6 +56,9 @@ struct RunJson<'a> {
     hash: String,
     started: String,
     changed: String,
+    /// Why it ended with work left, or is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
     summary: &'a RawValue,
 }
 
@@ -79,9 +82,10 @@ impl Args {
                 output.json(&line(head, &summary(head)?, is_held)?)?;
             }
         } else {
-            let mut table =
-                Table::new(["ID", "NAME", "STATUS", "WORK", "SESSIONS", "STARTED", "AGE"])
-                    .colouring(2);
+            let mut table = Table::new([
+                "ID", "NAME", "STATUS", "WORK", "FAILED", "SESSIONS", "STARTED", "AGE", "WHY",
+            ])
+            .colouring(2);
             for head in &heads {
                 let stage = ledger::stage(head, is_held)?;
                 table.row_in(stage, row(head, stage, summary(head)?));
@@ -139,18 +143,20 @@ fn id(head: &HeadRow) -> String {
     name.strip_prefix(COORDINATIONS).unwrap_or(&name).to_owned()
 }
 
-fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 7] {
+fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 9] {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
     [
         id(head),
-        summary.name.unwrap_or_else(|| "-".to_owned()),
+        summary.name.clone().unwrap_or_else(|| "-".to_owned()),
         stage.to_string(),
         format!("{done}/{}", summary.work),
+        work_failed.to_string(),
         (summary.totals.sessions + summary.running).to_string(),
         timestamps::seconds(head.started),
         timestamps::age(head.started),
+        summary.why().unwrap_or_default(),
     ]
 }
 
@@ -168,6 +174,7 @@ fn line<'a>(
         hash: head.tip.hash.to_string(),
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
+        why: summary.why(),
         summary: serde_json::from_str(&head.summary).map_err(CommandError::internal)?,
     })
 }

@@ -163,6 +163,7 @@ async fn follow_each(
                 let checked = check(dir, id);
                 follower.stands()?;
                 outcome.checked(checked.is_ok());
+                outcome.explain(Ledger::at(dir).store.as_ref(), id);
                 view.end(&outcome)?;
                 checked?;
             }

@@ -190,6 +190,7 @@ pub(super) async fn carried_out(
             // No verdict is told of a record that is not there.
             follower.stands()?;
             outcome.checked(checked.is_ok());
+            outcome.explain(Ledger::at(dir).store.as_ref(), id);
             view.end(outcome)?;
         }
         Ok(end)

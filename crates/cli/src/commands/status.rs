@@ -12,12 +12,12 @@ use crate::ledger::{self, Ledger};
 use crate::named;
 use crate::options::Options;
 use crate::stdout::Stdout;
-use run_status::RunStatus;
+use run_status::{Items, RunStatus};
 
 /// Show the progress of a run
 ///
 /// Shows every item with its state and what it waits for, the meters, and why the run is paused or
-/// stopping. Reads the ledger even while an engine writes to it. With --json, prints one object.
+/// stopping, or why it ended and what runs the rest again. Reads the ledger even while an engine writes to it. With --json, prints one object.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the newest
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Show at most N lines of items, running and failed ones first; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
+    /// Show only the items that failed
+    #[arg(long)]
+    failed: bool,
 }
 
 impl Args {
@@ -35,9 +38,10 @@ impl Args {
         let status = RunStatus::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut output = Stdout::open();
+        let items = Items::shown(self.failed, lines);
         match options.json {
-            true => output.json(&object::of(&status, lines))?,
-            false => status.print(lines, &mut output)?,
+            true => output.json(&object::of(&status, items))?,
+            false => status.print(items, &mut output)?,
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)

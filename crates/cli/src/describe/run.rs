@@ -10,7 +10,7 @@ use antiphon::time;
 
 use super::sentence::{Sentence, said};
 use crate::colour::Colour;
-use crate::labels::{self, cost, counted};
+use crate::labels::{cost, counted};
 use crate::timestamps::elapsed;
 
 pub(super) fn started(stream: &StreamName, started: &Started) -> Sentence {
@@ -98,7 +98,7 @@ pub(super) fn completed(completed: &Completed) -> Sentence {
 
 pub(super) fn aborted(aborted: &Aborted) -> Sentence {
     let verdict = aborted.verdict;
-    let reason = labels::abort(&aborted.reason);
+    let reason = aborted.reason.describe();
     Sentence::new(verdict.as_str(), verdict, format!(": {reason}; receipt {}", aborted.receipt))
 }
 

@@ -2,6 +2,7 @@
 
 use antiphon::coordination::{SessionOutcome, Usage, WorkStage};
 use antiphon::event::{SessionBound, SessionCleared, SessionUnbound, WriteRefused};
+use antiphon::report::in_one_line;
 use antiphon::time::{Deadline, LedgerTime};
 
 use super::sentence::{Sentence, said};
@@ -25,7 +26,8 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
 pub(super) fn unbound(unbound: &SessionUnbound, at: LedgerTime) -> Sentence {
     let SessionUnbound { session, work, outcome, text, used, .. } = unbound;
     let subject = format!(" {work} (session {session})");
-    let details = format!("{}{}", usage(used), said(text.as_deref().unwrap_or_default()));
+    let details =
+        format!("{}{}", usage(used), said(&in_one_line(text.as_deref().unwrap_or_default())));
     let Some(stage) = unbound.work_stage(at) else {
         return Sentence::plain(outcome.as_str()).with_details(format!("{subject}{details}"));
     };

@@ -159,8 +159,8 @@ impl FollowedRun {
         let Ok(found) = connection.client.status(id).await else { return Ok(()) };
         match found.status.parse() {
             Ok(Stage::Paused) => {
-                let reason = found.summary["paused"].as_str().unwrap_or_default().trim();
-                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                let reason = found.why.filter(|why| !why.trim().is_empty());
+                let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
                 view.tell(&format!(
                     "{id} is paused{reason}; `antiphon continue {id}` continues it, `antiphon cancel {id}` \
                      ends it"

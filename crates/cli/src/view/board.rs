@@ -13,7 +13,9 @@ use antiphon::coordination::{
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, DecodeError, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, StreamName, Version, WorkId};
+use antiphon::ledger::{ReadError, Store};
 use antiphon::replay::Replay;
+use antiphon::report::{Failures, RunReport, in_one_line};
 use antiphon::time::{Now, WallTime};
 
 use crate::text::printable;
@@ -43,6 +45,7 @@ pub(crate) struct Board {
     /// Items that need an item which has no outcome yet, and those that need a group.
     needed: HashMap<WorkId, Vec<usize>>,
     needed_groups: HashMap<GroupName, Vec<usize>>,
+    failures: Failures,
 }
 
 /// Events that cannot be read: those from this version on.
@@ -191,6 +194,7 @@ impl Board {
             groups: HashMap::new(),
             needed: HashMap::new(),
             needed_groups: HashMap::new(),
+            failures: Failures::default(),
         }
     }
 
@@ -201,6 +205,12 @@ impl Board {
     /// The state; none before the first event, or if that cannot be read.
     pub(crate) fn run(&self) -> Option<&Coordination> {
         self.replay.state()
+    }
+
+    /// How it ended, if it has and its events could be read.
+    pub(crate) fn report(&self, store: &dyn Store) -> Result<Option<RunReport>, ReadError> {
+        let run = self.run().filter(|_| self.unread.is_none());
+        run.map_or(Ok(None), |run| RunReport::of(run, &self.failures, store))
     }
 
     pub(crate) fn unread(&self) -> Option<&Unread> {
@@ -286,6 +296,7 @@ impl Board {
             _ => None,
         };
         self.replay.apply(recorded, &event).map_err(|error| error.to_string())?;
+        self.failures.take(&event);
         match &event {
             CoordinationEvent::WorkAdded(added) => {
                 added.items.iter().for_each(|spec| self.add(spec));
@@ -442,12 +453,26 @@ impl Board {
         running.take(ASKED).map(|(_, place)| self.items[*place].id.clone()).collect()
     }
 
+    /// So many of the items that failed for good, in the order in which they were added.
+    pub(crate) fn failed(&self, count: usize) -> Vec<usize> {
+        let failed = self.all.iter().filter(|(class, _)| class.stage() == WorkStage::Failed);
+        failed.take(count).map(|(_, place)| *place).collect()
+    }
+
     /// So many items: all in their order if they are no more, else what runs and what failed first.
     pub(crate) fn foremost(&self, count: usize) -> Vec<usize> {
         match self.items.len() <= count {
             true => (0..self.items.len()).collect(),
             false => self.all.iter().take(count).map(|(_, place)| *place).collect(),
         }
+    }
+
+    /// The items that failed for good on so many lines, each on its own.
+    pub(crate) fn select_failed(&self, lines: usize) -> LineSelection {
+        let shown: Vec<Shown> = self.failed(lines).into_iter().map(Shown::Item).collect();
+        let mut left = ClassCounts::default();
+        left.0[Class::of(WorkStage::Failed).0] = self.counts.of(WorkStage::Failed) - shown.len();
+        LineSelection { shown, left }
     }
 
     /// What to show on so many lines: everything in its order if there is room; else what runs and
@@ -491,6 +516,7 @@ fn verdict(recorded: &Recorded) -> Option<Verdict> {
 
 fn last(unbound: &SessionUnbound, took_ns: u64) -> Last {
     let text = unbound.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let text = text.map(in_one_line);
     let kept = text.map(|text| printable(&text.chars().take(TEXT_KEPT).collect::<String>()).into());
     Last { outcome: unbound.outcome, took_ns, text: kept }
 }

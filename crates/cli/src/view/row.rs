@@ -98,7 +98,11 @@ impl<'a> Rows<'a> {
                 row.waits = self.asked.get(&item.id).map(|why| printable(why).into_owned());
             }
             _ if row.stage == WorkStage::Unfinished => {
-                row.waits = Some("the run ended before it did".to_owned());
+                let never_ran = tracking.sessions.is_empty();
+                row.waits = Some(match never_ran {
+                    true => "not run: the run ended first".to_owned(),
+                    false => "the run ended before it did".to_owned(),
+                });
             }
             WorkState::AwaitingCleanup(number) => {
                 row.waits = Some(format!(

@@ -1,13 +1,15 @@
 //! The result of a run: its last lines, with and without a terminal.
 
-use antiphon::coordination::BudgetUsage;
+use antiphon::coordination::{BudgetUsage, Counts, WorkStage};
 use antiphon::id::CoordinationId;
+use antiphon::report::FailedItem;
 
 use super::meters::{count, money};
 use crate::colour::painted;
+use crate::continuation::outermost;
 use crate::labels::counted;
 use crate::run_outcome::RunOutcome;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::timestamps::elapsed;
 
 /// How it went, what it used and where the evidence is.
@@ -32,25 +34,46 @@ impl<'a> Summary<'a> {
         Self { id, outcome, took_ns, sessions, usage, currency }
     }
 
-    pub(super) fn lines(&self) -> [String; 3] {
+    pub(super) fn lines(&self) -> Vec<String> {
         let verdict = self.outcome.verdict.as_str();
-        let stop =
-            self.outcome.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         let (took, sessions) = (elapsed(self.took_ns), self.sessions);
-        [
-            format!(
-                "{} in {took}, {}{}{stop}",
-                painted(verdict, self.outcome.verdict),
-                counted(sessions, "session"),
-                self.used()
-            ),
-            format!(
-                "receipt {}{}",
-                self.outcome.receipt,
-                if self.outcome.is_verified() { ", verified" } else { "" }
-            ),
-            format!("details: `antiphon receipt show {}`", printable(self.id.as_str())),
-        ]
+        let report = self.outcome.report();
+        let counts = report.map(|report| format!(": {}", item_counts(&report.counts)));
+        let mut lines = vec![format!(
+            "{} in {took}, {}{}{}",
+            painted(verdict, self.outcome.verdict),
+            counted(sessions, "session"),
+            self.used(),
+            counts.unwrap_or_default(),
+        )];
+        lines.extend(self.outcome.stop().map(|stop| printable(&stop).into_owned()));
+        let failures = report.map(|report| report.failures.as_slice()).unwrap_or_default();
+        lines.extend(failures.iter().map(|failed| self.failure(failed)));
+        let all = report.map_or(0, |report| report.counts.work_failed);
+        if let Some(more) = all.checked_sub(failures.len() as u64).filter(|more| *more > 0) {
+            let id = printable(self.id.as_str());
+            lines.push(format!("{more} more failed: `antiphon status {id} --failed`"));
+        }
+        lines.extend(self.outcome.kind().map(|_| goes_on(self.id)));
+        lines.push(format!(
+            "receipt {}{}",
+            self.outcome.receipt,
+            if self.outcome.is_verified() { ", verified" } else { "" }
+        ));
+        lines.push(format!("details: `antiphon receipt show {}`", printable(self.id.as_str())));
+        lines
+    }
+
+    /// An item that failed, with its last words and the command that shows more.
+    fn failure(&self, failed: &FailedItem) -> String {
+        let FailedItem { work, why, .. } = failed;
+        let more = match failed.nested {
+            true => format!("antiphon status {}", failed.session),
+            false => format!("antiphon logs {} {}", self.id, quoted(work.as_str())),
+        };
+        let word = painted(WorkStage::Failed.as_str(), WorkStage::Failed);
+        let text = format!("{work}: {why}; `{more}`");
+        format!("{word} {}", printable(&text))
     }
 
     /// Tokens and cost, if there were any.
@@ -69,4 +92,24 @@ impl<'a> Summary<'a> {
         }
         text
     }
+}
+
+/// What runs again what did not succeed. A nested run is run again by the one that it is in.
+pub(crate) fn goes_on(id: &CoordinationId) -> String {
+    let id = outermost(id);
+    format!("`antiphon retry {}` runs again what did not succeed", printable(id.as_str()))
+}
+
+/// What became of the items, in words.
+pub(crate) fn item_counts(counts: &Counts) -> String {
+    let Counts { work_succeeded, work_failed, work_unfinished, work_reused, .. } = *counts;
+    let taken_over = match work_reused {
+        0 => String::new(),
+        reused => format!(" ({reused} taken over)"),
+    };
+    let skipped = counts.work_skipped + counts.work_skipped_by_rule;
+    let rest = [(work_failed, "failed"), (skipped, "skipped"), (work_unfinished, "unfinished")];
+    let rest = rest.into_iter().filter(|(count, _)| *count > 0);
+    let rest = rest.map(|(count, word)| format!(", {count} {word}")).collect::<String>();
+    format!("{work_succeeded} ok{taken_over}{rest}")
 }

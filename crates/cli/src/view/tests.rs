@@ -36,7 +36,7 @@ fn story() -> History {
     history.bind("broken").after(1).fail("broken", "exit 1: no luck");
     history.bind("quota").after(1).defer("quota", "rate limit");
     history.bind("daemon").after(1).leave_something("daemon");
-    history.after(30).bind("broken").after(1).fail("broken", "exit 1: no \u{1b}[31mluck\nat all");
+    history.after(30).bind("broken").after(1).fail("broken", "exit 1: at all");
     history.skip("after", "broken");
     history.bind("flaky").after(3).fail("flaky", "exit 2: 日本語");
     history.after(31).bind("flaky").bind("validators");
@@ -115,7 +115,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ✓ models        2.0s
 ⠋ validators    4.0s
 ⠋ flaky         4.0s  #2  before: exit 2: 日本語
-✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
+✗ broken        1.0s  #2  exit 1: at all
 - after                   needs broken, which did not succeed
 ↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate limit
 ! daemon        1.0s      session 4 left something running; waiting until that is gone; left a process
@@ -136,7 +136,7 @@ codegen  running  3 of 9 ended, 1 fail…
 ✓ models        2.0s
 ⠋ validators    0.0s
 ⠋ flaky         0.0s  #2  before: exit…
-✗ broken        1.0s  #2  exit 1: no \…
+✗ broken        1.0s  #2  exit 1: at a…
 - after                   needs broken…
 ↻ quota         1.0s      delayed: def…
 ! daemon        1.0s      session 4 le…
@@ -169,7 +169,7 @@ sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10
 codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ validators    0.0s
 ⠋ flaky         0.0s  #2  before: exit 2: 日本語
-✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
+✗ broken        1.0s  #2  exit 1: at all
 ! daemon        1.0s      session 4 left something running; waiting until that…
 ↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate l…
   and 4 more: 1 ready, 1 waiting, 1 skipped, 1 succeeded

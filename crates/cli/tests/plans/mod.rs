@@ -45,11 +45,11 @@ pub(crate) fn ran(dir: &Path, arguments: &[&str]) -> Result<Ran> {
     Ok(antiphon(dir, arguments).output()?.into())
 }
 
-/// What a run printed, without its times and ids.
+/// What a run printed, without its times, its ids and what is advised at its end.
 pub(crate) fn story(output: &Ran) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines =
-        text.lines().filter(|line| !line.starts_with("receipt ") && !line.starts_with("details:"));
+        text.lines().filter(|line| !line.starts_with("receipt ") && !line.contains("`antiphon "));
     lines
         .map(|line| {
             line.split_whitespace()

@@ -125,6 +125,31 @@ impl Coordination {
         self.pause_reason().is_some() && waits
     }
 
+    /// Why it ended with work left, in words for people, with the items or the amounts that they
+    /// are about; `None` while it runs, and if it came to the end of its work.
+    #[must_use]
+    pub fn why_ended(&self) -> Option<String> {
+        let stop = match self.ending()? {
+            Ending::Completed(stop) => stop,
+            Ending::Aborted(reason) => return Some(reason.describe()),
+        };
+        let spent = |meter| {
+            let spent = self.budget().spent(self.budget_usage());
+            spent.into_iter().find(|spent| spent.meter() == meter)
+        };
+        let words = match &stop {
+            StopCondition::AllWorkCompleted => return None,
+            StopCondition::CircuitBreakerTripped => self.tripped().map(ToString::to_string),
+            StopCondition::BudgetExhausted(meter) => spent(*meter).map(|spent| spent.to_string()),
+            StopCondition::UserRequested => self.stop_request().and_then(|request| {
+                let why = Some(request.why()).filter(|why| !why.is_empty())?;
+                Some(format!("{}: {why}", stop.describe()))
+            }),
+            _ => None,
+        };
+        Some(words.unwrap_or_else(|| stop.describe()))
+    }
+
     /// Whether a recorded end says what the stream does. It may have completed without any eligible
     /// work: older versions recorded that so.
     pub(super) fn check_end(&self, end: RecordedEnding<'_>, meta: &Meta) -> Result<(), IllegalEnd> {

@@ -32,7 +32,7 @@ impl BudgetType {
     }
 
     /// Its part of a budget, for people.
-    fn budget(self) -> &'static str {
+    pub(super) fn budget(self) -> &'static str {
         match self {
             Self::Duration => "time budget",
             Self::Tokens => "token budget",
@@ -143,6 +143,20 @@ pub enum AbortReason {
     StartCutOff,
     /// It carries out a session of another coordination, which stopped that session.
     ParentStopped(ParentStop),
+}
+
+impl AbortReason {
+    /// Why a run was aborted, in words for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Cancelled { reason } if reason.is_empty() => "cancelled".to_owned(),
+            Self::Cancelled { reason } => format!("cancelled: {reason}"),
+            Self::Error { message } => format!("error: {message}"),
+            Self::NoEligibleWork => "none of its work could start".to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Why a coordination stops the session that a nested one carries out.

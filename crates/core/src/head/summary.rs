@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::append::HeadRow;
-use crate::coordination::{BudgetUsage, Coordination, Counts, Ending};
+use crate::coordination::{BudgetUsage, Coordination, Counts, Ending, StopCondition};
 use crate::digest::Digest;
 use crate::id::{SessionId, StreamName, Version};
 
@@ -66,6 +66,17 @@ impl RunSummary {
             totals: *state.totals(),
             usage: state.budget_usage().clone(),
             work: state.work_count(),
+        }
+    }
+
+    /// Why it ended with work left, or is paused, in words for people.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        match &self.ending {
+            None => self.paused.clone(),
+            Some(Ending::Completed(StopCondition::AllWorkCompleted)) => None,
+            Some(Ending::Completed(stop)) => Some(stop.describe()),
+            Some(Ending::Aborted(reason)) => Some(reason.describe()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::{Blocked, CoordinationReceipt, Forerunner, Raise};
 use antiphon_core::envelope::Recorded;
+use antiphon_core::head::Stage;
 use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
 
 use super::{Once, Reader, Subscription};
@@ -16,6 +17,7 @@ use crate::mailbox::{
     SubmitError, Unavailable,
 };
 use crate::orphans::Leftovers;
+use crate::report::RunReport;
 use crate::retry::{EarlierRun, Retried};
 use crate::session::Output;
 use crate::submission::Addition;
@@ -208,6 +210,19 @@ impl Run {
         let bytes = bytes.ok_or_else(|| unreadable(format!("blob {digest} is gone")))?;
         let receipt = CoordinationReceipt::from_bytes(&bytes);
         receipt.map(Some).map_err(|error| unreadable(error.to_string()))
+    }
+
+    /// How it ended, for people: why, what became of its items, and what failed first, with its last
+    /// words; `None` as long as it has not ended. Reads all of its events.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or its events cannot be read.
+    pub async fn report(&self) -> Result<Option<RunReport>, QueryError> {
+        if !matches!(self.status().await?.stage, Stage::Ended(_)) {
+            return Ok(None);
+        }
+        let id = self.id.clone();
+        Ok(self.handle.read(move |store| Ok(RunReport::read(store, &id))).await??)
     }
 
     /// What a retry of it names; `None` as long as it has not ended.

@@ -16,6 +16,7 @@ use crate::ledger::export::ExportError;
 use crate::ledger::{
     AppendError, Fault, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
 };
+use crate::report::ReportError;
 use crate::room;
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
@@ -220,9 +221,21 @@ pub enum QueryError {
     /// What it was started with, or what its items were, was erased.
     #[error("what was recorded of run {run} was erased, so that it cannot be retried")]
     Erased { run: CoordinationId },
+    /// Its events cannot be read, or cannot follow each other.
+    #[error("the events of run {run} cannot be read ({reason}); run `antiphon verify`")]
+    Events { run: CoordinationId, reason: String },
     /// The ledger cannot be read, or an end that is waited for will not be recorded.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl From<ReportError> for QueryError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Read(error) => error.into(),
+            ReportError::Unreadable { run, reason } => Self::Events { run, reason },
+        }
+    }
 }
 
 impl From<ReadError> for QueryError {

@@ -55,7 +55,7 @@ impl Handle {
             Ok(_) | Err(QueryError::UnknownRun { .. } | QueryError::Erased { .. }) => {
                 return Err(SubmitError::NoForerunner { run });
             }
-            Err(QueryError::HeadRow { run, reason }) => {
+            Err(QueryError::HeadRow { run, reason } | QueryError::Events { run, reason }) => {
                 return Err(SubmitError::HeadRow { run, reason });
             }
             Err(QueryError::Unavailable(unavailable)) => return Err(unavailable.into()),

@@ -174,7 +174,9 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::UnknownRun { .. } => Self::new(Code::UnknownRun, error.to_string()),
             QueryError::Unavailable(unavailable) => unavailable.into(),
-            QueryError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
+            QueryError::HeadRow { .. } | QueryError::Events { .. } => {
+                Self::new(Code::Damaged, error.to_string())
+            }
             QueryError::Erased { .. } => Self::new(Code::Erased, error.to_string()),
             error => Self::new(Code::Internal, error.to_string()),
         }

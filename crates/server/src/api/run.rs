@@ -27,6 +27,9 @@ pub struct RunLine {
     pub started: String,
     /// When it last changed, in UTC.
     pub changed: String,
+    /// Why it ended with work left, or is paused, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Its head row's summary: totals, usage, receipt and so on.
     pub summary: Value,
 }
@@ -35,7 +38,8 @@ impl TryFrom<&HeadRow> for RunLine {
     type Error = UnreadableSummary;
 
     fn try_from(head: &HeadRow) -> Result<Self, UnreadableSummary> {
-        let name = head.run_summary()?.name;
+        let read = head.run_summary()?;
+        let (name, why) = (read.name.clone(), read.why());
         // As it stands there: a newer version may say more.
         let summary = serde_json::from_str(&head.summary).expect("BUG: it was read before");
         Ok(Self {
@@ -50,6 +54,7 @@ impl TryFrom<&HeadRow> for RunLine {
             hash: head.tip.hash.to_string(),
             started: utc(head.started),
             changed: utc(head.changed.1),
+            why,
             summary,
         })
     }

@@ -5,7 +5,8 @@ use antiphon::id::CoordinationId;
 use super::error::ClientError;
 use super::{Client, exchange};
 use crate::api::{
-    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunLine, SubmitAnswer, SubmitRequest,
+    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine, SubmitAnswer,
+    SubmitRequest,
 };
 use crate::path::{RUNS, run_path, segment};
 
@@ -66,6 +67,14 @@ impl Client {
     pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Reasons, ClientError> {
         let rest = format!("/work/{}/why", segment(work));
         exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+    }
+
+    /// How a run ended, why, and what failed.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a [`Problem`](crate::Problem) if it has not ended.
+    pub async fn end(&self, id: &CoordinationId) -> Result<RunEnd, ClientError> {
+        exchange::get(&self.dir, &run_path(id.as_str(), "/end")).await
     }
 
     /// The hash and the rendering of a receipt.

@@ -9,7 +9,7 @@ use antiphon::time;
 
 use crate::colour::painted;
 use crate::command_error::CommandError;
-use crate::labels::{self, cost, counted, work_outcome};
+use crate::labels::{cost, counted, work_outcome};
 use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::printable;
@@ -41,7 +41,7 @@ fn outcome(
     let verdict = receipt.verdict.as_str();
     let why = match &receipt.ending {
         Ending::Completed(stop) => stop.describe(),
-        Ending::Aborted(reason) => labels::abort(reason),
+        Ending::Aborted(reason) => reason.describe(),
     };
     let wall = receipt.completed_at.0.saturating_sub(receipt.started_at.0);
     output.line(format!("run           {}{name}", receipt.coordination_id))?;

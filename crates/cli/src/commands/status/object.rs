@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use antiphon::coordination::WorkStage;
+use antiphon_server::RunEnd;
 use serde::Serialize;
 
-use super::run_status::RunStatus;
+use super::run_status::{Items, RunStatus};
 use crate::timestamps;
 use crate::view::{Meter, Row, Rows, meters};
 
@@ -29,6 +31,9 @@ pub(super) struct StatusJson {
     stopping: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
+    /// How it ended, once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<RunEnd>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unread: Option<UnreadJson>,
     meters: BTreeMap<&'static str, Gauge>,
@@ -69,12 +74,15 @@ struct ItemJson {
 }
 
 /// Items are listed one by one, also those of a group.
-pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
+pub(super) fn of(status: &RunStatus, items: Items) -> StatusJson {
     let RunStatus { head, stage, board, owned, now, said, .. } = status;
     let run = board.run();
     let running = run.filter(|run| !run.status().is_terminal());
     let rows = Rows::new(board, now.clone(), &said.waits);
-    let shown = board.foremost(lines);
+    let (shown, all) = match items.failed() {
+        true => (board.failed(items.lines()), board.counts().of(WorkStage::Failed)),
+        false => (board.foremost(items.lines()), board.counts().total()),
+    };
     let items: Vec<ItemJson> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
     StatusJson {
         id: board.id().to_string(),
@@ -88,6 +96,7 @@ pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
         shortage: said.trouble.clone(),
         paused: running.and_then(|run| run.pause_reason()).map(str::to_owned),
         stopping: running.and_then(|run| run.stop_request()).map(|request| request.why()),
+        end: status.report.as_ref().map(RunEnd::from),
         receipt: run.and_then(|run| run.receipt_digest()).map(|digest| digest.to_string()),
         unread: board
             .unread()
@@ -96,7 +105,7 @@ pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
             .map(|run| meters(run, now).into_iter().map(gauge).collect())
             .unwrap_or_default(),
         counts: board.counts().present().map(|(stage, count)| (stage.as_str(), count)).collect(),
-        left_out: board.counts().total() - items.len(),
+        left_out: all - items.len(),
         items,
     }
 }

@@ -1,9 +1,10 @@
 //! A run as its ledger has it, and how that is printed.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::Stage;
+use antiphon::coordination::{Stage, Verdict};
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::Events;
+use antiphon::report::RunReport;
 use antiphon::time::Now;
 
 use crate::colour::painted;
@@ -15,7 +16,7 @@ use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::printable;
 use crate::timestamps;
-use crate::view::{Board, Rows, Shown, class_counts, gauges, notes};
+use crate::view::{Board, Rows, Shown, class_counts, gauges, goes_on, item_counts, notes};
 
 /// Columns for the meters.
 const COLUMNS: usize = 100;
@@ -32,6 +33,34 @@ pub(super) struct RunStatus {
     pub(super) said: Said,
     /// What it needs in order to continue, where no engine carries it out.
     lack: Option<Lack>,
+    /// How it ended, once it has.
+    pub(super) report: Option<RunReport>,
+}
+
+/// The items that are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Items {
+    /// Whether only those that failed are.
+    failed: bool,
+    /// On how many lines at most.
+    lines: usize,
+}
+
+impl Items {
+    /// All of them or only those that failed, on so many lines at most.
+    pub(super) fn shown(failed: bool, lines: usize) -> Self {
+        Self { failed, lines }
+    }
+
+    /// Whether only those that failed are shown.
+    pub(super) fn failed(self) -> bool {
+        self.failed
+    }
+
+    /// On how many lines at most.
+    pub(super) fn lines(self) -> usize {
+        self.lines
+    }
 }
 
 impl RunStatus {
@@ -58,10 +87,11 @@ impl RunStatus {
             Some(run) => Some(Lack::of(run, ledger).unwrap_or(Lack::Engine)),
             None => Some(Lack::Engine),
         };
-        Ok(Self { head, stage, board, owned, now, said, lack })
+        let report = board.report(ledger.store.as_ref())?;
+        Ok(Self { head, stage, board, owned, now, said, lack, report })
     }
 
-    pub(super) fn print(&self, lines: usize, output: &mut Stdout) -> Result<(), CommandError> {
+    pub(super) fn print(&self, items: Items, output: &mut Stdout) -> Result<(), CommandError> {
         let Self { head, stage, board, now, said, .. } = self;
         let name = match board.name() {
             name if name == board.id().as_str() => String::new(),
@@ -79,6 +109,9 @@ impl RunStatus {
                 .advice(board.id(), board.run().is_some_and(|run| run.pause_reason().is_some()));
             output.line(format!("engine        not running; {}", printable(&advice)))?;
         }
+        if let Some(report) = &self.report {
+            self.print_end(report, output)?;
+        }
         if let Some(trouble) = &said.trouble {
             output.line(format!("shortage      {}", printable(trouble)))?;
         }
@@ -88,7 +121,10 @@ impl RunStatus {
         if board.run().is_none() {
             return Ok(());
         }
-        let selection = board.select(lines);
+        let selection = match items.failed {
+            true => board.select_failed(items.lines),
+            false => board.select(items.lines),
+        };
         if board.counts().total() > 0 {
             output.line("")?;
         }
@@ -105,6 +141,22 @@ impl RunStatus {
         output.line("")?;
         for line in gauges(board, now, COLUMNS) {
             output.line(line.cut(usize::MAX))?;
+        }
+        Ok(())
+    }
+
+    /// When and why it ended, what became of its items, and what runs the rest again.
+    fn print_end(&self, report: &RunReport, output: &mut Stdout) -> Result<(), CommandError> {
+        let ended = self.head.changed.1;
+        let took = ended.0.saturating_sub(self.head.started.0);
+        let after = timestamps::elapsed(took);
+        output.line(format!("ended         {}, after {after}", timestamps::millis(ended)))?;
+        if let Some(why) = &report.why {
+            output.line(format!("why           {}", printable(why)))?;
+        }
+        output.line(format!("items         {}", item_counts(&report.counts)))?;
+        if report.verdict != Verdict::Succeeded {
+            output.line(format!("next          {}", goes_on(self.board.id())))?;
         }
         Ok(())
     }
