@@ -14,10 +14,14 @@ use antiphon::{
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// An engine with functions that put out a text, and never end.
+/// An engine with functions that put out a text, put out their input, and never end.
 async fn engine(dir: &Path) -> Result<Engine> {
     let mut builder = Engine::builder(dir)?;
     builder.register("write", |_: SessionContext| async { Ok(Output::text("written")) })?;
+    builder.register("echo", |session: SessionContext| async move {
+        let input = session.input().await?.unwrap_or_default();
+        Ok(Output::text(String::from_utf8_lossy(&input)))
+    })?;
     builder.register("hang", |_: SessionContext| std::future::pending())?;
     let inner = CoordinationConfig::of_work(vec![item("c", "write")], budget())?;
     builder.register_plan("inner", inner)?;
@@ -130,25 +134,35 @@ async fn what_runs_stays_with_what_it_is_made_of_and_goes_on() -> Result {
 async fn runs_that_start_and_end_while_others_are_pruned_lose_nothing() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path()).await?;
-    let submission = |id: String| {
-        let items = (0..3).map(|n| item(&format!("i{n}"), "write").with_input(Digest::of(b"same")));
-        Submission::new(config(&id, items.collect())).with_input("same")
+    let text = |n: usize| format!("text {n}");
+    let submission = |id: &str, n: usize| {
+        let item = item("a", "echo").with_input(Digest::of(text(n).as_bytes()));
+        Submission::new(config(&format!("{id}{n}"), vec![item])).with_input(text(n))
     };
-    for n in 0..200 {
-        ended(&engine, submission(format!("old{n}"))).await?;
+    for n in 0..300 {
+        ended(&engine, submission("old", n)).await?;
     }
-    // Every new run names the blobs that the old ones go with.
     let pruning = tokio::spawn({
         let engine = engine.clone();
         async move { engine.prune(keep(0)).await }
     });
-    let mut n = 0;
-    while !pruning.is_finished() {
-        ended(&engine, submission(format!("new{n}"))).await?;
-        n += 1;
+    // Each new run names the blobs of an old one; those that go last come first.
+    let mut new = Vec::new();
+    for n in (0..300).rev() {
+        if pruning.is_finished() {
+            break;
+        }
+        new.push((n, ended(&engine, submission("new", n)).await?.0));
     }
     let pruned = pruning.await??;
-    assert!(pruned.runs.len() >= 200, "{}", pruned.runs.len());
+    assert!(pruned.runs.len() >= 300, "{}", pruned.runs.len());
+    // One that had ended before the look may have gone too.
+    new.retain(|(n, _)| !names(&pruned).contains(&format!("new{n}").as_str()));
+    assert!(!new.is_empty(), "none came meanwhile");
+    for (n, run) in new {
+        assert_eq!(run.output("a").await?, Some(Output::text(text(n))));
+        assert_eq!(engine.blob(Digest::of(text(n).as_bytes())).await?, Some(text(n).into_bytes()));
+    }
     engine.close().await?;
     let report = Location::directory(dir.path()).verify(&Scope::Ledger)?;
     assert!(report.is_sound(), "{report}");
