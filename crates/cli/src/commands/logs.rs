@@ -8,12 +8,13 @@ use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::process::ExitCode;
 
-use antiphon::id::CoordinationId;
+use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::ledger::Events;
 use antiphon_server::LogQuery;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
 use crate::named::{Chosen, Target};
 use crate::options::Options;
@@ -119,13 +120,30 @@ impl Args {
         shown.end(&mut output)?;
         output.finish()?;
         if !printed && !self.follow {
-            let named = chosen.as_ref().map(|chosen| chosen.name.clone());
-            let what = named.unwrap_or_else(|| format!("no item of {run}"));
-            stderr::say(format!("{} has printed nothing", printable(&what)));
+            if is_erased(ledger, run)? {
+                let text = format!("what {run} has left was erased, and with it what it printed");
+                return Err(CommandError::new(Kind::State, text)
+                    .with_hint(format!("`antiphon receipt show {run}` shows how it ended")));
+            }
+            stderr::say(match &chosen {
+                Some(chosen) => format!("{} has printed nothing", printable(&chosen.name)),
+                None => format!("no item of {run} has printed anything"),
+            });
         }
         source.check_followed()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whether something of the record of a run was erased, as `antiphon prune` does.
+fn is_erased(ledger: &Ledger, run: &CoordinationId) -> Result<bool, CommandError> {
+    let stream = StreamName::Coordination(run.clone());
+    for event in Events::after(ledger.store.as_ref(), stream, Version(0)) {
+        if event?.payload.bytes().is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Waits until whoever reads standard output has closed it; for ever where that cannot be told, as

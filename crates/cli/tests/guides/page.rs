@@ -129,14 +129,20 @@ impl Step {
         for id in printed.split(|c: char| !c.is_ascii_hexdigit() && c != '-').filter(is_id) {
             text = text.replace(id, "<id>");
         }
-        let text = masked(&text);
+        let text = without_dates(&masked(&text));
         let words = |line: &str| {
             line.split_whitespace()
-                .map(|word| if is_time(word) { "<age>:" } else { word })
+                .map(|word| match word {
+                    word if is_time(word) => "<age>:",
+                    // What `mktemp` made.
+                    word if word.starts_with("/tmp/tmp.") => "<dir>",
+                    word => word,
+                })
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        let mut lines: Vec<String> = text.lines().map(words).collect();
+        let mut lines: Vec<String> =
+            text.lines().map(words).map(|line| without_sizes(&line)).collect();
         // Items that run beside each other end in any order, and so their events have any of two
         // versions.
         if FOLLOWING.iter().any(|command| self.typed.contains(command)) {
@@ -144,4 +150,32 @@ impl Step {
         }
         lines.join("\n").replace("event 6 of", "event 5 of")
     }
+}
+
+/// Replaces the sizes of files on disk.
+fn without_sizes(line: &str) -> String {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at] == "MiB" {
+            words[at - 1] = "<size>";
+        }
+    }
+    words.join(" ")
+}
+
+/// Replaces the days that are part of names.
+fn without_dates(text: &str) -> String {
+    let is_date = |text: &[u8]| {
+        text.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+    };
+    let (mut rest, mut steady) = (text, String::new());
+    while let Some(at) = rest.as_bytes().windows(10).position(is_date) {
+        steady.push_str(&rest[..at]);
+        steady.push_str("<day>");
+        rest = &rest[at + 10..];
+    }
+    steady + rest
 }
