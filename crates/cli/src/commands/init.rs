@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::stdout::Stdout;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 
 /// The plan that is written: nothing but a POSIX shell is needed to run it.
 const STARTER: &str = include_str!("init/starter.yaml");
@@ -51,16 +51,5 @@ impl Args {
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
-    let plain =
-        |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | ',' | ':' | '@');
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

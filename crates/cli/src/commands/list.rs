@@ -21,8 +21,8 @@ use crate::timestamps;
 
 /// List runs, newest first
 ///
-/// With --json, prints one object per line: id, name, status, ended, version, hash, started,
-/// changed, why, summary.
+/// Shows how each run is or how it ended, and how many of its items have failed. With --json, prints one
+/// object on a line for each run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only runs with this status

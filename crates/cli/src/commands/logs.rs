@@ -21,17 +21,15 @@ use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use lines::Shown;
 use source::Source;
 
 /// Show what the items of a run printed
 ///
-/// Of one item, what its last session printed, also while it runs: standard output goes to standard
-/// output, standard error to standard error. Of a run, a group or a matrix, what all sessions
-/// printed, each line with its item in front. With --follow, keeps printing until the item, or the
-/// run, has ended. `antiphon output` prints the value that an item puts out. With --json, prints one
-/// object for each piece. On a terminal, control characters are spelled out unless --raw is given.
+/// Of one item, shows what its last session printed, standard error on standard error; of a run, a
+/// group or a matrix, shows what all sessions printed, each line with its item in front. What an item
+/// puts out for others is shown by `antiphon output`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -87,7 +85,7 @@ impl Args {
         let opened = Source::open(ledger, run, item, &query).await;
         let mut source = match (opened, item) {
             (Err(error), Some(item)) => {
-                let hint = format!("`antiphon show {run} {item}` shows its sessions");
+                let hint = format!("`antiphon show {run} {}` shows its sessions", quoted(item));
                 return Err(error.with_hint(hint));
             }
             (opened, _) => opened?,

@@ -15,14 +15,12 @@ use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stdout::Stdout;
 use crate::text::ShownOutput;
+use crate::text::quoted;
 
 /// Print the value that an item puts out
 ///
-/// That is its declared outputs, or what its result file or its function says. An item that declares
-/// none and has put out none has its standard output as its value, byte for byte; with --json, `source`
-/// tells which it was. `antiphon logs` shows what an item printed. Of a group or a matrix, prints the
-/// value of every item. On a terminal, control characters are spelled out unless --raw is given; a
-/// file or a pipe gets the value as it is.
+/// The value is what its result file says or the files that it declares, and for an item without
+/// either its standard output, byte for byte. What an item printed is shown by `antiphon logs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -74,7 +72,7 @@ impl Args {
                 let of = chosen.items.len();
                 let text =
                     format!("{count} of the {of} items of {} have put out no value", chosen.name);
-                let hint = format!("`antiphon show {run} {}` shows why", chosen.name);
+                let hint = format!("`antiphon show {run} {}` shows why", quoted(&chosen.name));
                 Err(CommandError::new(Kind::Usage, text).with_hint(hint))
             }
         }
@@ -99,7 +97,7 @@ async fn values(
                 })
                 .map_err(CommandError::from),
         };
-        let hint = format!("`antiphon logs {run} {item}` shows what it printed");
+        let hint = format!("`antiphon logs {run} {}` shows what it printed", quoted(item));
         values.push(value.map_err(|error| error.with_hint(hint)));
     }
     Ok(values)

@@ -18,24 +18,22 @@ use crate::text::printable;
 /// Runs that are named before the rest is counted.
 const NAMED: usize = 20;
 
-/// Erase what ended runs have left: payloads, inputs, outputs and what was printed
+/// Erase the inputs, outputs and logs of runs that have ended
 ///
-/// Their ids stay taken, and `list`, `receipt show` and exit codes go on; the ledger verifies, and
-/// says of each that it is not rebuildable. Nested runs go with the run that they are in. What has
-/// not ended stays, and so does what a run that stays names: a run that it has taken over from, a
-/// blob that it needs. With both --older-than and --keep, both must hold.
+/// How the runs ended stays, with their ids and receipts, and the ledger can still be verified. With
+/// both --older-than and --keep, only runs go to which both apply.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only runs that ended longer ago, such as 30d
     #[arg(long, value_name = "DURATION")]
     older_than: Option<Millis>,
-    /// The newest ended runs, so many, stay
+    /// Keep the newest N runs that have ended
     #[arg(long, value_name = "N")]
     keep: Option<u32>,
-    /// Also runs that others which stay have taken over from by `retry`; what was taken over stays
+    /// Also prune runs of which a run that stays is a retry; the outputs that it took over stay
     #[arg(long)]
     forerunners: bool,
-    /// Only say what would go
+    /// Only show what would be erased
     #[arg(long)]
     dry_run: bool,
 }

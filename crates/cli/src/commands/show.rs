@@ -18,10 +18,8 @@ use crate::stdout::Stdout;
 
 /// Show an item: its command, its attempts, what it waited for
 ///
-/// Shows the command line with everything filled in, the directory, the environment that the plan
-/// names (secrets by name only), what the item waited for and how long, each attempt with its times
-/// and its outcome, and where its value and what it printed can be seen. Of a group or a matrix,
-/// shows every item. With --json, prints one object for each.
+/// Shows its command line with everything filled in, its directory and environment (secrets by name
+/// only), what it waited for, and how each attempt ended. Of a group or a matrix, shows every item.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

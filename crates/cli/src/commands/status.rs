@@ -16,8 +16,8 @@ use run_status::{Items, RunStatus};
 
 /// Show the progress of a run
 ///
-/// Shows every item with its state and what it waits for, the meters, and why the run is paused or
-/// stopping, or why it ended and what runs the rest again. Reads the ledger even while an engine writes to it. With --json, prints one object.
+/// Shows every item with its state and what it waits for, how much of the budget is used, and why the
+/// run is paused or has ended.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the newest

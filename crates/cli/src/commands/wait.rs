@@ -22,7 +22,7 @@ use crate::stdout::Stdout;
 
 /// Wait until a run has ended, and exit with its exit code
 ///
-/// Starts nothing: exits with 12, at once, if no engine carries the run out, and if the time is over.
+/// Exits with 12 when the time is over, and at once if no engine carries the run out: it starts none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the newest

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::command_error::CommandError;
 use crate::stdout::Stdout;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::timestamps;
 
 /// Columns of the words at the beginning of a line.
@@ -17,6 +17,7 @@ const MILLISECOND: u64 = 1_000_000;
 pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError> {
     let mut page = Page { output };
     let (run, name) = (&item.run, &item.line.item);
+    let typed = quoted(name);
     page.field("run", run)?;
     page.field("item", name)?;
     page.field("state", &item.line.state)?;
@@ -45,7 +46,7 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
         if let Some(text) = &item.line.text {
             page.field("because", text)?;
         } else if item.reused.is_none() {
-            page.field("why", &format!("`antiphon why {run} {name}` shows what it waits for"))?;
+            page.field("why", &format!("`antiphon why {run} {typed}` shows what it waits for"))?;
         }
     }
     for each in &item.attempts {
@@ -56,7 +57,7 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
             "stdout" => "its standard output, as it puts out nothing else",
             _ => "what it put out",
         };
-        page.field("value", &format!("{what}; `antiphon output {run} {name}` prints it"))?;
+        page.field("value", &format!("{what}; `antiphon output {run} {typed}` prints it"))?;
     }
     let printed = item.attempts.iter().any(|attempt| {
         attempt.ended.is_none() && !attempt.nested
@@ -64,7 +65,7 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
             || attempt.stderr.is_some()
     });
     if printed {
-        page.field("printed", &format!("`antiphon logs {run} {name}` shows it"))?;
+        page.field("printed", &format!("`antiphon logs {run} {typed}` shows it"))?;
     }
     Ok(())
 }
@@ -113,11 +114,13 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
     }
     match (&attempt.outcome, attempt.took_ms) {
         (Some(outcome), took) => {
-            parts.push(format!("{outcome} after {}", elapsed(took.unwrap_or(0))));
+            parts.push(format!("{} after {}", in_words(outcome), elapsed(took.unwrap_or(0))));
         }
         (None, _) => parts.push("running".to_owned()),
     }
-    parts.extend(attempt.exit.clone());
+    // What a failed session says begins with it.
+    let is_said = |exit: &String| attempt.text.as_ref().is_some_and(|text| text.starts_with(exit));
+    parts.extend(attempt.exit.clone().filter(|exit| !is_said(exit)));
     if let Some(retry) = attempt.retry_ms {
         parts.push(format!("next try in {}", elapsed(retry)));
     }
@@ -149,6 +152,20 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
     page.list("", &attempt.leftovers.iter().map(|left| format!("left {left}")).collect::<Vec<_>>())
 }
 
+/// How a session ended.
+fn in_words(outcome: &str) -> &str {
+    match outcome {
+        "SUCCESS" => "succeeded",
+        "FAILURE" => "failed",
+        "TIMEOUT" => "timed out",
+        "CANCELLED" => "cancelled",
+        "LOST" => "interrupted",
+        "SPAWN_FAILED" => "not started",
+        "DEFERRED" => "deferred",
+        other => other,
+    }
+}
+
 fn need(need: &ItemNeed) -> String {
     let what = match (&need.item, &need.group) {
         (Some(item), _) => item.clone(),
@@ -174,12 +191,7 @@ fn elapsed(ms: u64) -> String {
 
 /// Words as a shell would take them.
 fn command_line(words: &[String]) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    let quoted = words.iter().map(|word| match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.clone(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    });
-    quoted.collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Lines with a word in front.
