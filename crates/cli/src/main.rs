@@ -8,6 +8,7 @@ mod connection;
 mod continuation;
 mod describe;
 mod diagnostics;
+mod earlier_run;
 mod follow;
 mod labels;
 mod ledger;

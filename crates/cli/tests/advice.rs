@@ -197,7 +197,12 @@ fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Res
     }
     let mut resume = Running::start(dir.path(), &["resume", "r"])?;
     let mut errors = BufReader::new(resume.0.stderr.take().ok_or("no standard error")?);
-    let mut stuck = String::new();
+    let (mut missing, mut stuck) = (String::new(), String::new());
+    errors.read_line(&mut missing)?;
+    assert!(
+        missing.starts_with("note: r waits for a secret: the plan needs the secret KEY"),
+        "{missing}"
+    );
     errors.read_line(&mut stuck)?;
     let outer = text(&followed(dir.path(), &stuck)?.stdout);
     assert!(outer.contains("`antiphon why r.1` shows what that run waits for"), "{outer}");

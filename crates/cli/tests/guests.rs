@@ -254,7 +254,12 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
     first.kill()?;
     let mut resumed = Running::start(dir.path(), &["resume", "keyed"])?;
     let mut said = std::io::BufReader::new(resumed.0.stderr.take().ok_or("no standard error")?);
-    let mut line = String::new();
+    let (mut missing, mut line) = (String::new(), String::new());
+    std::io::BufRead::read_line(&mut said, &mut missing)?;
+    assert!(
+        missing.starts_with("note: keyed waits for a secret: the plan needs the secret CANARY"),
+        "{missing}"
+    );
     std::io::BufRead::read_line(&mut said, &mut line)?;
     assert_eq!(
         line,

@@ -4,6 +4,7 @@
 mod plans;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -169,5 +170,63 @@ fn what_is_not_the_same_is_named_with_what_it_was_and_is() -> Result {
     assert!(refused.contains("`input.data` of item third was `"), "{refused}");
     assert!(!refused.contains("hunter2"), "{refused}");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_plan_of_which_a_run_is_unfinished_is_started_again_only_if_that_is_said() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), HELD)?;
+    interrupted(at("first", dir.path(), &["run", "--id", "r", "plan.yaml"]), dir.path())?;
+    let refused = "error: r is an unfinished run of this plan\nhint: `antiphon resume r` continues it; the same command with --new starts another\n";
+    assert_eq!(refusal(antiphon(dir.path(), &["run", "plan.yaml"]))?, refused);
+    // The same text elsewhere, and another text in the same file.
+    std::fs::copy(dir.path().join("plan.yaml"), dir.path().join("copy.yaml"))?;
+    assert_eq!(refusal(antiphon(dir.path(), &["run", "copy.yaml"]))?, refused);
+    plan(dir.path(), "  quick: { command: ['true'] }\n")?;
+    assert_eq!(refusal(antiphon(dir.path(), &["run", "--detach", "plan.yaml"]))?, refused);
+    for line in [["run", "plan.yaml", "--new"], ["run", "plan.yaml", "--id=other"]] {
+        let other = ran(dir.path(), &line)?;
+        assert_eq!(other.status.code(), Some(0), "{other:?}");
+    }
+    assert_eq!(ran(dir.path(), &["cancel", "r"])?.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["run", "plan.yaml"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn secrets_are_read_again_where_a_run_is_resumed_and_one_that_is_missing_is_named() -> Result {
+    let dir = tempfile::tempdir()?;
+    let keys = "budget: { sessions: 20, duration: 5m }\nenv: { KEY: { secret: API_KEY } }";
+    plan_with(dir.path(), "plan.yaml", keys, HELD)?;
+    let mut first = antiphon(dir.path(), &["run", "--id", "r", "plan.yaml"]);
+    first.env("API_KEY", "hunter2hunter2");
+    interrupted(first, dir.path())?;
+    // Without its secret it is taken up all the same, and says what it waits for.
+    let mut without = Running(
+        antiphon(dir.path(), &["resume", "r"])
+            .env_remove("API_KEY")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?,
+    );
+    let mut errors = BufReader::new(without.0.stderr.take().ok_or("no standard error")?);
+    let mut said = String::new();
+    errors.read_line(&mut said)?;
+    assert_eq!(
+        said,
+        "note: r waits for a secret: the plan needs the secret API_KEY, and there is no such variable; `antiphon resume r` brings it from where it is\n"
+    );
+    said.clear();
+    errors.read_line(&mut said)?;
+    assert!(said.contains("`antiphon why r` shows what it waits for"), "{said}");
+    // A guest brings it to the engine that waits.
+    let mut guest = antiphon(dir.path(), &["resume", "r"]);
+    guest.env("API_KEY", "hunter2hunter2");
+    let guest = continued(guest, dir.path())?;
+    assert_eq!(guest.status.code(), Some(0), "{guest:?}");
+    assert_eq!(without.0.wait()?.code(), Some(0));
+    let printed = String::from_utf8(ran(dir.path(), &["output", "r", "second"])?.stdout)?;
+    assert!(printed.contains("KEY=[secret API_KEY]\n"), "{printed}");
     Ok(())
 }

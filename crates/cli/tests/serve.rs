@@ -90,7 +90,7 @@ fn what_nobody_carries_out_is_not_waited_for() -> Result {
         );
     }
     // An engine that a command starts leaves it alone, and says so.
-    let other = ran(dir.path(), &["run", "--detach", "plan.yaml"])?;
+    let other = ran(dir.path(), &["run", "--new", "--detach", "plan.yaml"])?;
     assert!(String::from_utf8(other.stderr)?.starts_with("note: r (test) is unfinished since "));
     heard(&dir.path().join("runs"))?;
     assert_eq!(stderr(dir.path(), &["wait", "r"])?.1, Some(12));

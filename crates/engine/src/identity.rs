@@ -11,6 +11,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, StreamName};
 
 pub use difference::{Difference, Differences};
+pub use recorded::origin_of;
 
 use crate::ledger::{HeadQuery, ReadError, Store};
 use recorded::RecordedStart;

@@ -85,7 +85,7 @@ pub use antiphon_core::event;
 pub use engine::{
     Engine, EngineBuilder, Once, PrintedStream, Reader, RegisterError, Run, Submitted, Subscription,
 };
-pub use identity::{Difference, Differences};
+pub use identity::{Difference, Differences, origin_of};
 pub use incidents::Incident;
 pub use mailbox::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,

@@ -13,6 +13,7 @@ mod inputs;
 mod origin;
 mod pruning;
 mod request;
+mod secrets;
 mod status;
 
 pub use error::{

@@ -17,6 +17,7 @@ mod prune;
 mod reasons;
 mod retry;
 mod run;
+mod secrets;
 mod submission;
 mod utc;
 
@@ -35,4 +36,5 @@ pub use prune::{PruneAnswer, PruneRequest};
 pub use reasons::{Reasons, Why};
 pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};
+pub use secrets::{ResumeRequest, RunSecrets};
 pub use submission::{SubmitAnswer, SubmitRequest};

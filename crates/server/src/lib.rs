@@ -51,8 +51,8 @@ pub use api::{
     Accepted, Again, BodyError, Code, EventLine, EventPage, Failure, Health, Item, ItemAttempt,
     ItemCommand, ItemCounts, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable,
     ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, Problem,
-    PruneAnswer, PruneRequest, RaiseRequest, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine,
-    Steer, SubmitAnswer, SubmitRequest, Why,
+    PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest,
+    RunEnd, RunLine, RunSecrets, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -32,6 +32,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/prune", post(prune::prune))
         .route("/v1/runs", get(runs::list).post(submission::submit))
         .route("/v1/runs/{id}", get(runs::status))
+        .route("/v1/runs/{id}/secrets", get(runs::secrets))
         .route("/v1/runs/{id}/events", get(events::events))
         .route("/v1/runs/{id}/items", get(items::list))
         .route("/v1/runs/{id}/items/{item}", get(items::item))

@@ -11,8 +11,8 @@ use antiphon::ledger::{HeadFilter, HeadQuery};
 use super::ended::EndedRun;
 use super::record::check;
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, SessionPolicy};
-use crate::continuation::Lack;
+use crate::connection::{Connection, SessionPolicy, read_again};
+use crate::continuation::{Lack, outermost};
 use crate::follow::{Outcome, RunFollower, Runs};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::named;
@@ -26,8 +26,8 @@ const MOST: usize = 1_000;
 
 /// Resume runs that an engine left unfinished
 ///
-/// Without an ID, resumes all of them. Secrets are never stored: to continue a run that needs them,
-/// use `antiphon run PLAN --id ID` instead. Exits like `run`; with several runs, with the code of
+/// Without an ID, resumes all of them. Secrets are never stored: those that a run needs are read
+/// again, from the variable or command that its plan names. Exits like `run`; with several runs, with the code of
 /// the first that did not succeed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -134,7 +134,9 @@ async fn resume(
     mut ids: Vec<CoordinationId>,
     worst: Option<Kind>,
 ) -> Result<ExitCode, CommandError> {
-    let mut follower = RunFollower::connect(&ledger.dir, Runs::Resumed(ids.clone())).await?;
+    let read = |id: &CoordinationId| Ok((id.clone(), read_again(&ledger, &outermost(id))?));
+    let resumed = ids.iter().map(read).collect::<Result<_, CommandError>>()?;
+    let mut follower = RunFollower::connect(&ledger.dir, Runs::Resumed(resumed)).await?;
     let followed = match ids.first() {
         Some(first) => {
             let mut view = View::choose(first.clone(), json);

@@ -13,6 +13,7 @@ use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request, serving};
 use crate::diagnostics::refused;
+use crate::earlier_run::refuse_interrupted;
 use crate::follow::{Outcome, RunFollower, Runs, hand_over};
 use crate::ledger::Ledger;
 use crate::options::Options;
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// If the run of this id has ended, start the plan anew under the next free id: ID@2, ID@3, ...
     #[arg(long, requires = "id")]
     again: bool,
+    /// Start another run of a plan of which one is unfinished
+    #[arg(long, conflicts_with = "id")]
+    new: bool,
     /// Hand the run to an engine that stays, print its id and return
     #[arg(long)]
     detach: bool,
@@ -67,10 +71,14 @@ pub(super) fn id_of(
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let is_named = self.id.is_some();
         let id = id_of(options, self.id, self.again)?;
-        let sent = super::plan::read(&self.file)
-            .map_err(Unsent::Plan)
-            .and_then(|plan| request(&plan, &self.file, Some(&id)));
+        let sent = super::plan::read(&self.file).map_err(Unsent::Plan).and_then(|plan| {
+            if !is_named && !self.new {
+                refuse_interrupted(&state_dir::find(options), &plan).map_err(Unsent::Command)?;
+            }
+            request(&plan, &self.file, Some(&id))
+        });
         match sent {
             Ok(request) if self.detach => on_a_runtime(detach(options, id, request)),
             Ok(request) => {

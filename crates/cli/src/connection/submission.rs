@@ -6,11 +6,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use antiphon::id::CoordinationId;
+use antiphon::origin_of;
 use antiphon::plan::{Environment, Plan, PlanError, SecretFrom, SecretSource};
 use antiphon::process::MIN_SECRET_BYTES;
-use antiphon_server::SubmitRequest;
+use antiphon_server::{ResumeRequest, SubmitRequest};
 
 use crate::command_error::{CommandError, Kind};
+use crate::ledger::Ledger;
+use crate::stderr;
+use crate::text::printable;
 
 /// Why a plan cannot be sent.
 pub(crate) enum Unsent {
@@ -48,6 +52,24 @@ pub(crate) fn available(sources: &[SecretSource]) -> (BTreeMap<String, String>, 
         }
     }
     (values, missing)
+}
+
+/// The values of the secrets that a run was started with, as they are here, for it to be resumed.
+/// Of each that is not here it is said how it is brought.
+pub(crate) fn read_again(
+    ledger: &Ledger,
+    id: &CoordinationId,
+) -> Result<ResumeRequest, CommandError> {
+    let origin = origin_of(ledger.store.as_ref(), id)?;
+    let sources = origin.map(|origin| origin.secrets).unwrap_or_default();
+    let (secrets, missing) = available(&sources);
+    for missing in missing {
+        stderr::say(printable(&format!(
+            "note: {id} waits for a secret: {}; `antiphon resume {id}` brings it from where it is",
+            missing.message()
+        )));
+    }
+    Ok(ResumeRequest { secrets })
 }
 
 /// The values of secrets, by name. Only the names are ever shown.

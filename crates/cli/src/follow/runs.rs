@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon_server::{Client, ClientError, RetryAnswer, RetryRequest, SubmitRequest};
+use antiphon_server::{
+    Client, ClientError, ResumeRequest, RetryAnswer, RetryRequest, SubmitRequest,
+};
 
 use crate::continuation::outermost;
 
@@ -37,8 +39,8 @@ pub(crate) enum Runs {
     Submitted(Box<SubmitRequest>),
     /// One that retries another, with what it takes to start it.
     Retried(Arc<Retrial>),
-    /// Runs that are there.
-    Resumed(Vec<CoordinationId>),
+    /// Runs that are there, each with the secrets that it is given again.
+    Resumed(Vec<(CoordinationId, ResumeRequest)>),
     /// None: what another process carries out is only looked at.
     Attached,
 }
@@ -49,7 +51,7 @@ impl Runs {
     pub(super) fn outermost(&self, shown: &CoordinationId) -> Vec<CoordinationId> {
         match self {
             Self::Submitted(_) | Self::Retried(_) => vec![shown.clone()],
-            Self::Resumed(ids) => ids.iter().map(outermost).collect(),
+            Self::Resumed(ids) => ids.iter().map(|(id, _)| outermost(id)).collect(),
             Self::Attached => Vec::new(),
         }
     }

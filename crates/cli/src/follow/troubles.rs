@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_server::{Client, ClientError, Code, Steer};
+use antiphon_server::{Client, ClientError, Code};
 use tokio::time::sleep;
 
 use super::followed_run::Stopped;
@@ -86,8 +86,8 @@ async fn asked(client: &Client, runs: &Runs) -> Result<(), ClientError> {
         Runs::Submitted(request) => drop(client.submit(request, None).await?),
         Runs::Retried(retry) => drop(retry.ask(client).await?),
         Runs::Resumed(ids) => {
-            for id in ids {
-                match client.steer(&outermost(id), Steer::Resume, "", None).await {
+            for (id, request) in ids {
+                match client.resume(&outermost(id), request, None).await {
                     // What ended meanwhile is shown with its end.
                     Err(error) if ended(&error) => {}
                     answer => drop(answer?),

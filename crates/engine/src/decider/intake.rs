@@ -70,6 +70,13 @@ impl Decider {
                 self.named_since.begin(prune);
                 self.draft.answer(Box::new(move |durable| drop(reply.send(durable))));
             }
+            Request::HoldSecrets { run, secrets, needed, reply } => {
+                if self.is_live(&run) && self.sessions.add_secrets(&run, secrets, &needed) {
+                    self.world.hold_secrets(&run);
+                }
+                // A caller that no longer waits is no error.
+                let _ = reply.send(());
+            }
             Request::Command(carry) => {
                 let world = match self.disk.refusal() {
                     Some(refusal) => Err(refusal),

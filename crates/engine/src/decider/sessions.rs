@@ -169,7 +169,20 @@ impl Sessions {
         }
     }
 
-    /// The coordinations that secrets are held for.
+    /// Holds more values of secrets for a coordination. Returns whether there is a use for them and
+    /// all that it needs are there now.
+    pub(super) fn add_secrets(
+        &self,
+        coordination: &CoordinationId,
+        secrets: BTreeMap<String, String>,
+        needed: &[String],
+    ) -> bool {
+        self.processes
+            .as_ref()
+            .is_some_and(|processes| processes.secrets().add(coordination.clone(), secrets, needed))
+    }
+
+    /// The coordinations that all their secrets are held for.
     pub(super) fn holders_of_secrets(&self) -> Vec<CoordinationId> {
         self.processes.as_ref().map_or_else(Vec::new, |processes| processes.secrets().holders())
     }

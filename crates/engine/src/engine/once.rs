@@ -1,5 +1,7 @@
 //! One command to a run, under an id or without one.
 
+use std::collections::BTreeMap;
+
 use antiphon_core::coordination::Raise;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CommandId, CoordinationId, Version};
@@ -85,6 +87,19 @@ impl Once {
     pub async fn resume(self) -> Result<Version, AskError> {
         let command = commands::TakeUp { coordination: self.run.clone() };
         self.handle.command(&self.run, command, operator(self.id)).await
+    }
+
+    /// The same with values of secrets, by name, which the run has from then on: see
+    /// [`Submission::with_secrets`](crate::Submission::with_secrets). Where one that it needs is
+    /// missing, what needs secrets waits for it.
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn resume_with(self, secrets: BTreeMap<String, String>) -> Result<Version, AskError> {
+        let (handle, run) = (self.handle.clone(), self.run.clone());
+        let version = self.resume().await?;
+        handle.hold_secrets(&run, secrets).await?;
+        Ok(version)
     }
 
     /// As [`Run::interrupt`](super::Run::interrupt).

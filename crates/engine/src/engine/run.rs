@@ -17,6 +17,7 @@ use crate::mailbox::{
     SubmitError, Unavailable,
 };
 use crate::orphans::Leftovers;
+use crate::plan::Origin;
 use crate::report::RunReport;
 use crate::retry::{EarlierRun, Retried};
 use crate::session::Output;
@@ -249,6 +250,15 @@ impl Run {
     /// be read.
     pub async fn retried(&self) -> Result<Option<Retried>, QueryError> {
         self.handle.retried(&self.id).await
+    }
+
+    /// Where it was started from, and the secrets that it needs by name; `None` if that was not
+    /// recorded, or was erased.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn origin(&self) -> Result<Option<Origin>, Unavailable> {
+        self.handle.origin(&self.id).await
     }
 
     /// The run at a glance, running or ended.

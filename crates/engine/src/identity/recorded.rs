@@ -42,3 +42,18 @@ impl RecordedStart {
         Ok(Some(Self { started, items, origin }))
     }
 }
+
+/// Where a run was started from; `None` if that was not recorded, was erased, or was written by a
+/// version that knows more.
+///
+/// # Errors
+/// [`ReadError`] if the ledger cannot be read.
+pub fn origin_of(store: &dyn Store, run: &CoordinationId) -> Result<Option<Origin>, ReadError> {
+    let first = store.read_stream(&StreamName::Coordination(run.clone()), Version(0), 1)?;
+    let Some(Ok(CoordinationEvent::Started(started))) = first.first().map(CoordinationEvent::of)
+    else {
+        return Ok(None);
+    };
+    let Some(digest) = started.origin else { return Ok(None) };
+    Ok(store.blob(&digest)?.and_then(|bytes| Origin::from_bytes(&bytes).ok()))
+}

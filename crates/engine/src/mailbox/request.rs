@@ -44,6 +44,14 @@ pub(crate) enum Request {
     /// A prune begins, and goes on as long as its token is held; it looks at the ledger once this is
     /// answered.
     BeginPrune { prune: Weak<()>, reply: oneshot::Sender<Result<(), Unavailable>> },
+    /// More values of secrets, by name, for a run that is there.
+    HoldSecrets {
+        run: CoordinationId,
+        secrets: BTreeMap<String, String>,
+        /// The names of all that it needs, as far as that was recorded.
+        needed: Vec<String>,
+        reply: oneshot::Sender<()>,
+    },
     /// Any other command.
     Command(Carry),
     /// A read of the live state.

@@ -77,6 +77,13 @@ impl Origin {
         Self { inherited: environment.inherited(), ..self }
     }
 
+    /// Whether it is that of a plan: of the same file, or of the same text.
+    #[must_use]
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        let same_file = self.file.is_some() && self.file.as_deref() == plan.file();
+        same_file || self.text == Digest::of(plan.text().as_bytes())
+    }
+
     /// The bytes that are recorded.
     ///
     /// # Panics

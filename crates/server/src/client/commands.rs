@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::error::ClientError;
 use super::{Client, exchange};
-use crate::api::{Accepted, PruneAnswer, PruneRequest, RaiseRequest, Steer};
+use crate::api::{Accepted, PruneAnswer, PruneRequest, RaiseRequest, ResumeRequest, Steer};
 use crate::path::run_path;
 
 impl Client {
@@ -30,6 +30,19 @@ impl Client {
     /// [`ClientError`].
     pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ClientError> {
         exchange::post(&self.dir, "/v1/prune", request, None).await
+    }
+
+    /// Has a run carried out again, with the values of secrets that it needs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn resume(
+        &self,
+        id: &CoordinationId,
+        request: &ResumeRequest,
+        key: Option<&str>,
+    ) -> Result<Accepted, ClientError> {
+        exchange::post(&self.dir, &run_path(id.as_str(), "/resume"), request, key).await
     }
 
     /// Ends a pause, with higher ceilings if given.

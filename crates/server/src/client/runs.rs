@@ -5,8 +5,8 @@ use antiphon::id::CoordinationId;
 use super::error::ClientError;
 use super::{Client, exchange};
 use crate::api::{
-    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine, SubmitAnswer,
-    SubmitRequest,
+    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
+    SubmitAnswer, SubmitRequest,
 };
 use crate::path::{RUNS, run_path, segment};
 
@@ -58,6 +58,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn status(&self, id: &CoordinationId) -> Result<RunLine, ClientError> {
         exchange::get(&self.dir, &run_path(id.as_str(), "")).await
+    }
+
+    /// The secrets that a run needs, by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn secrets(&self, id: &CoordinationId) -> Result<RunSecrets, ClientError> {
+        exchange::get(&self.dir, &run_path(id.as_str(), "/secrets")).await
     }
 
     /// Why an item does not run.

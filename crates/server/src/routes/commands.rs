@@ -1,5 +1,6 @@
 //! Commands to a run in progress: cancel, drain, close, pause, continue, interrupt, resume.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
 
 use super::record::explained;
+use super::sent_plan::secrets;
 use crate::answer::{Answer, Unanswered, ask, json};
 use crate::api::{self, Accepted, Steer};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Operator};
@@ -34,6 +36,10 @@ async fn steer(
     JsonBody(mut body): JsonBody,
 ) -> Answer {
     let reason = body.optional_text("reason").unwrap_or_else(|| without_reason(how).to_owned());
+    let secrets = match how {
+        Steer::Resume => secrets(&mut body),
+        _ => BTreeMap::new(),
+    };
     body.finish()?;
     let command = shared.run(target.id())?.command(key.0);
     let answer = match how {
@@ -43,7 +49,7 @@ async fn steer(
         Steer::Pause => ask(&shared, command.pause(reason)).await,
         Steer::Interrupt => ask(&shared, command.interrupt(reason)).await,
         Steer::InterruptNow => ask(&shared, command.interrupt_now(reason)).await,
-        Steer::Resume => ask(&shared, command.resume()).await,
+        Steer::Resume => ask(&shared, command.resume_with(secrets)).await,
     };
     accepted(&shared, target.id(), answer).await
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 
 use super::record::head;
 use crate::answer::{Answer, json};
-use crate::api::{Code, ListPage, ListQuery, Problem, RunLine};
+use crate::api::{Code, ListPage, ListQuery, Problem, RunLine, RunSecrets};
 use crate::request::{Addressed, Operator, Parameters};
 use crate::state::Shared;
 
@@ -71,6 +71,18 @@ pub(super) async fn list(
     };
     let runs = heads.iter().map(RunLine::try_from).collect::<Result<_, _>>()?;
     json(StatusCode::OK, &ListPage { runs, next })
+}
+
+/// The names of the secrets that a run needs, and where their values come from.
+pub(super) async fn secrets(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    target: Addressed,
+) -> Answer {
+    head(&shared, target.id()).await?;
+    let origin = shared.run(target.id())?.origin().await?;
+    let secrets = origin.map(|origin| origin.secrets).unwrap_or_default();
+    json(StatusCode::OK, &RunSecrets { run: target.id().to_string(), secrets })
 }
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {

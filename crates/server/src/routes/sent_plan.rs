@@ -34,24 +34,29 @@ pub(super) struct SentPlan {
 impl Given {
     pub(super) fn read(body: &mut Fields) -> Self {
         let environment = body.texts("environment");
-        let secrets = body.texts("secrets");
-        if secrets.len() > MAX_SECRETS {
-            body.fault(
-                "/secrets".to_owned(),
-                format!("`secrets` has more than {MAX_SECRETS} values, the most that are allowed"),
-            );
-        }
-        for (name, value) in &secrets {
-            if value.len() < MIN_SECRET_BYTES {
-                let detail = format!(
-                    "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, \
-                     too few to tell it from other text"
-                );
-                body.fault(pointer("secrets", name), detail);
-            }
-        }
-        Self { environment, secrets }
+        Self { environment, secrets: secrets(body) }
     }
+}
+
+/// The values of secrets of a body, by name.
+pub(super) fn secrets(body: &mut Fields) -> BTreeMap<String, String> {
+    let secrets = body.texts("secrets");
+    if secrets.len() > MAX_SECRETS {
+        body.fault(
+            "/secrets".to_owned(),
+            format!("`secrets` has more than {MAX_SECRETS} values, the most that are allowed"),
+        );
+    }
+    for (name, value) in &secrets {
+        if value.len() < MIN_SECRET_BYTES {
+            let detail = format!(
+                "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, \
+                     too few to tell it from other text"
+            );
+            body.fault(pointer("secrets", name), detail);
+        }
+    }
+    secrets
 }
 
 impl SentPlan {

@@ -13,7 +13,15 @@ type Values = Arc<BTreeMap<String, String>>;
 /// The values that came with submissions.
 #[derive(Default)]
 pub(crate) struct Secrets {
-    held: Mutex<HashMap<CoordinationId, Values>>,
+    held: Mutex<HashMap<CoordinationId, Held>>,
+}
+
+/// What is held for a coordination.
+#[derive(Default)]
+struct Held {
+    values: Values,
+    /// Whether these are all that it needs.
+    complete: bool,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -25,12 +33,27 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Holds the values that came with a submission.
     pub(crate) fn hold(&self, coordination: CoordinationId, values: BTreeMap<String, String>) {
-        locked(&self.held).insert(coordination, Arc::new(values));
+        locked(&self.held).insert(coordination, Held { values: Arc::new(values), complete: true });
     }
 
-    /// The coordinations that some are held for.
+    /// Holds more values for a coordination. Returns whether all that it needs are there now.
+    pub(crate) fn add(
+        &self,
+        coordination: CoordinationId,
+        values: BTreeMap<String, String>,
+        needed: &[String],
+    ) -> bool {
+        let mut all = locked(&self.held);
+        let held = all.entry(coordination).or_default();
+        Arc::make_mut(&mut held.values).extend(values);
+        held.complete = needed.iter().all(|name| held.values.contains_key(name));
+        held.complete
+    }
+
+    /// The coordinations that all they need are held for.
     pub(crate) fn holders(&self) -> Vec<CoordinationId> {
-        locked(&self.held).keys().cloned().collect()
+        let held = locked(&self.held);
+        held.iter().filter(|(_, held)| held.complete).map(|(id, _)| id.clone()).collect()
     }
 
     /// Lets them go.
@@ -44,8 +67,8 @@ impl Secrets {
         let held = locked(&self.held);
         let mut id = coordination.as_str();
         loop {
-            if let Some(values) = held.get(id) {
-                return Some(Arc::clone(values));
+            if let Some(held) = held.get(id) {
+                return Some(Arc::clone(&held.values));
             }
             id = id.rsplit_once('.')?.0;
         }
