@@ -3,6 +3,7 @@
 
 mod followed_run;
 mod interruption;
+mod on_end;
 mod others;
 mod paused;
 mod runs;
@@ -29,6 +30,7 @@ use crate::view::View;
 pub(crate) use followed_run::not_carried_out;
 use followed_run::{FollowedRun, Stopped};
 use interruption::Interruption;
+pub(crate) use on_end::tell_of_on_end;
 pub(crate) use others::leave;
 use paused::is_in;
 pub(crate) use paused::{paused_below, waits_for};
@@ -65,6 +67,8 @@ pub(crate) struct RunFollower {
     interrupts: Interrupts,
     runs: Runs,
     interruption: Interruption,
+    /// The runs that were seen to end and have a command for it.
+    with_on_end: Vec<CoordinationId>,
 }
 
 impl RunFollower {
@@ -77,7 +81,8 @@ impl RunFollower {
                 return Err(CommandError::new(Kind::Aborted, text).after_signal(interrupt.signal()));
             }
         };
-        Ok(Self { connection, interrupts, runs, interruption: Interruption::default() })
+        let (interruption, with_on_end) = (Interruption::default(), Vec::new());
+        Ok(Self { connection, interrupts, runs, interruption, with_on_end })
     }
 
     /// Says which other runs of the directory nobody carries out.
@@ -120,7 +125,8 @@ impl RunFollower {
     /// Looks at what the engine of another process carries out, and never runs one here.
     pub(crate) fn attach(connection: Connection) -> Result<Self, CommandError> {
         let (interrupts, interruption) = (Interrupts::catch()?, Interruption::default());
-        Ok(Self { connection, interrupts, runs: Runs::Attached, interruption })
+        let (runs, with_on_end) = (Runs::Attached, Vec::new());
+        Ok(Self { connection, interrupts, runs, interruption, with_on_end })
     }
 
     /// Has the runs carried out, and puts those that make progress before those that wait for a
@@ -163,7 +169,10 @@ impl RunFollower {
             // Whatever came of it: there is no record of it any more.
             self.connection.stands()?;
             match watched {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    self.with_on_end.extend(progress.ended_with_command());
+                    return Ok(outcome);
+                }
                 Err(Stopped::Failed(error)) => return Err(error),
                 Err(Stopped::Gone) => {
                     if let Some(host) = &self.connection.host {
@@ -300,12 +309,28 @@ impl RunFollower {
         self.connection.stands()
     }
 
+    /// Waits for the commands of the runs that have ended here, and says which failed.
+    pub(crate) async fn tell_of_on_end(&mut self) {
+        for run in std::mem::take(&mut self.with_on_end) {
+            let Connection { client, host, .. } = &self.connection;
+            tokio::select! {
+                () = tell_of_on_end(client, &run) => {}
+                _ = self.interrupts.next() => {
+                    let stays = if host.is_some() { "; this process exits after it" } else { "" };
+                    let text = format!("`on_end` of {run} is still running{stays}");
+                    stderr::say(printable(&text));
+                }
+            }
+        }
+    }
+
     /// Leaves in good order: an engine of this process stays while it carries something out for
     /// others, unless it was asked to stop.
     pub(crate) async fn detach<T>(
         mut self,
         followed: Result<T, CommandError>,
     ) -> Result<T, CommandError> {
+        self.tell_of_on_end().await;
         let stayed = match (&self.connection.host, &followed) {
             (Some(host), Ok(_)) => {
                 let waits = !self.interruption.terminates();

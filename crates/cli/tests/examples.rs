@@ -11,6 +11,12 @@ const CODEGEN_STEPS: &str = "python3 -m unittest examples/codegen/test_steps.py"
 const AGENTS: &str = r#"PATH="$PWD/examples/agents/stand-in:$PATH" cargo run --release -- run examples/agents/plan.yaml"#;
 /// Spends money, so nobody runs it here.
 const AGENTS_FOR_MONEY: &str = "cargo run --release -- run examples/agents/plan.yaml";
+/// Shows a notification, so nobody runs it here.
+const DESKTOP_FOR_REAL: &str = "cargo run --release -- run examples/on-end/desktop.yaml";
+/// Posts to somebody else's machine, so nobody runs it here.
+const WEBHOOK_FOR_REAL: &str = "WEBHOOK=https://chat.example/hooks/T0123456 cargo run --release -- run examples/on-end/webhook.yaml";
+const DESKTOP: &str = r#"PATH="$PWD/examples/on-end/stand-in:$PATH" cargo run --release -- run examples/on-end/desktop.yaml"#;
+const WEBHOOK: &str = r#"PATH="$PWD/examples/on-end/stand-in:$PATH" WEBHOOK=https://chat.example/hooks/T0123456 cargo run --release -- run examples/on-end/webhook.yaml"#;
 const AGENTS_STEPS: &str = "python3 -m unittest examples/agents/test_steps.py";
 
 fn examples() -> PathBuf {
@@ -30,6 +36,7 @@ fn page(example: &str) -> Vec<String> {
 fn the_pages_give_the_commands_that_are_run_here_and_no_others() {
     assert_eq!(page("codegen"), [CODEGEN, LYING, CODEGEN_STEPS]);
     assert_eq!(page("agents"), [AGENTS, AGENTS_FOR_MONEY, AGENTS_STEPS]);
+    assert_eq!(page("on-end"), [DESKTOP_FOR_REAL, WEBHOOK_FOR_REAL, DESKTOP, WEBHOOK]);
     let text = std::fs::read_to_string(examples().join("agents/README.md")).unwrap();
     assert!(text.contains("tested against a stand-in, never against `claude` itself"), "{text}");
 }
@@ -144,6 +151,24 @@ fn an_agent_that_gives_up_with_an_error_fails_its_check() {
         (1, 1, 3),
         "{output}"
     );
+}
+
+#[test]
+fn a_desktop_and_a_webhook_are_told_of_the_end() {
+    for (command, code, told) in [
+        (DESKTOP, 6, "cleanup partial\n1 ok, 1 failed\n"),
+        (
+            WEBHOOK,
+            0,
+            "{\"text\": \"ID: succeeded, 0 failed\"}\nhttps://chat.example/hooks/T0123456\n",
+        ),
+    ] {
+        let clone = Clone::new();
+        let output = clone.output(command, "", code);
+        let found = std::fs::read_to_string(clone.0.path().join("examples/on-end/told")).unwrap();
+        let id = output.split_whitespace().find_map(|word| word.strip_suffix('`')).unwrap();
+        assert_eq!(found.replace(id, "ID"), told, "{output}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Named points at which a test may kill this process, as a power button would. Nothing without the
 //! feature `crash-points`.
 
-/// Every point, in the order in which a turn passes them.
+/// Every point that a turn passes, in order. Others lie on the way of a command for the end of a
+/// run: `on_end.before` and `on_end.after`.
 pub const POINTS: [&str; 10] = [
     "append.before",
     "receipt.before",

@@ -10,6 +10,7 @@ mod ground;
 mod inputs;
 mod intake;
 mod named_since;
+mod on_ends;
 mod opening;
 mod recovery;
 mod release;
@@ -41,6 +42,7 @@ use closing::Closing;
 use disk::{Disk, DiskHealth};
 use inputs::{Input, Inputs};
 use named_since::NamedSince;
+use on_ends::OnEnds;
 use opening::Opening;
 pub(crate) use opening::Parts;
 pub(crate) use recovery::{Recovered, recover};
@@ -65,6 +67,7 @@ struct Decider {
     sessions: Sessions,
     audience: Audience,
     snapshots: Snapshots,
+    on_ends: OnEnds,
     opening: Opening,
     named_since: NamedSince,
     closing: Option<Closing>,
@@ -231,6 +234,7 @@ impl Decider {
             }
         }
         self.named_since.note(&mut append);
+        let cursors = Self::cursors_of(&actions);
         let audience = &self.audience;
         let takes_over = !self.world.is_taking_over();
         let turn = draft.with_append(&mut append, actions, takes_over, |stream| {
@@ -240,7 +244,7 @@ impl Decider {
         let due: Vec<_> = touched
             .filter_map(|stream| self.snapshots.due(stream, live(&self.world, stream)?))
             .collect();
-        self.disk.append(Box::new(append), turn);
+        self.disk.append(Box::new(append), cursors, turn);
         // Behind the append: the writer saves a snapshot only of what it has appended.
         for snapshot in due {
             self.disk.save(snapshot);

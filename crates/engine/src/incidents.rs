@@ -36,11 +36,13 @@ pub enum Incident {
     WriterGone,
     /// The state directory is gone, or another one has its name.
     DirectoryGone,
+    /// The command for the end of a run failed.
+    OnEndFailed,
 }
 
 use Incident as Kind;
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::SnapshotNotSaved,
     Kind::HeadMarkNotWritten,
     Kind::AppendFailed,
@@ -53,6 +55,7 @@ const KINDS: [Kind; 12] = [
     Kind::NoRandomness,
     Kind::WriterGone,
     Kind::DirectoryGone,
+    Kind::OnEndFailed,
 ];
 
 impl Incident {
@@ -72,6 +75,7 @@ impl Incident {
             Self::NoRandomness => "no_randomness",
             Self::WriterGone => "writer_gone",
             Self::DirectoryGone => "directory_gone",
+            Self::OnEndFailed => "on_end_failed",
         }
     }
 

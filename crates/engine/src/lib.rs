@@ -63,6 +63,7 @@ pub mod items;
 pub mod ledger;
 mod locked;
 mod mailbox;
+mod on_end;
 mod orphans;
 pub mod output_files;
 mod outside;
@@ -91,7 +92,7 @@ pub use mailbox::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
     SubmitError, Unavailable,
 };
-pub use mailbox::{Ended, Status};
+pub use mailbox::{Ended, OnEnd, Status};
 pub use session::{CommandEnd, Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};
 

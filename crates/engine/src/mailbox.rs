@@ -10,6 +10,7 @@ mod feed;
 mod forerunner;
 mod handle;
 mod inputs;
+mod on_end;
 mod origin;
 mod pruning;
 mod request;
@@ -22,6 +23,8 @@ pub use error::{
 };
 pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;
+pub(crate) use on_end::AttemptsEnd;
+pub use on_end::OnEnd;
 pub(crate) use origin::operator;
 pub(crate) use request::{Release, Request};
 pub(crate) use status::head_of;

@@ -79,7 +79,7 @@ fn the_plans_of_the_reference_can_be_run() {
     let plans: Vec<&str> =
         text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let plans: Vec<&str> = plans.into_iter().filter(|plan| plan.starts_with("name:")).collect();
-    assert_eq!(plans.len(), 3);
+    assert_eq!(plans.len(), 4);
     for plan in plans {
         parse(plan, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
     }
@@ -99,7 +99,7 @@ fn every_plan_of_the_examples_can_be_run() {
             }
         }
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 5);
 }
 
 #[test]
@@ -136,6 +136,10 @@ fn every_example_of_a_key_is_read() {
                 ),
                 ("item", "limits") => head(&in_item(&format!("usage: result, {}", key.example))),
                 ("item", _) => head(&in_item(key.example)),
+                ("on_end", _) => head(&format!(
+                    "on_end: {{ {} }}\nwork: {{ a: {{ command: [x] }} }}",
+                    key.example
+                )),
                 ("breaker", "failures") => continue,
                 ("breaker", _) => head(&format!(
                     "breaker: {{ failures: 2, {} }}\n{}",
@@ -166,6 +170,12 @@ fn every_example_of_a_key_is_read() {
                 ("stdin_file", _) => head(&in_item(&format!("stdin: {{ {} }}", key.example))),
                 ("input_value", _) => {
                     head(&in_item(&format!("input: {{ a: {{ {} }} }}", key.example)))
+                }
+                ("output_file", "file") => {
+                    head(&in_item(&format!("output: {{ a: {{ {} }} }}", key.example)))
+                }
+                ("output_file", _) => {
+                    head(&in_item(&format!("output: {{ a: {{ file: f, {} }} }}", key.example)))
                 }
                 (object, key) => panic!("no plan for {object}.{key}"),
             };

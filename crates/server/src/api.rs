@@ -10,6 +10,7 @@ mod end;
 mod event;
 mod health;
 mod item;
+mod on_end;
 mod plan;
 mod printed;
 mod problem;
@@ -30,6 +31,7 @@ pub use item::{
     Item, ItemAttempt, ItemCommand, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource,
     ItemVariable,
 };
+pub use on_end::{OnEndAnswer, OnEndState};
 pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};
 pub use problem::{BodyError, Problem};
 pub use prune::{PruneAnswer, PruneRequest};

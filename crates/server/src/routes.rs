@@ -6,6 +6,7 @@ mod end;
 mod events;
 mod health;
 mod items;
+mod on_end;
 mod printed;
 mod prune;
 mod reasons;
@@ -39,6 +40,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/items/{item}/output", get(items::output))
         .route("/v1/runs/{id}/items/{item}/logs", get(printed::of_item))
         .route("/v1/runs/{id}/logs", get(printed::of_run))
+        .route("/v1/runs/{id}/on_end", get(on_end::on_end))
         .route("/v1/runs/{id}/work/{work}/why", get(reasons::why))
         .route("/v1/runs/{id}/cancel", commands::steered(Steer::Cancel))
         .route("/v1/runs/{id}/drain", commands::steered(Steer::Drain))

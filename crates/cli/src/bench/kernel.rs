@@ -55,6 +55,7 @@ impl KernelRun {
             parent: None,
             forerunner: None,
             origin: None,
+            on_end: None,
             depth: 0,
             minted: false,
             labels: Default::default(),

@@ -57,6 +57,7 @@ async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCo
             outcome.checked(checked.is_ok());
             outcome.explain(ledger.store.as_ref(), &id);
             view.end(&outcome)?;
+            follower.tell_of_on_end().await;
             checked?;
             Ok(outcome.exit_code())
         }

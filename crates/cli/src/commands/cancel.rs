@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
-use crate::follow::{following, paused_below, waits_for};
+use crate::follow::{following, paused_below, tell_of_on_end, waits_for};
 use crate::ledger::{self, Ledger};
 use crate::named::{self, Qualifies};
 use crate::options::Options;
@@ -103,7 +103,7 @@ impl Args {
         loop {
             tokio::select! {
                 (events, event) = &mut coming => {
-                    let Some(event) = event? else { return Ok(outcome) };
+                    let Some(event) = event? else { break };
                     outcome = RunOutcome::of(&event.recorded()?).or(outcome);
                     coming.set(following(events));
                 }
@@ -119,5 +119,9 @@ impl Args {
                 }
             }
         }
+        if outcome.is_some() {
+            tell_of_on_end(client, id).await;
+        }
+        Ok(outcome)
     }
 }

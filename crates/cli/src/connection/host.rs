@@ -50,10 +50,12 @@ impl Host {
             .with_grace(Duration::ZERO)
             .with_patience(RUNS_ON)
             .taking_up(taken_up);
+        let processes = setup.run_processes(WardenSetup::default()).map(drop);
         if sessions == SessionPolicy::Run {
-            setup
-                .run_processes(WardenSetup::default())
-                .map_err(|error| CommandError::because(Kind::State, &error))?;
+            processes.map_err(|error| CommandError::because(Kind::State, &error))?;
+        } else {
+            // What needs none can do without them.
+            setup = setup.binding_nothing();
         }
         let engine = setup.start().await?;
         if let Err(refusal) = engine.health().await {

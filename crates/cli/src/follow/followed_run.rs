@@ -23,6 +23,8 @@ pub(super) struct FollowedRun {
     version: Version,
     outcome: Option<RunOutcome>,
     is_paused: bool,
+    /// Whether its plan names a command for its end.
+    has_on_end: bool,
     /// Whether it was submitted from here with secrets, which are not kept.
     has_secrets: bool,
     /// What it needed when it was found, if it was not submitted from here.
@@ -57,6 +59,7 @@ impl FollowedRun {
             version: Version(0),
             outcome: None,
             is_paused: false,
+            has_on_end: false,
             has_secrets,
             lack,
             told: BTreeSet::new(),
@@ -75,6 +78,7 @@ impl FollowedRun {
     pub(super) fn see(&mut self, recorded: &Recorded) {
         self.version = recorded.version;
         match CoordinationEvent::of(recorded) {
+            Ok(CoordinationEvent::Started(started)) => self.has_on_end = started.on_end.is_some(),
             Ok(CoordinationEvent::Paused(_)) => self.is_paused = true,
             Ok(CoordinationEvent::Continued(_)) => self.is_paused = false,
             _ => {}
@@ -85,6 +89,11 @@ impl FollowedRun {
     /// How it ended, after its last event.
     pub(super) fn outcome(&self) -> Option<&RunOutcome> {
         self.outcome.as_ref()
+    }
+
+    /// Its id, if it has ended and a command is carried out for that.
+    pub(super) fn ended_with_command(&self) -> Option<CoordinationId> {
+        (self.has_on_end && self.outcome.is_some()).then(|| self.id.clone())
     }
 
     /// What is said where this process no longer carries the run out.

@@ -58,6 +58,7 @@ impl History {
             widths: BTreeMap::new(),
             forerunner: None,
             origin: None,
+            on_end: None,
             items: u32::try_from(work.len()).unwrap(),
             engine: "0.1.0".to_owned(),
             epoch: Epoch(1),

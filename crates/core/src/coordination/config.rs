@@ -55,6 +55,8 @@ pub struct CoordinationConfig {
     // Not in the digest: where a run was started does not make it another one.
     #[serde(skip)]
     origin: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_end: Option<Digest>,
 }
 
 impl CoordinationConfig {
@@ -149,6 +151,7 @@ impl CoordinationConfig {
             widths: BTreeMap::new(),
             forerunner: None,
             origin: None,
+            on_end: None,
         }
     }
 
@@ -267,6 +270,7 @@ impl CoordinationConfig {
             labels: started.labels.clone(),
             widths: started.widths.clone(),
             origin: started.origin,
+            on_end: started.on_end,
             ..Self::of_work(work, started.budget.clone())?
         })
     }
@@ -279,6 +283,14 @@ impl CoordinationConfig {
         let config = Self { work, ..self };
         config.check()?;
         Ok(config)
+    }
+
+    /// The same with a command that is carried out once the run has ended, however it ended; the
+    /// digest is that of its description, which is handed in like an input. Of a nested run it is
+    /// not carried out.
+    #[must_use]
+    pub fn with_on_end(self, description: Digest) -> Self {
+        Self { on_end: Some(description), ..self }
     }
 
     /// The same budgeted by what a parent's session was granted.
@@ -315,6 +327,12 @@ impl CoordinationConfig {
     #[must_use]
     pub fn origin(&self) -> Option<Digest> {
         self.origin
+    }
+
+    /// The description of the command for its end, if it has one.
+    #[must_use]
+    pub fn on_end(&self) -> Option<Digest> {
+        self.on_end
     }
 
     /// The items' ids, in order.
@@ -375,6 +393,7 @@ impl CoordinationConfig {
             items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
             forerunner: self.forerunner,
             origin: self.origin,
+            on_end: self.on_end,
             engine: start.engine,
             epoch: start.epoch,
         };
@@ -462,7 +481,7 @@ mod tests {
         );
         assert_eq!(
             refused("extra", 1.into()),
-            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `on_tripped`, `planner`, `labels`, `widths`, `forerunner`"
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `on_tripped`, `planner`, `labels`, `widths`, `forerunner`, `on_end`"
         );
     }
 }

@@ -22,7 +22,7 @@ events! {
     #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
-        Started(Box<Started>) = "coordination.started" up to 3 by lowest_started,
+        Started(Box<Started>) = "coordination.started" up to 4 by lowest_started,
         /// Items were added.
         WorkAdded(WorkAdded) = "coordination.work_added" up to 2 by WorkAdded::lowest,
         /// A session was bound to an item.
@@ -182,6 +182,10 @@ pub struct Started {
     /// that of the run that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Digest>,
+    /// Digest of the description of the command that is carried out once it has ended. Came with
+    /// schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_end: Option<Digest>,
     /// Version of the engine.
     pub engine: String,
     /// The epoch it was started under.
@@ -514,10 +518,12 @@ impl CoordinationEvent {
     }
 }
 
-/// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it.
+/// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it; schema 4
+/// names a command for its end.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_started(started: &Box<Started>) -> u32 {
     match started.forerunner {
+        _ if started.on_end.is_some() => 4,
         _ if !started.policies.on_tripped.is_default() => 3,
         Some(_) => 2,
         None => 1,

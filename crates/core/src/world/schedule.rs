@@ -188,8 +188,11 @@ impl World {
         member.hand_over(&mut self.draft);
         self.forget_deadlines(id);
         let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
-        let (plan, archives) = match self.coordination(id) {
-            Some(session) => (session.started().plan, session.archives().to_vec()),
+        let (plan, on_end, archives) = match self.coordination(id) {
+            Some(session) => {
+                let started = session.started();
+                (started.plan, started.on_end, session.archives().to_vec())
+            }
             None => return,
         };
         // Nothing names them, so they could never be erased later.
@@ -204,6 +207,7 @@ impl World {
             usage: end.receipt.budget_usage.clone(),
             counts: Box::new(end.receipt.totals),
             receipt: end.receipt_hash,
+            on_end: on_end.filter(|_| parent.is_none()),
         });
         if let Some(parent) = parent {
             self.child_ended(&parent, &end, now);

@@ -62,6 +62,8 @@ pub enum Action {
         counts: Box<Counts>,
         /// Digest of its receipt.
         receipt: Digest,
+        /// The description of the command that is carried out now, if there is one.
+        on_end: Option<Digest>,
     },
 }
 

@@ -73,6 +73,10 @@ impl Decider {
             closing.cut_off = true;
             return self.sessions.cut_off_processes();
         }
+        // They have little time, and more to say than that a session was cut off.
+        if !self.on_ends.none_runs() {
+            return;
+        }
         closing.recorded = true;
         for (session, fence) in self.sessions.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);

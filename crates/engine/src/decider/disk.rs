@@ -244,10 +244,10 @@ impl Disk {
         self.in_flight.back().is_some_and(small)
     }
 
-    /// Sends a turn on its way.
-    pub(super) fn append(&mut self, append: Box<Append>, turn: TurnInFlight) {
+    /// Sends a turn on its way, with cursors that are set in the same transaction.
+    pub(super) fn append(&mut self, append: Box<Append>, cursors: Vec<Cursor>, turn: TurnInFlight) {
         self.in_flight.push_back(turn);
-        self.writer.send(WriteJob::Append(append));
+        self.writer.send(WriteJob::Append(append, cursors));
     }
 
     /// Has what a turn without an append lets out wait for the last one on its way. Gives it back

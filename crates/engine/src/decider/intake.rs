@@ -123,6 +123,8 @@ impl Decider {
             Request::Health { reply } => {
                 let _ = reply.send(self.disk.refusal().map_or(Ok(()), Err));
             }
+            Request::OnEnd { run, reply } => self.on_ends.ask(&run, reply),
+            Request::OnEndDone { run, end } => self.on_end_done(&run, end),
             Request::Close { reply } => self.on_close(reply),
         }
     }

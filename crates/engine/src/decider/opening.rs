@@ -17,6 +17,7 @@ use super::disk::Disk;
 use super::ground;
 use super::inputs::Inputs;
 use super::named_since::NamedSince;
+use super::on_ends::OnEnds;
 use super::recovery::Recovered;
 use super::sessions::Sessions;
 use super::snapshots::Snapshots;
@@ -80,6 +81,7 @@ pub(crate) struct Parts {
     snapshot_every: u64,
     orphans: Orphans,
     taken_up: TakenUp,
+    binds_nothing: bool,
 }
 
 impl Parts {
@@ -105,12 +107,18 @@ impl Parts {
             snapshot_every,
             orphans,
             taken_up: TakenUp::All,
+            binds_nothing: false,
         }
     }
 
     /// Which of the runs that are found are carried out from the start on.
     pub(crate) fn taking_up(self, taken_up: TakenUp) -> Self {
         Self { taken_up, ..self }
+    }
+
+    /// Whether no session is carried out, whatever there is to do that.
+    pub(crate) fn binding_nothing(self, binds_nothing: bool) -> Self {
+        Self { binds_nothing, ..self }
     }
 
     /// How long sessions run on while the ledger takes nothing in.
@@ -151,7 +159,10 @@ impl Decider {
             opening.resume(&mut world, &now)?;
         }
         let (ended, ends) = mpsc::unbounded_channel();
-        let sessions = Sessions::new(functions, plans, processes, ended, (grace, patience));
+        let mut sessions = Sessions::new(functions, plans, processes, ended, (grace, patience));
+        if parts.binds_nothing {
+            sessions.withdraw_runners();
+        }
         world.set_runners(sessions.runners().clone());
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         let incidents = Arc::new(Incidents::default());
@@ -166,6 +177,7 @@ impl Decider {
             sessions,
             audience: Audience::default(),
             snapshots: Snapshots::new(snapshot_every),
+            on_ends: OnEnds::default(),
             opening,
             named_since: NamedSince::default(),
             closing: None,

@@ -33,6 +33,7 @@ impl Decider {
                     && let Some(orphans) = self.opening.record()
                 {
                     self.look_after(orphans);
+                    self.start_waiting_on_ends();
                 }
                 self.release(turn);
             }
@@ -54,7 +55,6 @@ impl Decider {
         }
         for coordination in &turn.ended {
             self.audience.finish_end(coordination);
-            self.sessions.forget_secrets(coordination);
         }
         // Until now the next start would have read the end from the session's folder.
         for end in &turn.ends {
@@ -62,6 +62,10 @@ impl Decider {
         }
         for action in turn.actions {
             self.act(action);
+        }
+        // A command for the end of a run has taken them by now.
+        for coordination in &turn.ended {
+            self.sessions.forget_secrets(coordination);
         }
         // Answers come last: what a caller hears of has been started, stopped or announced by then.
         for release in turn.releases {
@@ -80,8 +84,18 @@ impl Decider {
                 self.expand(coordination, work, &runner);
             }
             Action::Ended {
-                coordination: run, verdict, ending, usage, counts, receipt, ..
+                coordination: run,
+                verdict,
+                ending,
+                usage,
+                counts,
+                receipt,
+                on_end,
+                plan: _,
             } => {
+                if on_end.is_some() {
+                    self.start_on_end(run.clone());
+                }
                 let ended = Ended { run, verdict, ending, usage, counts: *counts, receipt };
                 self.audience.announce(&ended);
             }

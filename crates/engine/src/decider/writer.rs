@@ -32,8 +32,8 @@ const MOVES_AT_ONCE: usize = 1_024;
 
 /// Something to be written.
 pub(super) enum WriteJob {
-    /// A turn; is acknowledged.
-    Append(Box<Append>),
+    /// A turn, with cursors that are set with it; is acknowledged.
+    Append(Box<Append>, Vec<Cursor>),
     /// A cursor to be moved with the next append, or by itself if none waits; the reader gets its
     /// answer once it is durable.
     Move(Cursor, oneshot::Sender<Result<(), Unavailable>>),
@@ -153,13 +153,14 @@ fn write_all(
     let mut written = true;
     while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
         match job {
-            WriteJob::Append(append) => {
+            WriteJob::Append(append, set) => {
                 crash::point("append.before");
                 let ends = append.events.iter().any(|event| Event::is_terminal_kind(&event.kind));
                 if ends {
                     crash::point("receipt.before");
                 }
-                let result = store.append(&append, moves.cursors()).map(|_| ());
+                let cursors = [moves.cursors(), &set].concat();
+                let result = store.append(&append, &cursors).map(|_| ());
                 moves.answer(&result, incidents);
                 if ends {
                     crash::point("receipt.after");
@@ -246,7 +247,7 @@ impl Moves {
     /// Whether nothing comes that they could share a transaction with.
     fn must_go(&self, next: Option<&WriteJob>) -> bool {
         match next {
-            Some(WriteJob::Append(_)) => false,
+            Some(WriteJob::Append(..)) => false,
             Some(WriteJob::Move(..)) => self.cursors.len() >= MOVES_AT_ONCE,
             Some(WriteJob::Save(_)) | None => true,
         }
@@ -289,10 +290,10 @@ mod tests {
         };
         sender.send(moves("with an append")).unwrap();
         sender.send(moves("with the same")).unwrap();
-        sender.send(WriteJob::Append(Box::new(append.clone()))).unwrap();
+        sender.send(WriteJob::Append(Box::new(append.clone()), Vec::new())).unwrap();
         sender.send(moves("with a refused append")).unwrap();
         // It does not continue the ledger a second time.
-        sender.send(WriteJob::Append(Box::new(append))).unwrap();
+        sender.send(WriteJob::Append(Box::new(append), Vec::new())).unwrap();
         sender.send(moves("alone")).unwrap();
         drop(sender);
         let incidents = Arc::<Incidents>::default();

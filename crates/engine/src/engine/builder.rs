@@ -61,6 +61,7 @@ pub struct EngineBuilder {
     room_within: Duration,
     snapshot_every: u64,
     taken_up: TakenUp,
+    binds_nothing: bool,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -164,6 +165,7 @@ impl EngineBuilder {
             room_within: ROOM_WITHIN,
             snapshot_every: SNAPSHOT_EVENTS,
             taken_up: TakenUp::All,
+            binds_nothing: false,
         })
     }
 
@@ -310,6 +312,13 @@ impl EngineBuilder {
         Self { taken_up, ..self }
     }
 
+    /// Has it carry out no sessions: it steers runs and reads them. Processes are then run only for
+    /// the commands that plans name for the ends of their runs.
+    #[must_use]
+    pub fn binding_nothing(self) -> Self {
+        Self { binds_nothing: true, ..self }
+    }
+
     /// Starts the engine, and with it what an earlier one left unfinished. Needs a tokio runtime.
     ///
     /// # Errors
@@ -323,12 +332,13 @@ impl EngineBuilder {
         let Self { store, recovered, functions, plans, processes, grace, patience, .. } =
             taken_over;
         let (snapshot_every, room_within) = (taken_over.snapshot_every, taken_over.room_within);
-        let taken_up = taken_over.taken_up;
+        let (taken_up, binds_nothing) = (taken_over.taken_up, taken_over.binds_nothing);
         let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
             .with_patience(patience.unwrap_or(grace))
             .with_room_within(room_within)
             .taking_up(taken_up)
-            .with_runners(functions, plans, processes);
+            .with_runners(functions, plans, processes)
+            .binding_nothing(binds_nothing);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))
     }

@@ -13,9 +13,10 @@ use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version}
 use super::{Once, Reader, Subscription};
 use crate::ledger::export::{Export, export};
 use crate::mailbox::{
-    AskError, Ended, EvidenceError, Handle, QueryError, ReaderError, ReceiptError, Status,
+    AskError, Ended, EvidenceError, Handle, OnEnd, QueryError, ReaderError, ReceiptError, Status,
     SubmitError, Unavailable,
 };
+use crate::on_end;
 use crate::orphans::Leftovers;
 use crate::plan::Origin;
 use crate::report::RunReport;
@@ -198,6 +199,20 @@ impl Run {
         self.leftovers.explain(&mut reasons);
         self.handle.shortages().explain(&mut reasons);
         Ok(reasons)
+    }
+
+    /// What became of the command that its plan names for its end, once that has ended too.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the engine stops first, or the ledger cannot be read.
+    pub async fn on_end(&self) -> Result<OnEnd, Unavailable> {
+        match self.handle.on_end(&self.id).await? {
+            OnEnd::None => {
+                let id = self.id.clone();
+                self.handle.read(move |store| on_end::recorded(store, &id)).await
+            }
+            seen => Ok(seen),
+        }
     }
 
     /// Its receipt, with what became of each item, once it has ended; `None` as long as it runs.

@@ -562,6 +562,11 @@ pub fn cursors_move_with_an_append_or_alone<P: StoreUnderTest>() {
     assert_eq!(store.cursor("mail").unwrap(), Some(at(2)));
     assert_eq!(store.cursor("news").unwrap(), Some(Cursor { name: "news".to_owned(), ..at(0) }));
     assert_eq!(everything(&store), before);
+    let named = |name: &str| Cursor { name: name.to_owned(), ..at(0) };
+    store.move_cursors(&[named("news/b"), named("news/a"), named("old/a")]).unwrap();
+    assert_eq!(store.unmoved_cursors("news/").unwrap(), [named("news/a"), named("news/b")]);
+    store.move_cursors(&[Cursor { version: Version(2), ..named("news/a") }]).unwrap();
+    assert_eq!(store.unmoved_cursors("news/").unwrap(), [named("news/b")]);
 
     let long = Cursor { name: "x".repeat(257), ..at(1) };
     assert!(matches!(

@@ -224,6 +224,9 @@ impl Store for FailingStore {
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
         self.store.cursor(name)
     }
+    fn unmoved_cursors(&self, prefix: &str) -> Result<Vec<Cursor>, ReadError> {
+        self.store.unmoved_cursors(prefix)
+    }
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
         self.store.damages()
     }

@@ -240,6 +240,17 @@ impl Store for MemoryStore {
         Ok(self.content().cursors.get(name).cloned())
     }
 
+    fn unmoved_cursors(&self, prefix: &str) -> Result<Vec<Cursor>, ReadError> {
+        let content = self.content();
+        let unmoved = content
+            .cursors
+            .values()
+            .filter(|cursor| cursor.version == Version(0) && cursor.name.starts_with(prefix));
+        let mut unmoved: Vec<Cursor> = unmoved.cloned().collect();
+        unmoved.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(unmoved)
+    }
+
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
         Ok(Vec::new())
     }

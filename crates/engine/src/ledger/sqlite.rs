@@ -279,6 +279,10 @@ impl Store for SqliteStore {
         self.readers.read(|reader| reader.cursor(name))
     }
 
+    fn unmoved_cursors(&self, prefix: &str) -> Result<Vec<Cursor>, ReadError> {
+        self.readers.read(|reader| reader.unmoved_cursors(prefix))
+    }
+
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
         let mut damages = self.readers.read(ReadConnection::damages)?;
         damages.extend(self.damaged_ground()?);

@@ -102,6 +102,13 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read, or the row does not match its digest.
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError>;
 
+    /// The cursors whose names begin so that are still before the first event of their stream, in
+    /// the order of their names.
+    ///
+    /// # Errors
+    /// As [`Store::cursor`].
+    fn unmoved_cursors(&self, prefix: &str) -> Result<Vec<Cursor>, ReadError>;
+
     /// Looks at all that lies outside both chains (head rows, cursors, snapshots, blobs, the
     /// store's own structure) and lists what is wrong with it. The chains are checked by whoever
     /// reads the events and commits.

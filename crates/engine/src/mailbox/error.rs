@@ -145,6 +145,11 @@ pub enum SubmitError {
         /// Its digest.
         origin: Digest,
     },
+    /// The description of the command for the end was not handed in.
+    #[error(
+        "the run names {digest} as the command for its end, which was not supplied; submit it too"
+    )]
+    OnEndMissing { digest: Digest },
     /// The run that is to be retried is not there, has not ended, or is not the one that was meant.
     #[error(
         "run {run}, which is to be retried, has not ended as was said; wait for its end, or continue \

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::erased;
 use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
 use super::feed::Feed;
+use super::on_end::OnEnd;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
 use crate::identity::{Identity, identify};
@@ -156,6 +157,7 @@ impl Handle {
         };
         self.require_inputs(config.work(), &blobs).await?;
         self.require_origin(&config, &blobs).await?;
+        self.require_on_end(&config, &blobs).await?;
         self.require_forerunner(&config).await?;
         let start = commands::Start { id, config: Box::new(config), blobs };
         let (reply, answer) = oneshot::channel();
@@ -302,6 +304,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Acknowledge { cursor, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)?
+    }
+
+    /// What is known here of the command for the end of a run, once it has ended.
+    pub(crate) async fn on_end(&self, run: &CoordinationId) -> Result<OnEnd, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::OnEnd { run: run.clone(), reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopped)
     }
 
     /// The errors dealt with so far.

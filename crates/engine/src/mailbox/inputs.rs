@@ -48,6 +48,23 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// Refuses a command for the end whose description was not handed in.
+    pub(super) async fn require_on_end(
+        &self,
+        config: &CoordinationConfig,
+        inputs: &[Blob],
+    ) -> Result<(), SubmitError> {
+        let given = |digest: &Digest| inputs.iter().any(|blob| blob.digest == *digest);
+        match config.on_end().filter(|digest| !given(digest)) {
+            Some(digest) if self.blob(digest).await?.is_none() => {
+                Err(SubmitError::OnEndMissing { digest })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The inputs that are not among those handed in, each with an item that names it.
 fn not_handed_in(items: &[WorkSpec], inputs: &[Blob]) -> BTreeMap<Digest, WorkId> {
     let given: BTreeMap<Digest, &Blob> = inputs.iter().map(|blob| (blob.digest, blob)).collect();

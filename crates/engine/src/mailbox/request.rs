@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::error::{EraseError, SubmitError, Unavailable};
 use super::feed::Feed;
+use super::on_end::{AttemptsEnd, OnEnd};
 use super::status::Ended;
 use crate::ledger::Cursor;
 
@@ -67,6 +68,10 @@ pub(crate) enum Request {
     Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), Unavailable>> },
     /// Whether commands are taken in; answered at once, as it rests on no state.
     Health { reply: oneshot::Sender<Result<(), Unavailable>> },
+    /// A caller waits for the command for the end of a run.
+    OnEnd { run: CoordinationId, reply: oneshot::Sender<OnEnd> },
+    /// The command for the end of a run has ended, or could not be carried out.
+    OnEndDone { run: CoordinationId, end: Result<AttemptsEnd, String> },
     /// Stop in good order.
     Close { reply: oneshot::Sender<Result<(), Unavailable>> },
 }

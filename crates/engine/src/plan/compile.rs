@@ -29,7 +29,7 @@ const MAX_BLOB_BYTES: usize = 64 << 20;
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Compiled {
     pub config: CoordinationConfig,
-    /// The same as data, to be sent or recorded.
+    /// The same as data, as a nested plan is recorded: without a command for its end.
     pub spec: PlanSpec,
     /// The blobs that items and the configuration name: descriptions of commands, nested plans, and
     /// the origin. Each once.
@@ -69,7 +69,10 @@ impl Plan {
             nested: BTreeMap::new(),
             below: BTreeMap::new(),
         };
-        let (spec, config) = compilation.plan(self, None)?;
+        let (spec, mut config) = compilation.plan(self, None)?;
+        if let Some(description) = compilation.on_end(self)? {
+            config = config.with_on_end(description);
+        }
         let Compilation { caller, blobs, nested, .. } = compilation;
         let origin = Origin::of(self, caller);
         let recorded = origin.to_bytes();
@@ -169,6 +172,15 @@ impl Compilation<'_> {
         };
         let config = spec.config().map_err(refused)?;
         Ok((spec, config))
+    }
+
+    /// The description of the command for the end of the outermost plan.
+    fn on_end(&mut self, plan: &Plan) -> Result<Option<Digest>, PlanError> {
+        let Some(command) = plan.resolved().on_end() else { return Ok(None) };
+        let mut diagnostics = Diagnostics::new(plan.source());
+        let spec = command.record(plan.dir(), &mut self.caller, &mut diagnostics);
+        diagnostics.finish()?;
+        Ok(Some(self.keep(spec.to_bytes())))
     }
 
     /// A nested plan as an item names it; `None` if it was refused before, for another item.

@@ -17,6 +17,7 @@ mod limits;
 mod matrix;
 mod names;
 mod need;
+mod on_end;
 mod output;
 mod plan;
 mod process_text;
@@ -44,7 +45,7 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 15] = [
+pub static OBJECTS: [&Object; 16] = [
     &plan::PLAN,
     &budget::BUDGET,
     &breaker::BREAKER_OBJECT,
@@ -53,6 +54,7 @@ pub static OBJECTS: [&Object; 15] = [
     &retry::RETRY,
     &limits::LIMITS,
     &check::CHECK,
+    &on_end::ON_END,
     &env::ENV_FROM,
     &env::ENV_TEXT,
     &env::ENV_SECRET,

@@ -29,6 +29,11 @@ impl Plan {
     pub fn requirements(&self, environment: &Environment) -> Result<Requirements, PlanError> {
         let mut caller = CallerValues::new(environment);
         ask(self, &mut caller)?;
+        if let Some(command) = self.resolved().on_end() {
+            let mut diagnostics = Diagnostics::new(self.source());
+            command.environment(self.dir(), &mut caller, &mut diagnostics);
+            diagnostics.finish()?;
+        }
         let mut variables = caller.inherited();
         let (secrets, read) = caller.into_parts();
         variables.extend(read);

@@ -11,7 +11,7 @@ mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +21,15 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::end::{result_of, used_by_lost};
-pub(crate) use self::secrets::Secrets;
+pub(crate) use self::secrets::{Secrets, Values as SecretValues};
+pub(crate) use self::starting::inherited;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
 use crate::output_files::FilesBefore;
 use crate::plan::{CommandSpec, Rendered, RenderedEnv};
-use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
+use crate::process::{
+    Check, Launch, Limits, Scratch, Secret, SessionFolder, StopReason, TreeEnd, Wardens,
+};
 use crate::usage::Charged;
 
 /// What is kept of each output of a session that does not say otherwise, in bytes.
@@ -101,6 +104,22 @@ impl Processes {
         tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
+    }
+
+    /// What came of a tree of this command.
+    pub(crate) fn result_of(
+        &self,
+        spec: &CommandSpec,
+        end: TreeEnd,
+        folder: &SessionFolder,
+    ) -> SessionResult {
+        let (files, charged) = (FilesBefore::default(), &self.charged);
+        result_of(spec, end, folder, &files, &|| true, charged, crate::clock::wall())
+    }
+
+    /// The state directory, as sessions name it.
+    pub(crate) fn state_directory(&self) -> &Path {
+        self.socket.parent().unwrap_or(&self.socket)
     }
 
     /// What is run, with everything filled in; the plan's variables come on top of those that the

@@ -5,8 +5,8 @@ use antiphon::id::CoordinationId;
 use super::error::ClientError;
 use super::{Client, exchange};
 use crate::api::{
-    ListPage, ListQuery, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
-    SubmitAnswer, SubmitRequest,
+    ListPage, ListQuery, OnEndAnswer, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine,
+    RunSecrets, SubmitAnswer, SubmitRequest,
 };
 use crate::path::{RUNS, run_path, segment};
 
@@ -83,6 +83,14 @@ impl Client {
     /// [`ClientError`]; a [`Problem`](crate::Problem) if it has not ended.
     pub async fn end(&self, id: &CoordinationId) -> Result<RunEnd, ClientError> {
         exchange::get(&self.dir, &run_path(id.as_str(), "/end")).await
+    }
+
+    /// What became of the command for the end of a run; the answer waits for it some time.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn on_end(&self, id: &CoordinationId) -> Result<OnEndAnswer, ClientError> {
+        exchange::get(&self.dir, &run_path(id.as_str(), "/on_end")).await
     }
 
     /// The hash and the rendering of a receipt.

@@ -376,6 +376,16 @@ impl ReadConnection {
         )?;
         Ok(found.into_iter().next())
     }
+
+    pub(super) fn unmoved_cursors(&self, prefix: &str) -> Result<Vec<Cursor>, ReadError> {
+        self.rows(
+            "SELECT name, stream, version, digest FROM cursors
+             WHERE name >= ?1 AND substr(name, 1, length(?1)) = ?1 AND version = 0 ORDER BY name",
+            [prefix],
+            |columns| format!("the cursor {:?}", columns.text(0).unwrap_or("?")),
+            cursor,
+        )
+    }
 }
 
 pub(super) fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result<Snapshot, String> {

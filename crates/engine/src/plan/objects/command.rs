@@ -171,6 +171,26 @@ impl CommandAst {
         }
     }
 
+    /// The same where there is nothing that placeholders could name; those there are, are reported.
+    pub(super) fn plain(&self, diagnostics: &mut Diagnostics<'_>) -> Option<Invocation> {
+        let (words, span) = match self {
+            Self::Argv { words, span } => (words, *span),
+            Self::Shell(script) => return Some(Invocation::Shell(script.clone())),
+        };
+        let plain = words.iter().map(|word| word.plain().map(CommandText::known));
+        let plain: Option<Vec<CommandText>> = plain.collect();
+        if plain.is_none() {
+            diagnostics
+                .error(
+                    DiagnosticCode::BadPlaceholder,
+                    span,
+                    "this command belongs to no item, so it cannot use placeholders",
+                )
+                .hint("what it may need to know is in its environment: ANTIPHON_RUN, ANTIPHON_VERDICT, ..");
+        }
+        plain.map(Invocation::Argv)
+    }
+
     /// What it runs, to be shown.
     pub(super) fn label(&self) -> String {
         match self {

@@ -296,9 +296,39 @@ impl EnvAst {
     }
 }
 
+impl EnvAst {
+    /// A variable of the plan, in which placeholders were refused.
+    pub(super) fn plain(&self) -> ResolvedEnv {
+        match self {
+            Self::Text(text) => {
+                ResolvedEnv::Text(CommandText::known(text.plain().unwrap_or_default()))
+            }
+            Self::From { name, default } => {
+                ResolvedEnv::From { name: name.clone(), default: default.clone() }
+            }
+            Self::Secret { name, command } => ResolvedEnv::Secret {
+                name: name.value.clone(),
+                command: command.clone(),
+                span: name.span,
+            },
+        }
+    }
+}
+
+/// What is recorded of these variables; the commands of secrets run in `dir`.
+pub(super) fn record_all(
+    variables: &BTreeMap<String, ResolvedEnv>,
+    dir: &Path,
+    caller: &mut CallerValues<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> BTreeMap<String, EnvValue> {
+    let mut record = |value: &ResolvedEnv| value.record(dir, caller, diagnostics);
+    variables.iter().map(|(name, value)| (name.clone(), record(value))).collect()
+}
+
 impl ResolvedEnv {
     /// What is recorded of it; the command of a secret runs in `dir`.
-    pub(super) fn record(
+    fn record(
         &self,
         dir: &Path,
         caller: &mut CallerValues<'_>,

@@ -12,10 +12,12 @@ use std::collections::BTreeMap;
 
 use super::breaker::{BREAKER, BreakerAst};
 use super::budget::{BUDGET, BudgetAst};
+use super::command::COMMAND;
 use super::env::{ENV_VALUE, EnvAst};
 use super::exhausted::{self, ON_EXHAUSTED};
 use super::item::{ITEM, ItemAst};
 use super::names::check_name;
+use super::on_end::{ON_END, OnEndAst};
 use super::retry::{RETRY, RetryAst};
 use super::runner::{RUNNER, RunnerAst, RunnerAsts};
 use super::secret_lint;
@@ -82,6 +84,13 @@ pub(super) static PLAN: Object = Object {
             for an operator to raise the budget (`pause`).",
         ),
         key(
+            "on_end",
+            ValueKind::Either(&[COMMAND, ValueKind::Of(&ON_END)]),
+            "on_end: [./notify]",
+            "A command that is carried out once the run has ended, whatever the verdict. It changes \
+            nothing of how the run went.",
+        ),
+        key(
             "env",
             ValueKind::Names(&ENV_VALUE),
             "env: { LANG: C.UTF-8 }",
@@ -106,6 +115,7 @@ pub(in crate::plan) struct PlanAst {
     retry: RetryAst,
     breaker: BreakerAst,
     pausing: Option<bool>,
+    on_end: Option<OnEndAst>,
     env: BTreeMap<String, EnvAst>,
     labels: BTreeMap<String, String>,
     runners: RunnerAsts,
@@ -131,6 +141,7 @@ impl PlanAst {
         if let Some(node) = fields.get("retry") {
             plan.retry = RetryAst::read(node, diagnostics);
         }
+        plan.on_end = fields.get("on_end").and_then(|node| OnEndAst::read(node, diagnostics));
         if let Some(node) = fields.get("env") {
             plan.env = EnvAst::read_all(node, false, diagnostics);
         }

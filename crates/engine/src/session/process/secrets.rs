@@ -8,7 +8,7 @@ use antiphon_core::id::CoordinationId;
 use crate::locked::locked;
 
 /// Values by name.
-type Values = Arc<BTreeMap<String, String>>;
+pub(crate) type Values = Arc<BTreeMap<String, String>>;
 
 /// The values that came with submissions.
 #[derive(Default)]

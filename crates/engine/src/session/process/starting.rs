@@ -180,7 +180,7 @@ async fn origin_of(session: &SessionContext) -> Result<Option<Origin>, NotStarte
 
 /// What a session has in its environment before the plan sets anything: what was recorded at the
 /// start of its run, and what belongs to where it runs.
-fn inherited(origin: Option<Origin>) -> BTreeMap<OsString, OsString> {
+pub(crate) fn inherited(origin: Option<Origin>) -> BTreeMap<OsString, OsString> {
     let Some(origin) = origin else { return BTreeMap::new() };
     let recorded = origin.inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
     let own = Environment::of_the_engine();

@@ -15,7 +15,7 @@ use crate::plan::caller::CallerValues;
 use crate::plan::objects::budget::{BudgetAst, TICK_RATE_HZ};
 use crate::plan::objects::check::CheckSpec;
 use crate::plan::objects::command::Invocation;
-use crate::plan::objects::env::{EnvAst, EnvValue, ResolvedEnv};
+use crate::plan::objects::env::{EnvAst, EnvValue, ResolvedEnv, record_all};
 use crate::plan::objects::input::{self, InputSource};
 use crate::plan::objects::limits::{LimitsAst, SessionLimits};
 use crate::plan::objects::output::OutputSource;
@@ -287,8 +287,7 @@ impl StepCommand {
         caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> BTreeMap<String, EnvValue> {
-        let mut record = |value: &ResolvedEnv| value.record(dir, caller, diagnostics);
-        self.env.iter().map(|(name, value)| (name.clone(), record(value))).collect()
+        record_all(&self.env, dir, caller, diagnostics)
     }
 
     /// The description that is recorded; sessions run in `dir`.

@@ -9,6 +9,7 @@ use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
 use crate::plan::objects::breaker::BreakerAst;
 use crate::plan::objects::item::{ItemDefaults, Step};
+use crate::plan::objects::on_end::OnEndCommand;
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
 
@@ -32,6 +33,8 @@ pub(in crate::plan) struct ResolvedPlan {
     labels: BTreeMap<String, String>,
     /// How many cells of these groups run at a time.
     widths: BTreeMap<GroupName, u32>,
+    /// What is carried out once it has ended.
+    on_end: Option<OnEndCommand>,
     steps: Vec<Step>,
 }
 
@@ -71,6 +74,7 @@ impl PlanAst {
             item.refuse_unused(named.cells(), &used, diagnostics);
         }
         refuse_cycles(&waits, diagnostics);
+        let on_end = self.on_end.as_ref().and_then(|on_end| on_end.resolve(&self.env, diagnostics));
         let widths = self
             .items
             .iter()
@@ -88,6 +92,7 @@ impl PlanAst {
             pausing: self.pausing.unwrap_or_default(),
             labels: self.labels.clone(),
             widths: widths.collect(),
+            on_end,
             steps,
         })
     }
@@ -120,6 +125,11 @@ impl ResolvedPlan {
 
     pub(in crate::plan) fn concurrency(&self) -> u32 {
         self.concurrency
+    }
+
+    /// What is carried out once it has ended, if it is not nested.
+    pub(in crate::plan) fn on_end(&self) -> Option<&OnEndCommand> {
+        self.on_end.as_ref()
     }
 
     pub(in crate::plan) fn steps(&self) -> &[Step] {

@@ -1,0 +1,121 @@
+//! Commands that plans name for the ends of their runs.
+
+mod plans;
+
+use std::path::Path;
+
+use plans::{Result, Running, antiphon, heard, pipe, plan_with, ran, say};
+
+const SUCCEEDS: &str = "  one: { command: ['true'] }\n";
+
+/// A plan with this command for its end.
+fn ending_with(dir: &Path, command: &str, work: &str) -> Result {
+    let keys = format!("budget: {{ sessions: 20, duration: 5m }}\non_end: {command}");
+    plan_with(dir, "plan.yaml", &keys, work)
+}
+
+/// What was written to a file, line by line.
+fn lines(dir: &Path, file: &str) -> Result<Vec<String>> {
+    Ok(std::fs::read_to_string(dir.join(file))?.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn it_learns_how_the_run_ended_whatever_the_verdict() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = "  one: { command: ['true'] }
+  two: { command: ['false'], retry: { attempts: 1 } }
+  three: { command: ['true'], needs: [two] }\n";
+    let told = "[sh, -c, 'echo \"$ANTIPHON_RUN $ANTIPHON_NAME $ANTIPHON_VERDICT $ANTIPHON_STOP \
+                $ANTIPHON_SUCCEEDED $ANTIPHON_FAILED $ANTIPHON_SKIPPED $ANTIPHON_NOT_RUN\" >> told; \
+                test -e \"$ANTIPHON_DIR/ledger.db\" && echo ledger >> told']";
+    ending_with(dir.path(), told, work)?;
+    assert_eq!(ran(dir.path(), &["run", "--id", "r", "plan.yaml"])?.status.code(), Some(6));
+    let expected = ["r test partial ALL_WORK_COMPLETED 1 1 1 0", "ledger"];
+    assert_eq!(lines(dir.path(), "told")?, expected);
+    // The same id again finds a run that has ended, and nothing is carried out again.
+    assert_eq!(ran(dir.path(), &["run", "--id", "r", "plan.yaml"])?.status.code(), Some(6));
+    assert_eq!(lines(dir.path(), "told")?, expected);
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn it_is_carried_out_for_the_outermost_run_alone() -> Result {
+    let dir = tempfile::tempdir()?;
+    let told = "{ shell: 'echo \"$ANTIPHON_RUN\" >> told' }";
+    ending_with(dir.path(), told, SUCCEEDS)?;
+    std::fs::rename(dir.path().join("plan.yaml"), dir.path().join("inner.yaml"))?;
+    ending_with(dir.path(), told, "  inner: { plan: inner.yaml }\n")?;
+    assert_eq!(ran(dir.path(), &["run", "--id", "outer", "plan.yaml"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "told")?, ["outer"]);
+    Ok(())
+}
+
+#[test]
+fn one_that_fails_is_tried_three_times_and_changes_nothing_of_the_run() -> Result {
+    let dir = tempfile::tempdir()?;
+    let fails = "{ shell: 'echo tried >> tried; echo no mail >&2; exit 3' }";
+    ending_with(dir.path(), fails, SUCCEEDS)?;
+    let run = ran(dir.path(), &["run", "--id", "r", "plan.yaml"])?;
+    assert_eq!(run.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8(run.stderr)?,
+        "`on_end` of r failed: exit 3: no mail (tried 3 times)\n"
+    );
+    assert_eq!(lines(dir.path(), "tried")?, ["tried"; 3]);
+    // It was carried out, and no other engine does that again.
+    assert_eq!(ran(dir.path(), &["serve", "--idle-exit", "10ms"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "tried")?, ["tried"; 3]);
+    Ok(())
+}
+
+#[test]
+fn one_that_died_with_its_engine_is_carried_out_by_the_next() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "begins")?;
+    pipe(dir.path(), "ends")?;
+    let waits = "{ shell: 'echo \"$ANTIPHON_RUN\" > begins; read line < ends; echo done >> done' }";
+    ending_with(dir.path(), waits, SUCCEEDS)?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "r", "plan.yaml"])?;
+    assert_eq!(heard(&dir.path().join("begins"))?, "r");
+    run.kill()?;
+    let next = Running::start(dir.path(), &["serve", "--idle-exit", "10ms"])?;
+    assert_eq!(heard(&dir.path().join("begins"))?, "r");
+    say(&dir.path().join("ends"), "now")?;
+    assert_eq!(next.end()?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "done")?, ["done"]);
+    assert_eq!(ran(dir.path(), &["serve", "--idle-exit", "10ms"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "done")?, ["done"]);
+    Ok(())
+}
+
+/// Needs `crash-points`.
+#[cfg(feature = "crash-points")]
+#[test]
+fn one_that_was_not_begun_when_its_engine_died_is_carried_out_by_the_next() -> Result {
+    for point in ["receipt.after:1", "on_end.before:1", "on_end.after:1"] {
+        let dir = tempfile::tempdir()?;
+        ending_with(dir.path(), "{ shell: 'echo done >> done' }", SUCCEEDS)?;
+        let mut run = antiphon(dir.path(), &["run", "--id", "r", "plan.yaml"]);
+        let run = run.env("ANTIPHON_CRASH_AT", point).output()?;
+        assert_eq!(run.status.code(), None, "{point}: {run:?}");
+        assert_eq!(ran(dir.path(), &["serve", "--idle-exit", "10ms"])?.status.code(), Some(0));
+        let twice = if point == "on_end.after:1" { 2 } else { 1 };
+        assert_eq!(lines(dir.path(), "done")?.len(), twice, "{point}: at least once");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_no_engine_runs_has_its_command_too() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "runs")?;
+    let told = "{ shell: 'echo \"$ANTIPHON_VERDICT $ANTIPHON_NOT_RUN\" >> told' }";
+    ending_with(dir.path(), told, "  one: { shell: 'echo now > runs; sleep 1h' }\n")?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "r", "plan.yaml"])?;
+    heard(&dir.path().join("runs"))?;
+    run.kill()?;
+    assert_eq!(ran(dir.path(), &["cancel", "r"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "told")?, ["aborted 1"]);
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Commands for the ends of runs: those that are carried out now, who waits for them, and how the
+//! last ones went.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use antiphon_core::id::{CoordinationId, Version};
+use antiphon_core::world::Action;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::Decider;
+use crate::incidents::Incident;
+use crate::ledger::Cursor;
+use crate::mailbox::{AttemptsEnd, Handle, OnEnd, Request};
+use crate::on_end::{self, Attempts};
+use crate::session::Processes;
+
+/// Failures that are remembered for those who ask.
+const REMEMBERED: usize = 1_000;
+
+/// The commands that are carried out. Dropping this gives them up; they are ended with the engine.
+#[derive(Default)]
+pub(super) struct OnEnds {
+    tasks: JoinSet<()>,
+    /// By run, with those who wait for the end.
+    running: BTreeMap<CoordinationId, Vec<oneshot::Sender<OnEnd>>>,
+    /// The last ones that failed.
+    failed: VecDeque<(CoordinationId, String)>,
+}
+
+impl OnEnds {
+    fn start(&mut self, processes: &Arc<Processes>, handle: &Handle, run: CoordinationId) {
+        if self.running.contains_key(&run) {
+            return;
+        }
+        self.running.insert(run.clone(), Vec::new());
+        let (attempts, handle) = (Attempts::of(processes, handle, run.clone()), handle.clone());
+        // Those that have ended need not be kept.
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(async move {
+            let end = attempts.carry_out().await.map_err(|error| error.to_string());
+            // An engine that is gone leaves it to the next one.
+            let _ = handle.send(Request::OnEndDone { run, end }).await;
+        });
+    }
+
+    pub(super) fn none_runs(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// What is known of a run's command here; those that run are waited for.
+    pub(super) fn ask(&mut self, run: &CoordinationId, reply: oneshot::Sender<OnEnd>) {
+        if let Some(waiting) = self.running.get_mut(run) {
+            waiting.push(reply);
+            return;
+        }
+        let failed = self.failed.iter().rev().find(|(failed, _)| failed == run);
+        let known = match failed {
+            Some((_, why)) => OnEnd::Ended { failure: Some(why.clone()) },
+            None => OnEnd::None,
+        };
+        let _ = reply.send(known);
+    }
+
+    fn ended(&mut self, run: &CoordinationId, seen: &OnEnd) {
+        if let OnEnd::Ended { failure: Some(why) } = seen {
+            self.failed.push_back((run.clone(), why.clone()));
+            if self.failed.len() > REMEMBERED {
+                self.failed.pop_front();
+            }
+        }
+        for reply in self.running.remove(run).into_iter().flatten() {
+            let _ = reply.send(seen.clone());
+        }
+    }
+}
+
+impl Decider {
+    /// The cursors that are set with the ends of runs.
+    pub(super) fn cursors_of(actions: &[Action]) -> Vec<Cursor> {
+        let ended = actions.iter().filter_map(|action| match action {
+            Action::Ended { coordination, on_end: Some(_), .. } => Some(coordination),
+            _ => None,
+        });
+        ended.map(|run| on_end::cursor(run, Version(0))).collect()
+    }
+
+    /// Carries out the command for the end of a run; without processes that is left to the next
+    /// engine that has some.
+    pub(super) fn start_on_end(&mut self, run: CoordinationId) {
+        if let Some(processes) = self.sessions.processes() {
+            self.on_ends.start(processes, &self.handle, run);
+        }
+    }
+
+    /// Carries out what an earlier engine left of these commands.
+    pub(super) fn start_waiting_on_ends(&mut self) {
+        if self.sessions.processes().is_none() {
+            return;
+        }
+        match on_end::waiting(self.disk.store()) {
+            Ok(runs) => runs.into_iter().for_each(|run| self.start_on_end(run)),
+            Err(error) => self.incidents.note(Incident::OnEndFailed, &"what is left", &error),
+        }
+    }
+
+    pub(super) fn on_end_done(&mut self, run: &CoordinationId, end: Result<AttemptsEnd, String>) {
+        let seen = match end {
+            Ok(end) => {
+                let (version, failure) = end.into_parts();
+                let (reply, _) = oneshot::channel();
+                self.disk.move_cursor(on_end::cursor(run, version), reply);
+                if let Some(why) = &failure {
+                    self.incidents.note(Incident::OnEndFailed, run, why);
+                }
+                OnEnd::Ended { failure }
+            }
+            Err(why) => {
+                self.incidents.note(Incident::OnEndFailed, run, &why);
+                OnEnd::Waiting
+            }
+        };
+        self.on_ends.ended(run, &seen);
+    }
+}
