@@ -292,13 +292,14 @@ mod tests {
             cap in 0..3_000_u64,
             chunk in 1..900_usize,
         ) {
-            let secrets = [Secret { name: "KEY".to_owned(), value: "hunter2hunter2".to_owned() }];
-            let text = format!("{0}hunter2hunter2{1}hunter2hunter2", ".".repeat(before), "-".repeat(between));
+            // A value whose end is not its beginning: two of it in a row do not overlap.
+            let secrets = [Secret { name: "KEY".to_owned(), value: "hunter2hunter3".to_owned() }];
+            let text = format!("{0}hunter2hunter3{1}hunter2hunter3", ".".repeat(before), "-".repeat(between));
             let chunks: Vec<&[u8]> = text.as_bytes().chunks(chunk).collect();
             let (captured, bytes) = kept(&chunks, &secrets, cap);
             let bytes = String::from_utf8(bytes).unwrap();
             proptest::prop_assert!(captured.kept <= cap && !bytes.contains("hunter2"), "{}", bytes);
-            let whole = text.replace("hunter2hunter2", "[secret KEY]");
+            let whole = text.replace("hunter2hunter3", "[secret KEY]");
             proptest::prop_assert_eq!(captured.cut, whole.len() as u64 > cap);
             let (head, tail) = bytes.split_at(bytes.len() - captured.tail as usize);
             proptest::prop_assert!(whole.ends_with(tail));
