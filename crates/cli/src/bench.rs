@@ -3,6 +3,7 @@
 mod append;
 mod command;
 mod conditions;
+mod detach;
 mod history;
 mod idle;
 mod kernel;
@@ -47,6 +48,7 @@ const FAMILIES: &[Family] = &[
     Family { names: &["spawn.session"], run: |dir, _| process::session(dir) },
     Family { names: &["session.process.64"], run: |dir, _| process::many(dir) },
     Family { names: &["run.noop.fresh", "run.noop"], run: |dir, _| command::run(dir) },
+    Family { names: &["run.detach"], run: |dir, _| detach::run(dir) },
     Family { names: &["run.version"], run: |_, _| command::version() },
     Family {
         names: &["running.engine.rss", "running.warden.pss", "running.warden.rss"],
@@ -105,7 +107,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 27);
+        assert_eq!(selected(&[]).len(), 28);
     }
 
     #[test]
