@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("features", "the API's types and the client build without the server", features),
     Step::new("test", "tests and the examples in the documentation", test),
     Step::new("examples", "every example runs", examples::run),
-    Step::new("torture", "a sample of kill -9, resume and verify", torture::run),
+    Step::new("torture", "a sample of kill -9, interrupts, resume, retry and verify", torture::run),
     Step::new("full-disk", "the same on a small disk that fills up", torture::short_of_disk),
     Step::new("few-files", "the same with too few open files", torture::short_of_files),
     Step::new("licences", "licences, bans and sources of the dependencies", licences::run),

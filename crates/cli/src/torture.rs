@@ -1,18 +1,23 @@
 //! Torture: real processes on real ledgers, killed and resumed, and every promise checked after
 //! each kill.
 //!
-//! A round is one kill. A ledger has several, then a victim that may finish everything, and then
-//! the next ledger begins.
+//! A round is one kill, or one run that commands carry out and signals interrupt. A ledger has
+//! several, then a victim that may finish everything, and then the next ledger begins.
 
 mod check;
+mod command;
 mod function;
+mod interrupt;
 mod journal;
 mod kill;
+mod night;
+mod night_plan;
 mod process_trace;
 mod processes;
 mod program;
 mod report;
 mod round;
+mod schedule;
 mod shortage;
 mod victim;
 mod workload;
@@ -28,10 +33,11 @@ pub(crate) use victim::Victim;
 use antiphon::random::Random;
 
 use self::check::Coverage;
-use self::kill::Kills;
 use self::report::{Failure, TortureReport};
 use self::round::{RoundError, TortureLedger};
+use self::schedule::{Round, Schedule};
 use crate::command_error::CommandError;
+use crate::connection::Interrupts;
 
 /// Most kills that a ledger has before it may finish.
 const KILLS_PER_LEDGER: u64 = 8;
@@ -68,7 +74,9 @@ impl Torture {
         processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
         let mut report = TortureReport::new(self.seed, self.shortage);
-        let mut kills = Kills::new(self.seed, self.rounds);
+        // Commands are interrupted, and must not ignore it because this process was started so.
+        Interrupts::heed_in_children()?;
+        let mut schedule = Schedule::new(self.seed, self.rounds, self.interrupts());
         let mut random = Random::of(&[self.seed, 0]);
         let mut progress = ProgressLine::new(self.rounds);
         let mut done = false;
@@ -79,18 +87,26 @@ impl Torture {
             let mut ledger = TortureLedger::new(dir, seed, self.shortage)
                 .map_err(|trouble| self.broken(trouble))?;
             let mut seen = Coverage::default();
-            for _ in 0..random.between(1, KILLS_PER_LEDGER) {
-                let Some(kill) = kills.next() else {
+            let mut kills_left = random.between(1, KILLS_PER_LEDGER);
+            while kills_left > 0 {
+                let Some(round) = schedule.next() else {
                     done = true;
                     break;
                 };
-                report.begin_round(&kill);
+                report.begin_round(&round);
                 progress.show(&report);
-                match ledger.kill(&kill) {
+                let checked = match &round {
+                    Round::Kill(kill) => {
+                        kills_left -= 1;
+                        ledger.kill(kill)
+                    }
+                    Round::Interrupt(interrupt) => ledger.interrupt(*interrupt),
+                };
+                match checked {
                     Ok(now) => seen = now,
                     Err(trouble) => {
-                        let kill = Some(kill.to_string());
-                        report.fail(self.failure(&report, kill, &ledger, trouble)?);
+                        let round = Some(round.to_string());
+                        report.fail(self.failure(&report, round, &ledger, trouble)?);
                         break;
                     }
                 }
@@ -114,22 +130,28 @@ impl Torture {
         if report.has_failed() {
             processes::end_all();
         }
-        report.end(kills, begun.elapsed());
+        report.end(schedule, begun.elapsed());
         self.print(&report)?;
         Ok(!report.has_failed())
+    }
+
+    /// Whether runs are interrupted, too. Commands are not made to run short of anything, and there
+    /// are sessions as processes on Linux only.
+    fn interrupts(&self) -> bool {
+        self.shortage.is_none() && cfg!(target_os = "linux")
     }
 
     fn failure(
         &self,
         report: &TortureReport,
-        kill: Option<String>,
+        round: Option<String>,
         ledger: &TortureLedger,
         trouble: RoundError,
     ) -> Result<Failure, CommandError> {
         match trouble {
             RoundError::Findings(findings) => {
                 let kept = self.keep.is_some().then(|| ledger.dir().to_owned());
-                Ok(Failure::new(report.rounds(), kill, findings, kept))
+                Ok(Failure::new(report.rounds(), round, findings, kept))
             }
             trouble @ RoundError::Io(..) => Err(self.broken(trouble)),
         }

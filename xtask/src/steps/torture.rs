@@ -1,5 +1,6 @@
 //! Short torture runs of the release build: real engines with sessions of real processes, killed
-//! with and without their wardens, at random moments and at every named crash point.
+//! with and without their wardens, at random moments and at every named crash point; and commands
+//! that are interrupted.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,14 +8,18 @@ use crate::command::{Invocation, program};
 use crate::step::Done;
 use crate::workspace::Workspace;
 
-/// A sample; long runs are made by hand and reported in docs/reliability.md.
-const ROUNDS: &str = "40";
+/// A sample, of which two in five rounds interrupt commands and the others kill; long runs are made by
+/// hand and reported in docs/reliability.md.
+const ROUNDS: &str = "60";
+
+/// All of these kill: about as many as the others do.
+const ROUNDS_OF_SHORTAGE: &str = "40";
 
 /// In a user namespace of its own, an ordinary user may mount something.
 const AS_IF_ROOT: [&str; 5] = ["unshare", "--user", "--map-root-user", "--mount", "--"];
 
 pub(crate) fn run(_: &Workspace) -> Result<Done, String> {
-    torture(&[], &[]).run().map(|()| Done::Passed)
+    torture(&[], ROUNDS, &[]).run().map(|()| Done::Passed)
 }
 
 /// The same on a small disk that fills up and empties.
@@ -29,21 +34,21 @@ pub(crate) fn short_of_disk(_: &Workspace) -> Result<Done, String> {
             ));
         }
     };
-    torture(before, &["--short-of", "disk"]).run().map(|()| Done::Passed)
+    torture(before, ROUNDS_OF_SHORTAGE, &["--short-of", "disk"]).run().map(|()| Done::Passed)
 }
 
 /// The same with a low limit of open files, which are all taken now and then.
 pub(crate) fn short_of_files(_: &Workspace) -> Result<Done, String> {
-    torture(&[], &["--short-of", "files"]).run().map(|()| Done::Passed)
+    torture(&[], ROUNDS_OF_SHORTAGE, &["--short-of", "files"]).run().map(|()| Done::Passed)
 }
 
-fn torture<'a>(before: &[&'a str], more: &[&'a str]) -> Invocation {
+fn torture<'a>(before: &[&'a str], rounds: &'a str, more: &[&'a str]) -> Invocation {
     // Another sample each time. The command is shown, so a run that fails can be repeated.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = seed.to_string();
     let build =
         ["cargo", "run", "--release", "-p", "antiphon-cli", "--features", "crash-points", "--"];
-    let arguments = ["torture", "--rounds", ROUNDS, "--seed", &seed];
+    let arguments = ["torture", "--rounds", rounds, "--seed", &seed];
     let words = [before, &build, &arguments, more].concat();
     program(words[0], words[1..].iter().copied())
 }

@@ -7,16 +7,18 @@ use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::torture::{SessionProgram, Shortage, Torture, Victim};
 
-/// Test the promises on this disk, under kill -9
+/// Test the promises on this disk, under kill -9 and interrupts
 ///
-/// Each round starts a process that runs random work on a ledger, in functions and in processes,
-/// kills it with SIGKILL, often together with its wardens, and checks that nothing acknowledged was
-/// lost, that no item ever had two live sessions, that no process outlived the end of its session,
-/// that no budget was exceeded and that every receipt can be rebuilt. Exits with 4 if a promise was
-/// broken.
+/// A round starts a process that runs random work on a ledger, in functions and in processes, and
+/// kills it with SIGKILL, often together with its wardens; or it has commands carry out a run,
+/// interrupts them with SIGINT, SIGTERM or SIGHUP, resumes the run and retries it. Then it checks
+/// that nothing acknowledged was lost, that no item ever had two live sessions, that no process
+/// outlived the end of its session, that no budget was exceeded, that no interrupted session counted
+/// as an attempt, that a retry ran only what it had to, and that every receipt can be rebuilt. Exits
+/// with 4 if a promise was broken.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Number of processes to kill
+    /// Number of processes to kill, and of runs to interrupt
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// Seed for the work and the order of kills; random by default

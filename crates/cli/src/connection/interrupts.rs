@@ -55,6 +55,22 @@ impl Interrupts {
         })
     }
 
+    /// Has the processes that this one starts heed these signals, even if this one was started to
+    /// ignore them: what a process catches, its children do not ignore.
+    pub(crate) fn heed_in_children() -> Result<(), CommandError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(CommandError::internal)?;
+        let _inside = runtime.enter();
+        let ignored = ignored_at_start();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            if ignored & 1 << (kind.as_raw_value() - 1) != 0 {
+                // It stays caught, and nobody here listens.
+                drop(signal(kind).map_err(CommandError::internal)?);
+            }
+        }
+        Ok(())
+    }
+
     /// The next one.
     pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {

@@ -5,6 +5,7 @@ mod findings;
 mod ledger;
 mod processes;
 mod record;
+mod retry;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -117,6 +118,7 @@ pub(super) fn check(left: &Evidence<'_>, finished: bool) -> Result<Coverage, Vec
     }
     coverage.acknowledged = acknowledged::check(&ledger, journal, &mut findings);
     sessions::check(&ledger, journal, &mut findings);
+    retry::check(&ledger, &mut findings);
     processes::check(&ledger, tracks, &mut findings);
     coverage.processes = tracks.len() as u64;
     coverage.blobs = processes::check_blobs(&ledger, state, &mut findings);

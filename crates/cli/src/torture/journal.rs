@@ -44,6 +44,10 @@ pub(super) enum Entry {
     Continued {
         id: CoordinationId,
     },
+    /// A command left a run unfinished because it was asked to stop.
+    Interrupted {
+        id: CoordinationId,
+    },
     /// A wait ended.
     Ended {
         id: CoordinationId,

@@ -76,6 +76,17 @@ impl SessionProgram {
                 eprint!("{}", "so it goes\n".repeat(7_000));
             }
             "departs" => self.depart()?,
+            "naps" => {
+                if random.one_in(3) {
+                    self.depart()?;
+                }
+                std::thread::sleep(Duration::from_millis(random.between(10, 250)));
+            }
+            // Only a retry mends it.
+            "breaks" if !assignment.session.coordination.as_str().contains('@') => {
+                eprintln!("it works when it is tried again");
+                return Ok(ExitCode::from(3));
+            }
             "litters" => {
                 // One of them keeps the output open, one has washed off what names its tree, one is
                 // an ordinary child.

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Coverage;
-use super::kill::{HAS_POINTS, Kill, Kills, When, Whom};
+use super::interrupt::Carrier;
+use super::kill::{HAS_POINTS, Kill, When, Whom};
+use super::night::NightCounts;
 use super::round::TortureLedger;
+use super::schedule::{Round, Schedule};
 use super::shortage::Shortage;
 
 /// The result of a torture.
@@ -20,6 +23,7 @@ pub(super) struct TortureReport {
     /// Whether the named crash points are compiled in.
     crash_points: bool,
     kills: KillCounts,
+    interrupts: InterruptCounts,
     ledgers: u64,
     /// Over all ledgers, each as it was last checked.
     seen: Coverage,
@@ -35,6 +39,7 @@ impl TortureReport {
             rounds: 0,
             crash_points: HAS_POINTS,
             kills: KillCounts::default(),
+            interrupts: InterruptCounts::default(),
             ledgers: 0,
             seen: Coverage::default(),
             seconds: 0.0,
@@ -46,10 +51,13 @@ impl TortureReport {
         self.ledgers += 1;
     }
 
-    pub(super) fn begin_round(&mut self, kill: &Kill) {
+    pub(super) fn begin_round(&mut self, round: &Round) {
         self.rounds += 1;
-        if let When::After(_) = kill.when {
-            *self.kills.whom.entry(kill.whom).or_default() += 1;
+        match round {
+            Round::Kill(Kill { when: When::After(_), whom, .. }) => {
+                *self.kills.whom.entry(*whom).or_default() += 1;
+            }
+            Round::Kill(_) | Round::Interrupt(_) => {}
         }
     }
 
@@ -59,6 +67,7 @@ impl TortureReport {
         self.kills.wardens_with_engine += ledger.wardens_with_engine();
         self.kills.single_wardens += ledger.single_wardens();
         self.kills.survivors += ledger.survivors();
+        self.interrupts.seen.add(ledger.night_counts());
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
@@ -69,7 +78,9 @@ impl TortureReport {
         self.failure.is_some()
     }
 
-    pub(super) fn end(&mut self, kills: Kills, took: Duration) {
+    pub(super) fn end(&mut self, schedule: Schedule, took: Duration) {
+        let kills;
+        (kills, self.interrupts.runs) = schedule.into_parts();
         (self.kills.at_random, self.kills.at_points) = kills.into_counts();
         self.seconds = took.as_secs_f64();
     }
@@ -102,13 +113,21 @@ struct KillCounts {
     survivors: u64,
 }
 
+/// Runs that commands carried out, by who carried them out, and what came of it.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+struct InterruptCounts {
+    runs: BTreeMap<Carrier, u64>,
+    #[serde(flatten)]
+    seen: NightCounts,
+}
+
 /// A promise that does not hold.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Failure {
     /// The round, or the one after which the ledger was to finish.
     round: u64,
-    /// How its victim was killed; none if it was to finish.
-    kill: Option<String>,
+    /// What was done in it; none if everything was to finish.
+    done: Option<String>,
     findings: Vec<String>,
     /// Where the state is, if it was kept.
     kept: Option<PathBuf>,
@@ -117,22 +136,22 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(
         round: u64,
-        kill: Option<String>,
+        done: Option<String>,
         findings: Vec<String>,
         kept: Option<PathBuf>,
     ) -> Self {
-        Self { round, kill, findings, kept }
+        Self { round, done, findings, kept }
     }
 }
 
 impl fmt::Display for TortureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, short_of, rounds, kills, ledgers, seen, seconds, .. } = self;
-        writeln!(f, "seed {seed}: {rounds} kills of {ledgers} ledgers in {seconds:.1} s")?;
+        let Self { seed, short_of, rounds, kills, interrupts, ledgers, seen, seconds, .. } = self;
+        writeln!(f, "seed {seed}: {rounds} rounds on {ledgers} ledgers in {seconds:.1} s")?;
         if let Some(shortage) = short_of {
             writeln!(f, "  again and again without {shortage}")?;
         }
-        writeln!(f, "  at random moments  {}", kills.at_random)?;
+        writeln!(f, "  kills at random    {}", kills.at_random)?;
         for (whom, hits) in &kills.whom {
             writeln!(f, "    {:<32} {hits}", whom.as_str())?;
         }
@@ -150,6 +169,13 @@ impl fmt::Display for TortureReport {
             "  wardens            {} with their engine, {} alone; {} processes were left to the next start",
             kills.wardens_with_engine, kills.single_wardens, kills.survivors
         )?;
+        if !interrupts.runs.is_empty() {
+            writeln!(f, "  runs interrupted   {}", interrupts.runs.values().sum::<u64>())?;
+            for (carrier, runs) in &interrupts.runs {
+                writeln!(f, "    {:<32} {runs}", carrier.as_str())?;
+            }
+            writeln!(f, "                     {}", interrupts.seen)?;
+        }
         writeln!(
             f,
             "checked: {} events, {} runs ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
@@ -167,10 +193,8 @@ impl fmt::Display for TortureReport {
             seen.trees, seen.swept, seen.processes, seen.blobs
         )?;
         let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
-        match &failure.kill {
-            Some(kill) => {
-                writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?;
-            }
+        match &failure.done {
+            Some(done) => writeln!(f, "FAILED in round {} ({done}):", failure.round)?,
             None => {
                 writeln!(
                     f,

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::check::{Coverage, Evidence, check};
+use super::interrupt::Interrupt;
 use super::journal::{Entry, Journal};
 use super::kill::{Kill, When, Whom};
+use super::night::{Night, NightCounts, NightError};
 use super::process_trace::TraceDirectory;
 use super::processes;
 use super::program;
@@ -54,6 +56,9 @@ pub(super) struct TortureLedger {
     wardens_with_engine: u64,
     /// Processes that the next start had to end.
     survivors: u64,
+    /// Runs that commands carried out.
+    nights: u64,
+    night_counts: NightCounts,
 }
 
 impl TortureLedger {
@@ -84,6 +89,8 @@ impl TortureLedger {
             single_wardens: 0,
             wardens_with_engine: 0,
             survivors: 0,
+            nights: 0,
+            night_counts: NightCounts::default(),
         })
     }
 
@@ -133,6 +140,29 @@ impl TortureLedger {
         self.unowned.extend(robbed);
         let remain = self.look_for_survivors(kill.whom);
         self.check(remain, false)
+    }
+
+    /// Has commands carry out a run, interrupts them, and checks what is left once the run has been
+    /// resumed and retried.
+    pub(super) fn interrupt(&mut self, interrupt: Interrupt) -> Result<Coverage, RoundError> {
+        self.nights += 1;
+        let night = Night::new(&self.dir, self.seed, self.nights, interrupt)
+            .map_err(NightError::from)
+            .and_then(Night::pass);
+        self.take_run()?;
+        // Each of the commands has swept what was left before.
+        self.unowned.clear();
+        let findings = match night {
+            Ok(counts) => {
+                self.night_counts.add(counts);
+                Vec::new()
+            }
+            Err(NightError::Finding(what)) => vec![what],
+            Err(NightError::Io(error)) => {
+                return Err(RoundError::Io("carry out a run by commands".to_owned(), error));
+            }
+        };
+        self.check(findings, false)
     }
 
     /// Lets a last victim finish everything and close, and checks that it did.
@@ -290,6 +320,10 @@ impl TortureLedger {
 
     pub(super) fn wardens_with_engine(&self) -> u64 {
         self.wardens_with_engine
+    }
+
+    pub(super) fn night_counts(&self) -> NightCounts {
+        self.night_counts
     }
 
     pub(super) fn survivors(&self) -> u64 {

@@ -29,6 +29,7 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
             | Entry::Stopped { id, .. }
             | Entry::Paused { id }
             | Entry::Continued { id }
+            | Entry::Interrupted { id }
             | Entry::Ended { id, .. }
             | Entry::Delivered { id, .. } => id,
         };
@@ -47,6 +48,7 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
             Entry::Stopped { kind, .. } => record.stops.contains(kind),
             Entry::Paused { .. } => counted("paused", record.pauses),
             Entry::Continued { .. } => counted("continued", record.continues),
+            Entry::Interrupted { .. } => counted("interrupted", record.interruptions),
             Entry::Ended { verdict, receipt, .. } => record.end == Some((*verdict, *receipt)),
             Entry::Delivered { version, hash, .. } => {
                 let index = usize::try_from(version.0).unwrap_or(0).wrapping_sub(1);

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use antiphon::coordination::{ApplyError, Coordination, SessionOutcome, TreeReport, Verdict};
+use antiphon::coordination::{
+    ApplyError, Coordination, SessionOutcome, TreeReport, Verdict, WorkSpec,
+};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{CoordinationEvent, SessionBound, SessionUnbound, StopKind};
@@ -12,7 +14,7 @@ use antiphon::replay::Replay;
 use super::findings::Findings;
 
 /// Items that fail for reasons other than their own, if at all.
-const NEVER_FAIL: [&str; 5] = ["steady", "slow", "large", "brief", "prints"];
+const NEVER_FAIL: [&str; 6] = ["steady", "slow", "large", "brief", "prints", "naps"];
 
 /// One coordination as its events tell it.
 #[derive(Debug)]
@@ -25,6 +27,12 @@ pub(super) struct Record {
     pub(super) stops: Vec<StopKind>,
     pub(super) pauses: usize,
     pub(super) continues: usize,
+    /// Those that were asked for.
+    pub(super) interruptions: usize,
+    pub(super) items: HashMap<WorkId, WorkSpec>,
+    /// The attempt of each item whose last session was ended from outside, or died with its engine:
+    /// the next session makes the same attempt.
+    cut_off: HashMap<WorkId, u32>,
     pub(super) ends: usize,
     pub(super) end: Option<(Verdict, Digest)>,
 }
@@ -59,6 +67,9 @@ impl Record {
             stops: Vec::new(),
             pauses: 0,
             continues: 0,
+            interruptions: 0,
+            items: HashMap::new(),
+            cut_off: HashMap::new(),
             ends: 0,
             end: None,
         }
@@ -110,10 +121,21 @@ impl Record {
                         "{place}: item {work} has failed, for no reason of its own: {text}"
                     ));
                 }
+                if matches!(outcome, SessionOutcome::Cancelled | SessionOutcome::Lost)
+                    && let Some(bound) = self.bound.get(&session)
+                {
+                    self.cut_off.insert(work, bound.attempt);
+                }
                 self.unbound.insert(
                     session,
                     SessionEndedAt { version: recorded.version, outcome, output, tree },
                 );
+            }
+            CoordinationEvent::WorkAdded(added) => {
+                self.items.extend(added.items.into_iter().map(|item| (item.id.clone(), item)));
+            }
+            CoordinationEvent::Interrupted(interrupted) => {
+                self.interruptions += usize::from(!interrupted.reason.is_empty());
             }
             CoordinationEvent::StopRequested(stop) => self.stops.push(stop.kind),
             CoordinationEvent::Paused(_) => self.pauses += 1,
@@ -138,6 +160,12 @@ impl Record {
         place: &str,
         findings: &mut Findings,
     ) {
+        if self.cut_off.remove(&bound.work).is_some_and(|attempt| bound.attempt != attempt) {
+            findings.add(format!(
+                "{place}: a session of {} that was cut off has counted as an attempt",
+                bound.work
+            ));
+        }
         let (budget, usage) = (self.run().budget(), self.run().budget_usage());
         let (mut sessions, mut tokens, mut cost, mut same, mut live) = (0, 0, 0, 0, 0);
         for (binding, work) in self.run().bindings() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use antiphon::append::{Append, HeadRow};
 use antiphon::coordination::{
-    Backoff, Coordination, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec,
+    Backoff, Coordination, CoordinationBudget, CoordinationConfig, Reused, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{Blob, Commit, Payload, Recorded, StreamTip};
@@ -321,6 +321,7 @@ fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
         Entry::Stopped { id: id.clone(), kind: StopKind::Cancel },
         Entry::Paused { id: id.clone() },
         Entry::Continued { id: id.clone() },
+        Entry::Interrupted { id: id.clone() },
         Entry::Ended { id: id.clone(), verdict: Verdict::Succeeded, receipt },
         Entry::Delivered { id: id.clone(), version: Version(2), hash: receipt },
         Entry::Delivered { id, version: Version(99), hash: receipt },
@@ -461,6 +462,77 @@ fn a_receipt_with_other_bytes_is_found() {
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "1 run ended, but 0 receipts could be rebuilt",
         ]
+    );
+}
+
+#[test]
+fn a_session_that_was_cut_off_and_counted_as_an_attempt_is_found() {
+    let left = left(false);
+    for outcome in ["CANCELLED", "LOST"] {
+        let rewritten = left.rewritten(
+            |events| {
+                let end = left.at("coordination.session_unbound");
+                change(&mut events[end], |payload| payload["outcome"] = json!(outcome));
+            },
+            &[],
+        );
+        let found = rewritten.checked(&rewritten.journal()).unwrap_err();
+        let counted = "coordination/c at version 5: a session of a that was cut off has counted as an attempt";
+        assert!(found.iter().any(|found| found == counted), "{found:?}");
+    }
+}
+
+/// What is found where run `c@2` retries `c`, in which `good` succeeded and `bad` did not, and takes
+/// over these of the items.
+fn retried(taken_over: &[&str]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut setup = Engine::builder(dir.path().join("state")).unwrap();
+        setup
+            .register("work", |session: SessionContext| async move {
+                match session.work().as_str() {
+                    "bad" => Err(Failed::because("it never works")),
+                    _ => Ok(Output::none()),
+                }
+            })
+            .unwrap();
+        let engine = setup.start().await.unwrap();
+        let item = |id: &str| WorkSpec::function(id, "work").unwrap().with_attempts(1);
+        let work = |taken_over: &[&str]| -> Vec<WorkSpec> {
+            let taken = |id: &str| match taken_over.contains(&id) {
+                true => item(id).reused(Reused {
+                    from: "c".parse().unwrap(),
+                    work: None,
+                    output: None,
+                    files: None,
+                }),
+                false => item(id),
+            };
+            vec![taken("good"), taken("bad"), taken("after").needs_work("bad").unwrap()]
+        };
+        let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
+        let config = |work| CoordinationConfig::of_work(work, budget.clone()).unwrap();
+        let run = engine.submit(config(work(&[])).with_id("c").unwrap()).await.unwrap();
+        run.wait().await.unwrap();
+        let forerunner = run.forerunner().await.unwrap().unwrap();
+        let retry = config(work(taken_over)).with_id("c@2").unwrap().retrying(forerunner);
+        engine.submit(retry).await.unwrap().wait().await.unwrap();
+        engine.close().await.unwrap();
+    });
+    let mut ledger = ReadLedger::default();
+    let mut findings = Findings::default();
+    ledger.read(&dir.path().join("state"), &mut findings).unwrap();
+    super::retry::check(&ledger, &mut findings);
+    findings.into_texts()
+}
+
+#[test]
+fn a_retry_that_runs_what_succeeded_or_takes_over_what_did_not_is_found() {
+    assert_eq!(retried(&["good"]), Vec::<String>::new());
+    assert_eq!(retried(&[]), ["coordination/c@2: good had succeeded and is carried out again"]);
+    assert_eq!(
+        retried(&["good", "bad"]),
+        ["coordination/c@2: bad is taken over and had not succeeded"]
     );
 }
 
