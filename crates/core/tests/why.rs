@@ -70,7 +70,10 @@ fn work_waits_for_needs_and_groups() {
         "a: it has failed\nb: next\nc: it needs a, which has failed; it needs group g, in which a failed\n"
     );
     history.take(&Step::Propose);
-    assert_eq!(why(&mut history), "a: it has failed\nb: next\nc: it was skipped\n");
+    assert_eq!(
+        why(&mut history),
+        "a: it has failed\nb: next\nc: it was skipped; it needs a, which has failed\n"
+    );
 }
 
 #[test]

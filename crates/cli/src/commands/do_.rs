@@ -29,15 +29,10 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// Run any command with a budget, an owned process tree and a receipt
 ///
-/// Its output is passed through and kept as evidence; on a terminal, control characters are spelled
-/// out unless --raw is given. The command sees a few standard environment
-/// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session. Standard
-/// input is passed on unless it is a terminal: text of up to 512 KiB, read to its end before the
-/// command starts, and kept for each attempt; where nothing comes within 10 s, the command runs
-/// without it. Exits as the command did: with its own code,
-/// or 128 and the number of the signal that ended it; 124 if its time or another ceiling ended it,
-/// 126 if it cannot be executed, 127 if it is not found, 125 for any other trouble, and 129, 130 or
-/// 143 if this process was asked to stop.
+/// Passes its output and its standard input on, and exits as the command does: with its code or 128 and
+/// the number of the signal that ended it, 124 if a limit ended it, 126 or 127 if it cannot be executed
+/// or found, 125 for any other trouble. The command sees a few standard environment variables, those
+/// named with --env and --secret, and the ANTIPHON_ variables of a session.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The command and its arguments; what begins with a dash after it is the command's
@@ -82,7 +77,8 @@ pub(crate) struct Args {
     /// Environment variable to pass whose value is kept out of everything recorded
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
-    /// File to read its standard input from, of any size, instead of what is passed on
+    /// File to read its standard input from, of any size; by default what is piped in: up to 512 KiB of
+    /// text, or nothing if nothing comes within 10 s
     #[arg(long, value_name = "FILE")]
     stdin: Option<String>,
     /// Pass control characters of its output on as they are, also to a terminal, which obeys them

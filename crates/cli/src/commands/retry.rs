@@ -27,11 +27,9 @@ use crate::view::View;
 
 /// Carry out what failed, or has changed, of a run that has ended
 ///
-/// Starts a new run, ID@2 or the next free one after it. Items that succeeded and are unchanged are
-/// taken over with their outputs; what failed, was skipped or cancelled, never ran, or has changed,
-/// and what needs it, is carried out. The budget counts only what runs. Without a plan file, the plan
-/// counts as it was recorded. Exits like `run`; with 2 if the run has not ended, or there is nothing
-/// to carry out.
+/// Starts a new run, ID@2 or the next free one after it, which takes over what succeeded and is
+/// unchanged, and carries out the rest; its budget counts only what runs. Exits like `run`, and with 2
+/// if the run has not ended or there is nothing to carry out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run that has ended; by default the only one that ended without success, if there is one

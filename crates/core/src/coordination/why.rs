@@ -8,7 +8,7 @@ use super::reused::Reused;
 use super::runners::Runners;
 use super::state::Coordination;
 use super::stop::StopCondition;
-use super::work::{Need, Runner, WorkState};
+use super::work::{Need, Runner, SkipReason, WorkItemOutcome, WorkState};
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::{Deadline, Now};
 
@@ -233,7 +233,14 @@ impl Coordination {
         }
         match item.state() {
             WorkState::Done(outcome) => {
-                return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]);
+                let mut reasons = vec![Blocked::Finished { outcome: outcome.as_str() }];
+                if let WorkItemOutcome::Skipped(SkipReason::NeedFailed(root)) = outcome {
+                    // One that has left memory is not looked up: it was skipped for failing.
+                    let found = self.work().find(root.as_str());
+                    let state = found.map_or("failed", |item| item.state().as_str());
+                    reasons.push(Blocked::NeedsWork { work: root.clone(), state });
+                }
+                return Ok(reasons);
             }
             WorkState::Bound(session) => {
                 let attempt = item.attempts() + 1;
