@@ -4,20 +4,23 @@ use antiphon::append::HeadRow;
 use antiphon::coordination::Coordination;
 use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
+use antiphon::origin_of;
+use antiphon::plan::SecretSource;
 
 use crate::command_error::CommandError;
 use crate::ledger::{COORDINATIONS, Ledger};
+use crate::secrets::resuming;
 
 /// Nested runs that are searched for items that need secrets.
 const LOOKED_THROUGH: usize = 100;
 
 /// What a run needs before it can continue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lack {
     /// An engine.
     Engine,
-    /// Secrets, which are not recorded.
-    Secrets,
+    /// Secrets, whose values are not recorded: where they came from, if that is.
+    Secrets(Vec<SecretSource>),
     /// Items that were not recorded before its start was cut off.
     Items,
 }
@@ -30,7 +33,7 @@ impl Lack {
             return Ok(Self::Items);
         }
         if run.needs_secrets() {
-            return Ok(Self::Secrets);
+            return Self::secrets_of(run.coordination_id(), ledger);
         }
         let filter = HeadFilter {
             prefix: format!("{COORDINATIONS}{}.", run.coordination_id()),
@@ -42,17 +45,24 @@ impl Lack {
             if let StreamName::Coordination(id) = stream
                 && ledger.replayed(&id)?.needs_secrets()
             {
-                return Ok(Self::Secrets);
+                return Self::secrets_of(&id, ledger);
             }
         }
         Ok(Self::Engine)
     }
 
+    /// The secrets that a run was started with, or the one that it is nested in.
+    pub(crate) fn secrets_of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
+        let origin = origin_of(ledger.store.as_ref(), &outermost(id))?;
+        Ok(Self::Secrets(origin.map(|origin| origin.secrets).unwrap_or_default()))
+    }
+
     /// What to do, as a sentence.
-    pub(crate) fn advice(self, id: &CoordinationId, is_paused: bool) -> String {
+    pub(crate) fn advice(&self, id: &CoordinationId, is_paused: bool) -> String {
         let how = match self {
             Self::Engine => format!("`antiphon resume {id}`"),
-            Self::Secrets => {
+            Self::Secrets(sources) if !sources.is_empty() => resuming(outermost(id), sources),
+            Self::Secrets(_) => {
                 format!("`antiphon run PLAN --id {}`, which brings its secrets,", outermost(id))
             }
             Self::Items => {

@@ -215,7 +215,7 @@ impl RunFollower {
             },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);
-                view.tell(&progress.left_unfinished())?;
+                view.tell(&progress.left_unfinished(self.connection.held.path()))?;
                 Ok(Some(interrupt))
             }
         }
@@ -271,7 +271,7 @@ impl RunFollower {
                     self.interruption.say(client, host, &own, view).await?;
                     let rests = self.interruption.is_complete(host, &own).await?;
                     if self.interruption.leaves() || (rests && !progress.has_ended(client).await?) {
-                        view.tell(&progress.left_unfinished())?;
+                        view.tell(&progress.left_unfinished(self.connection.held.path()))?;
                         return Ok(Outcome::Left(last));
                     }
                 }

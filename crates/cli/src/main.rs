@@ -16,6 +16,7 @@ mod named;
 mod options;
 mod run_outcome;
 mod runtime;
+mod secrets;
 mod state_dir;
 mod stderr;
 mod stdout;

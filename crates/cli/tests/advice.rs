@@ -152,13 +152,8 @@ fn a_run_whose_secrets_are_gone_gets_them_again_by_the_same_command() -> Result 
     heard(&dir.path().join("runs"))?;
     run.signal(Signal::TERM)?;
     let said = text(&run.end()?.stderr);
-    assert!(
-        said.contains(
-            "the same command with `--id r`, which brings its secrets again, continues it"
-        ),
-        "{said}"
-    );
-    let advice = "`antiphon run PLAN --id r`, which brings its secrets, continues it";
+    let advice = "`antiphon resume r`, with KEY set, continues it";
+    assert!(said.contains(advice), "{said}");
     for asked in [&["status", "r"][..], &["why", "r"]] {
         let said = text(&ran(dir.path(), asked)?.stdout);
         assert!(said.contains(advice), "{said}");
@@ -184,7 +179,7 @@ fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Res
     let mut run = Running(command.spawn()?);
     heard(&dir.path().join("runs"))?;
     run.kill()?;
-    let advice = "`antiphon run PLAN --id r`, which brings its secrets, continues it";
+    let advice = "`antiphon resume r`, with KEY set, continues it";
     for id in ["r", "r.1"] {
         for command in ["status", "why"] {
             let said = text(&ran(dir.path(), &[command, id])?.stdout);

@@ -215,7 +215,7 @@ fn secrets_are_read_again_where_a_run_is_resumed_and_one_that_is_missing_is_name
     errors.read_line(&mut said)?;
     assert_eq!(
         said,
-        "note: r waits for a secret: the plan needs the secret API_KEY, and there is no such variable; `antiphon resume r` brings it from where it is\n"
+        "note: r waits for a secret: the plan needs the secret API_KEY, and there is no such variable; `antiphon resume r`, with API_KEY set, brings it\n"
     );
     said.clear();
     errors.read_line(&mut said)?;
@@ -228,5 +228,140 @@ fn secrets_are_read_again_where_a_run_is_resumed_and_one_that_is_missing_is_name
     assert_eq!(without.0.wait()?.code(), Some(0));
     let printed = String::from_utf8(ran(dir.path(), &["output", "r", "second"])?.stdout)?;
     assert!(printed.contains("KEY=[secret API_KEY]\n"), "{printed}");
+    Ok(())
+}
+
+/// A plan of two secrets, one of which a command prints once its file is there.
+fn two_secrets(dir: &Path) -> Result {
+    let keys = "budget: { sessions: 20, duration: 5m }\nenv: { KEY: { secret: API_KEY }, TOKEN: { secret: { command: [cat, token] } } }";
+    plan_with(dir, "plan.yaml", keys, HELD)?;
+    std::fs::write(dir.join("token"), "correct horse battery")?;
+    let mut first = antiphon(dir, &["run", "--id", "r", "plan.yaml"]);
+    first.env("API_KEY", "hunter2hunter2");
+    interrupted(first, dir)
+}
+
+const TOKEN_FAILED: &str = "note: r waits for a secret: the command for the secret TOKEN failed: exit status: 1; `antiphon resume r`, with the command for TOKEN working, brings it\n";
+
+#[test]
+fn the_command_of_a_secret_is_run_again_where_a_run_is_resumed() -> Result {
+    let dir = tempfile::tempdir()?;
+    two_secrets(dir.path())?;
+    let advice = "`antiphon resume r`, with API_KEY set and the command for TOKEN working,";
+    let other = ran(dir.path(), &["do", "--id", "other", "--", "true"])?;
+    let announced = String::from_utf8(other.stderr)?;
+    assert!(announced.contains(&format!("; {advice} continues it\n")), "{announced}");
+    std::fs::remove_file(dir.path().join("token"))?;
+    let mut without = antiphon(dir.path(), &["resume", "r"]);
+    without.env("API_KEY", "hunter2hunter2").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut without = Running(without.spawn()?);
+    let mut errors = BufReader::new(without.0.stderr.take().ok_or("no standard error")?);
+    let mut said = String::new();
+    while !said.contains("note: ") {
+        said.clear();
+        errors.read_line(&mut said)?;
+    }
+    assert_eq!(said, TOKEN_FAILED);
+    said.clear();
+    errors.read_line(&mut said)?;
+    let why = String::from_utf8(ran(dir.path(), &["why", "r", "first"])?.stdout)?;
+    assert!(why.contains(&format!("{advice} continues it")), "{why}");
+    std::fs::write(dir.path().join("token"), "correct horse battery")?;
+    // A guest that has only this one brings what is missing.
+    let guest = continued(antiphon(dir.path(), &["resume", "r"]), dir.path())?;
+    assert_eq!(guest.status.code(), Some(0), "{guest:?}");
+    assert_eq!(without.0.wait()?.code(), Some(0));
+    let printed = String::from_utf8(ran(dir.path(), &["output", "r", "second"])?.stdout)?;
+    for line in ["KEY=[secret API_KEY]\n", "TOKEN=[secret TOKEN]\n"] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_command_takes_a_run_up_without_a_secret_that_is_missing() -> Result {
+    let dir = tempfile::tempdir()?;
+    two_secrets(dir.path())?;
+    let work = ["do", "--id", "d", "--attempts", "2", "--secret", "API_KEY", "--", "sh", "-c"];
+    let work: Vec<&str> = work.into_iter().chain(["echo now > runs; read line < ends"]).collect();
+    let mut first = antiphon(dir.path(), &work);
+    first.env("API_KEY", "hunter2hunter2");
+    let run = Running(first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    heard(&dir.path().join("runs"))?;
+    run.signal(Signal::TERM)?;
+    assert_eq!(run.end()?.status.code(), Some(143));
+    let lines: [(&str, &[&str]); 2] = [("r", &["run", "--id", "r", "plan.yaml"]), ("d", &work)];
+    for (id, line) in lines {
+        let mut without = antiphon(dir.path(), line);
+        let mut without = Running(without.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
+        let mut errors = BufReader::new(without.0.stderr.take().ok_or("no standard error")?);
+        let mut said = String::new();
+        errors.read_line(&mut said)?;
+        assert!(
+            said.starts_with(&format!(
+                "note: {id} waits for a secret: the plan needs the secret API_KEY"
+            )) && said.ends_with(&format!("`antiphon resume {id}`, with API_KEY set, brings it\n")),
+            "{said}"
+        );
+        while !said.contains("cannot continue by itself") {
+            said.clear();
+            assert_ne!(errors.read_line(&mut said)?, 0);
+        }
+        let mut with = antiphon(dir.path(), &["resume", id]);
+        with.env("API_KEY", "hunter2hunter2");
+        let with = continued(with, dir.path())?;
+        assert_eq!(with.status.code(), Some(0), "{with:?}");
+        assert_eq!(without.0.wait()?.code(), Some(0));
+    }
+    // What is new is still refused without its secrets.
+    let new = refusal(antiphon(dir.path(), &["run", "--id", "new", "plan.yaml"]))?;
+    assert!(new.starts_with("error: the plan needs the secret API_KEY"), "{new}");
+    Ok(())
+}
+
+#[test]
+fn an_engine_that_a_person_starts_reads_the_secrets_of_what_it_takes_up() -> Result {
+    let dir = tempfile::tempdir()?;
+    two_secrets(dir.path())?;
+    std::fs::remove_file(dir.path().join("token"))?;
+    let serve = || {
+        let mut serve = antiphon(dir.path(), &["serve", "--idle-exit", "50ms"]);
+        serve.env("API_KEY", "hunter2hunter2").stdout(Stdio::piped()).stderr(Stdio::piped());
+        serve
+    };
+    // It names what is missing; that a run waits for it does not hold the engine.
+    let without = Running(serve().spawn()?).end()?;
+    let said = String::from_utf8(without.stderr)?;
+    assert!(said.ends_with(TOKEN_FAILED) && without.status.success(), "{said}");
+    std::fs::write(dir.path().join("token"), "correct horse battery")?;
+    let with = continued(serve(), dir.path())?;
+    assert!(with.status.success(), "{with:?}");
+    let printed = String::from_utf8(ran(dir.path(), &["output", "r", "second"])?.stdout)?;
+    assert!(printed.contains("TOKEN=[secret TOKEN]\n"), "{printed}");
+    Ok(())
+}
+
+#[test]
+fn where_secrets_come_from_is_told_to_operators_and_not_to_sessions() -> Result {
+    let dir = tempfile::tempdir()?;
+    let asks = "curl -s --unix-socket state/api.sock http://x/v1/runs/r/secrets";
+    let keys = "budget: { sessions: 20, duration: 5m }\nenv: { KEY: { secret: API_KEY } }";
+    let work = format!("  asks: {{ shell: '{asks}; echo now > runs; read line < ends' }}\n");
+    plan_with(dir.path(), "plan.yaml", keys, &work)?;
+    pipe(dir.path(), "runs")?;
+    pipe(dir.path(), "ends")?;
+    let mut run = antiphon(dir.path(), &["run", "--id", "r", "plan.yaml"]);
+    run.env("API_KEY", "hunter2hunter2").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = Running(run.spawn()?);
+    heard(&dir.path().join("runs"))?;
+    let told = Command::new("sh").args(["-c", asks]).current_dir(dir.path()).output()?.stdout;
+    assert_eq!(
+        String::from_utf8(told)?,
+        "{\"run\":\"r\",\"secrets\":[{\"name\":\"API_KEY\",\"from\":\"variable\"}]}\n"
+    );
+    say(&dir.path().join("ends"), "now")?;
+    assert!(run.end()?.status.success());
+    let refused = String::from_utf8(ran(dir.path(), &["output", "r", "asks"])?.stdout)?;
+    assert!(refused.contains("session_may_not") && !refused.contains("API_KEY"), "{refused}");
     Ok(())
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::run::{chosen, id_of, refused_by_the_engine, see_through};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Unsent, request};
+use crate::connection::{Known, Unsent, request};
 use crate::diagnostics::refused;
 use crate::follow::Outcome;
 use crate::ledger::Ledger;
@@ -106,10 +106,11 @@ impl Args {
             Some(_) => None,
             None => standard_input::text(Duration::from_millis(self.duration.0))?,
         };
-        let sent = self
-            .plan(&here, input.as_deref())
-            .map_err(Unsent::Plan)
-            .and_then(|plan| request(&plan, shown, Some(&id)));
+        let sent = self.plan(&here, input.as_deref()).map_err(Unsent::Plan).and_then(|plan| {
+            let ledger = Ledger::at(&state_dir::find(options));
+            let known = Known::of(&id, &ledger).map_err(Unsent::Command)?;
+            request(&plan, shown, Some(&id), known)
+        });
         match sent {
             Ok(request) => {
                 let dir = state_dir::find(options);

@@ -177,7 +177,7 @@ async fn follow_each(
 
 /// The coordinations that have not ended, the oldest first; nested ones go on with those that they
 /// are in.
-fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, CommandError> {
+pub(super) fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, CommandError> {
     let filter = HeadFilter {
         prefix: COORDINATIONS.to_owned(),
         ended: Some(false),

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::run::{carried_out, refused_by_the_engine};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Unsent, available, request, serving};
+use crate::connection::{Known, Unsent, available, request, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
 use crate::labels::counted;
@@ -79,7 +79,7 @@ impl Args {
             Some("-") => Plan::read_stream_for_retry(std::io::stdin().lock(), file),
             _ => Plan::read_for_retry(file),
         };
-        let sent = request(&plan.map_err(Unsent::Plan)?, file, None)?;
+        let sent = request(&plan.map_err(Unsent::Plan)?, file, None, Known::New)?;
         Ok(RetryRequest {
             plan: Some(sent.plan),
             name: Some(sent.name),
@@ -105,7 +105,7 @@ fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> RetryRequest {
         stderr::say(printable(&text));
     }
     let (secrets, missing) = available(&origin.secrets);
-    for error in missing {
+    for (_, error) in missing {
         let text = format!("note: {}; what needs it waits", error.message());
         stderr::say(printable(&text));
     }

@@ -1,23 +1,30 @@
 //! `antiphon serve`: an engine that stays.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use antiphon::TakenUp;
 use antiphon::plan::Millis;
+use antiphon_server::ResumeRequest;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::resume::unfinished;
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Host, Interrupts, READY, SessionPolicy};
+use crate::connection::{Host, Interrupts, READY, SessionPolicy, read_again};
 use crate::follow::leave;
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::stderr;
+use crate::text::printable;
 
 /// Run an engine that stays, and carry out what is submitted to it
 ///
-/// Takes up every unfinished run of the state directory. Ctrl-C, SIGTERM and SIGHUP end it: runs are
+/// Takes up every unfinished run of the state directory, with the secrets that are here, from the
+/// variables or commands that the plans name. Ctrl-C, SIGTERM and SIGHUP end it: runs are
 /// left unfinished, and the next engine continues them. It tells a service manager when it is ready.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -55,7 +62,7 @@ impl Args {
         }
         announce_ready();
         let served = tokio::select! {
-            idle = self.idle(&host) => idle,
+            served = self.serve_until_idle(&dir, &host) => served,
             _ = interrupts.next() => Ok(()),
         };
         let left = leave(&host, None).await;
@@ -77,6 +84,14 @@ impl Args {
         Ok(())
     }
 
+    /// Brings the secrets of what it has taken up, and ends when it has been idle long enough.
+    async fn serve_until_idle(&self, dir: &Path, host: &Host) -> Result<(), CommandError> {
+        if !self.detached {
+            bring_secrets(dir, host).await?;
+        }
+        self.idle(host).await
+    }
+
     /// Ends when it has been idle for as long as it may be.
     async fn idle(&self, host: &Host) -> Result<(), CommandError> {
         let Some(idle_exit) = &self.idle_exit else { return std::future::pending().await };
@@ -88,6 +103,32 @@ impl Args {
             }
         }
     }
+}
+
+/// Reads the secrets of the unfinished runs from here, as `resume` does. One that is missing is
+/// named, and keeps only what needs it from running.
+async fn bring_secrets(dir: &Path, host: &Host) -> Result<(), CommandError> {
+    let ledger = Ledger::at(dir);
+    let (send, read) = oneshot::channel();
+    // The command of a secret may never end: no thread that this process waits for runs it.
+    std::thread::spawn(move || {
+        let read = unfinished(&ledger).and_then(|ids| {
+            let read = |id| Ok((read_again(&ledger, &id)?, id));
+            ids.into_iter().map(read).collect::<Result<Vec<_>, _>>()
+        });
+        // Nobody waits for it any more where this process is to end.
+        drop(send.send(read));
+    });
+    let read = read.await.map_err(|_| CommandError::internal("no secret could be read"))?;
+    for (ResumeRequest { secrets }, id) in read? {
+        if secrets.is_empty() {
+            continue;
+        }
+        if let Err(error) = host.engine.run(&id)?.command(None).resume_with(secrets).await {
+            stderr::say(printable(&format!("{id} has not got its secrets: {error}")));
+        }
+    }
+    Ok(())
 }
 
 /// Tells the service manager that started this process, if one did, that it can be reached: the

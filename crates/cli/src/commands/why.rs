@@ -47,8 +47,12 @@ impl Args {
                     let mut explanations = Vec::new();
                     for work in works {
                         let reasons = client.why(&id, &work).await?.reasons;
+                        let waits = reasons.iter().any(|why| why.reason == "no_secrets");
                         let mut reasons: Vec<String> =
                             reasons.into_iter().map(|why| why.text).collect();
+                        if waits {
+                            reasons.push(Lack::secrets_of(&id, &ledger)?.advice(&id, false));
+                        }
                         reasons.extend(nested(&run, &work));
                         explanations.push(Explanation { work, reasons });
                     }

@@ -5,7 +5,8 @@ use std::env::VarError;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use antiphon::id::CoordinationId;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::{HeadQuery, ReadError};
 use antiphon::origin_of;
 use antiphon::plan::{Environment, Plan, PlanError, SecretFrom, SecretSource};
 use antiphon::process::MIN_SECRET_BYTES;
@@ -13,6 +14,7 @@ use antiphon_server::{ResumeRequest, SubmitRequest};
 
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
+use crate::secrets::waits;
 use crate::stderr;
 use crate::text::printable;
 
@@ -23,15 +25,46 @@ pub(crate) enum Unsent {
     Command(CommandError),
 }
 
+/// What is known of the run under whose id a plan is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is new.
+    New,
+    Unfinished,
+    Ended,
+}
+
+impl Known {
+    /// Of an id, as the ledger has it.
+    pub(crate) fn of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
+        let stream = StreamName::Coordination(id.clone());
+        let heads = match ledger.store.heads(&HeadQuery::Stream(stream)) {
+            Err(ReadError::Absent { .. }) => return Ok(Self::New),
+            heads => heads?,
+        };
+        Ok(match heads.first() {
+            None => Self::New,
+            Some(head) if head.ended => Self::Ended,
+            Some(_) => Self::Unfinished,
+        })
+    }
+}
+
 /// What is sent: the plan's text, with the variables and the values of the secrets that it names.
-/// The engine's side compiles it.
+/// The engine's side compiles it. A secret that is missing keeps a new run from being started; one
+/// that is there is continued without it.
 pub(crate) fn request(
     plan: &Plan,
     shown: &Path,
     id: Option<&CoordinationId>,
+    known: Known,
 ) -> Result<SubmitRequest, Unsent> {
     let needed = plan.requirements(&Environment::of_process()).map_err(Unsent::Plan)?;
-    let secrets = values(&needed.secrets).map_err(Unsent::Command)?;
+    let secrets = match (known, id) {
+        (Known::Unfinished, Some(id)) => available_for(id, &needed.secrets),
+        (Known::Ended, _) => available(&needed.secrets).0,
+        _ => values(&needed.secrets).map_err(Unsent::Command)?,
+    };
     Ok(SubmitRequest {
         plan: plan.text().to_owned(),
         name: shown.display().to_string(),
@@ -42,13 +75,15 @@ pub(crate) fn request(
     })
 }
 
-/// The values of the secrets that are here, by name, and what is wrong with the others.
-pub(crate) fn available(sources: &[SecretSource]) -> (BTreeMap<String, String>, Vec<CommandError>) {
+/// The values of the secrets that are here, by name, and each of the others with what is wrong.
+pub(crate) fn available(
+    sources: &[SecretSource],
+) -> (BTreeMap<String, String>, Vec<(&SecretSource, CommandError)>) {
     let (mut values, mut missing) = (BTreeMap::new(), Vec::new());
     for source in sources {
         match value(source) {
             Ok(value) => drop(values.insert(source.name.clone(), value)),
-            Err(error) => missing.push(error),
+            Err(error) => missing.push((source, error)),
         }
     }
     (values, missing)
@@ -62,14 +97,16 @@ pub(crate) fn read_again(
 ) -> Result<ResumeRequest, CommandError> {
     let origin = origin_of(ledger.store.as_ref(), id)?;
     let sources = origin.map(|origin| origin.secrets).unwrap_or_default();
-    let (secrets, missing) = available(&sources);
-    for missing in missing {
-        stderr::say(printable(&format!(
-            "note: {id} waits for a secret: {}; `antiphon resume {id}` brings it from where it is",
-            missing.message()
-        )));
+    Ok(ResumeRequest { secrets: available_for(id, &sources) })
+}
+
+/// The values of the secrets of a run that are here, by name. Those that are not are named.
+fn available_for(id: &CoordinationId, sources: &[SecretSource]) -> BTreeMap<String, String> {
+    let (secrets, missing) = available(sources);
+    for (source, absent) in missing {
+        stderr::say(printable(&format!("note: {}", waits(id, source, &absent))));
     }
-    Ok(ResumeRequest { secrets })
+    secrets
 }
 
 /// The values of secrets, by name. Only the names are ever shown.

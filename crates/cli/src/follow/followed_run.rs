@@ -14,6 +14,7 @@ use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
 use crate::continuation::Lack;
+use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 
@@ -97,21 +98,15 @@ impl FollowedRun {
     }
 
     /// What is said where this process no longer carries the run out.
-    pub(super) fn left_unfinished(&self) -> String {
+    pub(super) fn left_unfinished(&self, dir: &Path) -> String {
         let id = &self.id;
-        let advice = match (self.has_secrets, self.is_paused) {
-            (false, is_paused) => self.lack.advice(id, is_paused),
-            (true, false) => format!("{} continues it", self.repeated()),
-            (true, true) => {
-                format!("`antiphon continue {id}`, then {} continue it", self.repeated())
-            }
+        let brought = match self.has_secrets {
+            // Where they came from is told as far as it can be read.
+            true => Lack::secrets_of(id, &Ledger::at(dir)).ok(),
+            false => None,
         };
+        let advice = brought.as_ref().unwrap_or(&self.lack).advice(id, self.is_paused);
         format!("{id} is unfinished: {advice}; `antiphon cancel {id}` ends it")
-    }
-
-    /// The command that brings the secrets of the run again.
-    fn repeated(&self) -> String {
-        format!("the same command with `--id {}`, which brings its secrets again,", self.id)
     }
 
     /// What is said where this process leaves a run that another one carries out.

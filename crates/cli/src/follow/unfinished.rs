@@ -3,9 +3,11 @@
 use antiphon::coordination::{Counts, Stage};
 use antiphon::head::RunSummary;
 use antiphon::id::CoordinationId;
+use antiphon::plan::SecretSource;
 use antiphon_server::{Client, ListQuery, RunLine};
 
 use crate::command_error::CommandError;
+use crate::secrets::resuming;
 use crate::stderr;
 use crate::text::printable;
 
@@ -28,7 +30,12 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
         (summary.parent.is_none() && run.id != own.as_str()).then_some((run, summary))
     });
     for (run, summary) in unfinished.by_ref().take(TOLD) {
-        stderr::say(printable(&told(run, &summary)));
+        // Which secrets it needs is told as far as the engine says so.
+        let secrets = match run.id.parse::<CoordinationId>() {
+            Ok(id) => client.secrets(&id).await.map(|needed| needed.secrets).unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        stderr::say(printable(&told(run, &summary, &secrets)));
     }
     if unfinished.next().is_some() {
         stderr::say("more are unfinished; `antiphon list --status interrupted` shows them");
@@ -36,7 +43,7 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
     Ok(())
 }
 
-fn told(run: &RunLine, summary: &RunSummary) -> String {
+fn told(run: &RunLine, summary: &RunSummary, secrets: &[SecretSource]) -> String {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
@@ -45,9 +52,9 @@ fn told(run: &RunLine, summary: &RunSummary) -> String {
         Some(name) if name != id => format!(" ({name})"),
         _ => String::new(),
     };
+    let resume = resuming(id, secrets);
     format!(
-        "note: {id}{name} is unfinished since {changed}, {done} of {} items done; `antiphon resume \
-         {id}` continues it",
+        "note: {id}{name} is unfinished since {changed}, {done} of {} items done; {resume} continues it",
         summary.work
     )
 }

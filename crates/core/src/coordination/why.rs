@@ -200,10 +200,7 @@ impl fmt::Display for Blocked {
                 CALLER => f.write_str("this item is run by its caller"),
                 named => write!(f, "no {named} is registered"),
             },
-            Self::NoSecrets => f.write_str(
-                "its secrets went with the engine that had them; submit the run again to \
-                     bring them",
-            ),
+            Self::NoSecrets => f.write_str("its secrets went with the engine that had them"),
             Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),
         }

@@ -3,6 +3,7 @@
 mod items;
 mod printed;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{Blocked, CoordinationReceipt, Forerunner, Raise};
@@ -265,6 +266,14 @@ impl Run {
     /// be read.
     pub async fn retried(&self) -> Result<Option<Retried>, QueryError> {
         self.handle.retried(&self.id).await
+    }
+
+    /// Hands it values of secrets, by name. What needs secrets starts once all of them are there.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger cannot be read or the engine has stopped.
+    pub async fn hold_secrets(&self, secrets: BTreeMap<String, String>) -> Result<(), Unavailable> {
+        self.handle.hold_secrets(&self.id, secrets).await
     }
 
     /// Where it was started from, and the secrets that it needs by name; `None` if that was not

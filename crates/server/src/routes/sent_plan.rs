@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use antiphon::plan::{Compiled, Environment, Plan, PlanError, Wanted};
+use antiphon::plan::{Compiled, Environment, Plan, PlanError, SecretSource, Wanted};
 use antiphon::process::MIN_SECRET_BYTES;
 
 use crate::api::{Code, Problem};
@@ -29,6 +29,8 @@ pub(super) struct SentPlan {
     pub(super) given: Given,
     /// Whether some of its items may be taken over.
     retries: bool,
+    /// Whether it continues a run that is there.
+    continues: bool,
 }
 
 impl Given {
@@ -91,7 +93,7 @@ impl SentPlan {
                 "`directory` must be an absolute path: the engine may run in another directory",
             );
         }
-        Self { plan, name, directory, given, retries: false }
+        Self { plan, name, directory, given, retries: false, continues: false }
     }
 
     /// The length of its text.
@@ -114,12 +116,22 @@ impl SentPlan {
             .map_err(|error| self.problem(&error))?;
         match compiled.secrets.iter().find(|secret| !self.given.secrets.contains_key(&secret.name))
         {
-            None => Ok(compiled),
-            Some(absent) => Err(refused(format!(
+            Some(absent) if !self.continues => Err(refused(format!(
                 "the plan needs the secret {}; give its value with `secrets`",
                 absent.name
             ))),
+            _ => Ok(compiled),
         }
+    }
+
+    /// The same for a run that is there, which is continued without the secrets that are missing.
+    pub(super) fn continuing(self) -> Self {
+        Self { continues: true, ..self }
+    }
+
+    /// Whether values of secrets that the plan needs are missing.
+    pub(super) fn lacks_secrets(&self, needed: &[SecretSource]) -> bool {
+        needed.iter().any(|secret| !self.given.secrets.contains_key(&secret.name))
     }
 
     /// What is wrong with the plan, without the values of secrets that it quotes.

@@ -1,5 +1,6 @@
 //! A plan that is to be run: compiled and handed to the engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon::Engine;
@@ -10,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::record::head;
 use super::sent_plan::SentPlan;
 use crate::answer::{Answer, ask, json};
 use crate::api::{Code, Problem, SubmitAnswer};
@@ -24,24 +26,29 @@ pub(super) async fn submit(
     JsonBody(body): JsonBody,
 ) -> Answer {
     let (id, plan) = read(body, key.as_ref())?;
-    let plan = Arc::new(plan);
+    let is_there = head(&shared, &id).await.is_ok();
+    let plan = Arc::new(if is_there { plan.continuing() } else { plan });
     let compiled = {
         // The thread may outlive the server: it holds what it needs, and not the engine.
         let plan = Arc::clone(&plan);
         shared.compilers().run(plan.bytes(), move |wanted| plan.compile(wanted)).await?
     };
-    let Compiled { config, blobs, .. } = compiled;
+    let Compiled { config, blobs, secrets: needed, .. } = compiled;
+    // Some of them are not taken for all: what needs secrets waits for the others.
+    let some = plan.lacks_secrets(&needed).then(|| plan.given.secrets.clone());
+    let all = if some.is_some() { BTreeMap::new() } else { plan.given.secrets.clone() };
     let config = config.with_id(id.as_str()).map_err(refused)?;
-    let submitted = antiphon::Submission::new(config)
-        .with_inputs(blobs)
-        .with_secrets(&plan.given.secrets)
-        .with_command(key);
+    let submitted =
+        antiphon::Submission::new(config).with_inputs(blobs).with_secrets(all).with_command(key);
     let submitted = ask(&shared, shared.engine().submit_or_find(submitted)).await;
     // What is not the same as before is quoted from the plan.
     let submitted = submitted.map_err(|error| {
         let problem = Problem::from(error);
         Problem { detail: plan.redacted(problem.detail.clone()), ..problem }
     })?;
+    if let Some(some) = some {
+        ask(&shared, shared.run(&id)?.hold_secrets(some)).await?;
+    }
     let existing = matches!(submitted, antiphon::Submitted::Existing(_));
     let response = json(status(existing), &SubmitAnswer { id: id.to_string(), existing })?;
     Ok(located(response, &id))

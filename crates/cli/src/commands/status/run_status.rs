@@ -104,7 +104,7 @@ impl RunStatus {
             timestamps::millis(head.started),
             timestamps::age(head.started)
         ))?;
-        if let Some(lack) = self.lack {
+        if let Some(lack) = &self.lack {
             let advice = lack
                 .advice(board.id(), board.run().is_some_and(|run| run.pause_reason().is_some()));
             output.line(format!("engine        not running; {}", printable(&advice)))?;
