@@ -155,15 +155,14 @@ impl RunFollower {
         id: &CoordinationId,
         view: &mut View,
     ) -> Result<Outcome, CommandError> {
-        let (has_secrets, lack) = match &self.runs {
-            Runs::Submitted(request) => (!request.secrets.is_empty(), Lack::Engine),
-            Runs::Retried(retry) => (retry.has_secrets(), Lack::Engine),
+        let (is_own, lack) = match &self.runs {
+            Runs::Submitted(_) | Runs::Retried(_) => (true, Lack::Engine),
             Runs::Resumed(_) | Runs::Attached => {
                 let ledger = Ledger::at(self.connection.held.path());
                 (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
             }
         };
-        let mut progress = FollowedRun::of(id, has_secrets, lack);
+        let mut progress = FollowedRun::of(id, is_own, lack);
         loop {
             let watched = self.watch(&mut progress, view).await;
             // Whatever came of it: there is no record of it any more.

@@ -26,8 +26,8 @@ pub(super) struct FollowedRun {
     is_paused: bool,
     /// Whether its plan names a command for its end.
     has_on_end: bool,
-    /// Whether it was submitted from here with secrets, which are not kept.
-    has_secrets: bool,
+    /// Whether it was submitted from here.
+    is_own: bool,
     /// What it needed when it was found, if it was not submitted from here.
     lack: Lack,
     /// The nested runs that were said to be paused.
@@ -54,14 +54,14 @@ impl From<ClientError> for Stopped {
 }
 
 impl FollowedRun {
-    pub(super) fn of(id: &CoordinationId, has_secrets: bool, lack: Lack) -> Self {
+    pub(super) fn of(id: &CoordinationId, is_own: bool, lack: Lack) -> Self {
         Self {
             id: id.clone(),
             version: Version(0),
             outcome: None,
             is_paused: false,
             has_on_end: false,
-            has_secrets,
+            is_own,
             lack,
             told: BTreeSet::new(),
         }
@@ -100,11 +100,12 @@ impl FollowedRun {
     /// What is said where this process no longer carries the run out.
     pub(super) fn left_unfinished(&self, dir: &Path) -> String {
         let id = &self.id;
-        let brought = match self.has_secrets {
-            // Where they came from is told as far as it can be read.
+        let brought = match self.is_own {
+            // The secrets that it was started with are told as far as they can be read.
             true => Lack::secrets_of(id, &Ledger::at(dir)).ok(),
             false => None,
         };
+        let brought = brought.filter(|lack| *lack != Lack::Secrets(Vec::new()));
         let advice = brought.as_ref().unwrap_or(&self.lack).advice(id, self.is_paused);
         format!("{id} is unfinished: {advice}; `antiphon cancel {id}` ends it")
     }

@@ -23,10 +23,6 @@ impl Retrial {
         Self { forerunner, request, key: Engine::mint().to_string() }
     }
 
-    pub(super) fn has_secrets(&self) -> bool {
-        !self.request.secrets.is_empty()
-    }
-
     pub(super) async fn ask(&self, client: &Client) -> Result<RetryAnswer, ClientError> {
         client.retry(&self.forerunner, &self.request, Some(&self.key)).await
     }
