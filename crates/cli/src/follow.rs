@@ -269,7 +269,9 @@ impl RunFollower {
                     };
                     self.interruption.say(client, host, &own, view).await?;
                     let rests = self.interruption.is_complete(host, &own).await?;
-                    if self.interruption.leaves() || (rests && !progress.has_ended(client).await?) {
+                    if self.interruption.leaves()
+                        || (rests && progress.is_seen_unfinished(client).await?)
+                    {
                         view.tell(&progress.left_unfinished(self.connection.held.path()))?;
                         return Ok(Outcome::Left(last));
                     }

@@ -126,7 +126,8 @@ fn a_breaker_stops_pauses_or_is_off() {
     let read = |breaker: &str| {
         let compiled = compiled(&plan(breaker));
         let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
-        assert_eq!(recorded.config().unwrap(), compiled.config);
+        let config = recorded.config().unwrap();
+        assert_eq!(config.with_origin(compiled.config.origin()), compiled.config);
         (recorded.schema, recorded.breaker, recorded.on_tripped)
     };
     assert_eq!(read(""), (1, None, OnTripped::Stop));

@@ -24,6 +24,10 @@ use crate::state_dir;
 use crate::view::View;
 pub(crate) use exit::TROUBLE;
 
+/// Sessions that are no attempts, as they were interrupted, lost with their engine or sent away by a
+/// rate limit.
+const NO_ATTEMPTS: u32 = 100;
+
 /// Longest name that a coordination may have, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -134,13 +138,18 @@ impl Args {
         }
     }
 
+    /// Only attempts are limited: a command that was interrupted can be continued.
+    fn sessions(&self) -> u32 {
+        self.attempts.saturating_add(NO_ATTEMPTS)
+    }
+
     /// The plan that a user would have written for it.
     fn plan(&self, here: &Path, input: Option<&str>) -> Result<Plan, PlanError> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
         let mut limits = Map::new();
         let mut budget =
-            json!({ "sessions": self.attempts, "duration": self.duration.to_string() });
+            json!({ "sessions": self.sessions(), "duration": self.duration.to_string() });
         let set = |item: &mut Value, key: &str, value: Option<String>| {
             if let Some(value) = value {
                 item[key] = value.into();

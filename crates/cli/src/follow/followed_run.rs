@@ -129,9 +129,10 @@ impl FollowedRun {
         not_carried_out(&self.id)
     }
 
-    /// Whether it has ended, seen here or not.
-    pub(super) async fn has_ended(&self, client: &Client) -> Result<bool, Stopped> {
-        Ok(self.outcome.is_some() || client.status(&self.id).await?.ended)
+    /// Whether it is left unfinished, and everything that is recorded of it was seen here.
+    pub(super) async fn is_seen_unfinished(&self, client: &Client) -> Result<bool, Stopped> {
+        let status = client.status(&self.id).await?;
+        Ok(!status.ended && status.version <= self.version.0)
     }
 
     /// Says what the run waits for if it cannot continue by itself, as far as that is known here.
