@@ -111,7 +111,7 @@ impl CoordinationBudget {
     /// This budget with higher ceilings.
     ///
     /// # Errors
-    /// [`RaiseError::BudgetNotRaised`] if one would be lower than it is,
+    /// [`RaiseError::Lowered`] if one would be lower than it is,
     /// [`RaiseError::NoCeiling`] if there is none to raise.
     pub fn raised(&self, raise: &Raise) -> Result<Self, RaiseError> {
         let rate = self.tick_rate_hz();
@@ -138,6 +138,9 @@ impl CoordinationBudget {
             (Some(cost), Some(currency)) => raised.with_max_cost(cost, currency),
             _ => raised,
         };
+        if let Some((meter, ceiling, asked)) = self.lowered_by(&raised) {
+            return Err(RaiseError::Lowered { meter: meter.word(), ceiling, asked });
+        }
         if self.is_raised_by(&raised) { Ok(raised) } else { Err(RaiseError::BudgetNotRaised) }
     }
 }

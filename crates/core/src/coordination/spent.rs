@@ -28,24 +28,38 @@ impl CoordinationBudget {
     /// The ceilings that are reached, in the order in which their exhaustion is reported.
     #[must_use]
     pub fn spent(&self, usage: &BudgetUsage) -> Vec<SpentCeiling> {
-        let ticks = Unit::Ticks(self.tick_rate_hz());
-        let money = Unit::Money(self.currency().map(ToOwned::to_owned));
-        let meters = [
-            (BudgetType::Duration, usage.elapsed_ticks(), Some(self.max_duration_ticks()), ticks),
-            (BudgetType::Tokens, usage.consumed_tokens(), self.max_tokens(), Unit::Count),
-            (BudgetType::Cost, usage.consumed_cost(), self.max_cost(), money),
-            (
-                BudgetType::Episodes,
-                usage.consumed_episodes().into(),
-                Some(self.max_episodes().into()),
-                Unit::Count,
-            ),
-        ];
-        let reached = meters.into_iter().filter_map(|(meter, used, ceiling, unit)| {
-            let ceiling = ceiling.filter(|ceiling| used >= *ceiling)?;
-            Some(SpentCeiling { meter, used, ceiling, unit })
+        let used = |meter| match meter {
+            BudgetType::Duration => usage.elapsed_ticks(),
+            BudgetType::Tokens => usage.consumed_tokens(),
+            BudgetType::Cost => usage.consumed_cost(),
+            BudgetType::Episodes => usage.consumed_episodes().into(),
+        };
+        let reached = self.ceilings().into_iter().filter_map(|(meter, ceiling, unit)| {
+            let (used, ceiling) = (used(meter), ceiling?);
+            (used >= ceiling).then_some(SpentCeiling { meter, used, ceiling, unit })
         });
         reached.collect()
+    }
+
+    /// The first ceiling that another budget would lower: what it limits, how high it is, and what
+    /// it would be.
+    pub(super) fn lowered_by(&self, other: &Self) -> Option<(BudgetType, String, String)> {
+        let mut both = self.ceilings().into_iter().zip(other.ceilings());
+        both.find_map(|((meter, ceiling, unit), (_, asked, _))| {
+            let (ceiling, asked) = (ceiling?, asked?);
+            (asked < ceiling).then(|| (meter, unit.amount(ceiling, true), unit.amount(asked, true)))
+        })
+    }
+
+    fn ceilings(&self) -> [(BudgetType, Option<u64>, Unit); 4] {
+        let ticks = Unit::Ticks(self.tick_rate_hz());
+        let money = Unit::Money(self.currency().map(ToOwned::to_owned));
+        [
+            (BudgetType::Duration, Some(self.max_duration_ticks()), ticks),
+            (BudgetType::Tokens, self.max_tokens(), Unit::Count),
+            (BudgetType::Cost, self.max_cost(), money),
+            (BudgetType::Episodes, Some(self.max_episodes().into()), Unit::Count),
+        ]
     }
 }
 
@@ -71,15 +85,17 @@ impl SpentCeiling {
     /// The lowest ceiling that is not reached, as plans and commands take it.
     #[must_use]
     pub fn enough(&self) -> String {
-        self.amount(self.used.saturating_add(1), true)
+        self.unit.amount(self.used.saturating_add(1), true)
     }
+}
 
+impl Unit {
     /// An amount, with its currency if that is asked for.
     fn amount(&self, amount: u64, with_currency: bool) -> String {
-        match &self.unit {
-            Unit::Count => amount.to_string(),
-            Unit::Ticks(rate) => duration(nanos(amount, *rate)),
-            Unit::Money(currency) => {
+        match self {
+            Self::Count => amount.to_string(),
+            Self::Ticks(rate) => duration(nanos(amount, *rate)),
+            Self::Money(currency) => {
                 let digits = format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000);
                 let least = digits.len() - 4;
                 let digits = &digits[..digits.trim_end_matches('0').len().max(least)];
@@ -95,7 +111,8 @@ impl SpentCeiling {
 /// As the end of a sentence about a run: what is spent, with use and ceiling.
 impl fmt::Display for SpentCeiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (used, ceiling) = (self.amount(self.used, false), self.amount(self.ceiling, true));
+        let used = self.unit.amount(self.used, false);
+        let ceiling = self.unit.amount(self.ceiling, true);
         write!(f, "the {} is spent: {used} of {ceiling}", self.meter.budget())
     }
 }

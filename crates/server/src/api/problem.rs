@@ -1,6 +1,6 @@
 //! An error as RFC 9457 has it: `application/problem+json` with a stable code.
 
-use antiphon::coordination::{ControllerError, StateError, WorkError};
+use antiphon::coordination::{ControllerError, RaiseError, StateError, WorkError};
 use antiphon::head::UnreadableSummary;
 use antiphon::items::ItemError;
 use antiphon::ledger::export::ExportError;
@@ -192,7 +192,9 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::StillRunning { .. } => Code::WrongState,
         Rejection::Refused(error) => match error {
             ControllerError::State(StateError::CoordinationTerminal { .. }) => Code::RunEnded,
-            ControllerError::State(_) => Code::WrongState,
+            ControllerError::State(_) | ControllerError::Raise(RaiseError::NotEnough { .. }) => {
+                Code::WrongState
+            }
             ControllerError::Work(
                 WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },
             ) => Code::UnknownWork,

@@ -26,9 +26,6 @@ pub enum NotNow {
     /// Nobody carries it out.
     #[error("is interrupted; resume it first")]
     Interrupted,
-    /// A ceiling is reached, and none was raised.
-    #[error("has used up its budget; raise a ceiling to continue")]
-    BudgetUsedUp,
     /// It carries out a session of another run, with which it is interrupted and resumed.
     #[error("is nested in another run; give the id of that one")]
     Nested,

@@ -4,8 +4,10 @@ use super::carry_out::CarryOut;
 use crate::coordination::event::{
     BudgetRaised, Continued, CoordinationEvent, Paused, StopKind, StopRequested,
 };
-use crate::coordination::{Change, Coordination, Effect, MAX_TEXT_BYTES, NotNow, Raise, shortened};
-use crate::id::{Actor, CoordinationId};
+use crate::coordination::{
+    Change, Coordination, CoordinationBudget, Effect, MAX_TEXT_BYTES, Raise, RaiseError, shortened,
+};
+use crate::id::CoordinationId;
 use crate::time::Now;
 use crate::world::World;
 use crate::world::answer::{Done, Origin, Rejection};
@@ -96,11 +98,16 @@ impl CarryOut for Continue {
         world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Continue)?;
+            let mut budget = state.budget().clone();
             let mut events = Vec::new();
             if !raise.is_empty() {
-                events.push(raised(world, state, &raise, by.clone())?);
-            } else if state.is_exhausted() {
-                return Err(state.not_now(NotNow::BudgetUsedUp).into());
+                budget = raised(world, state, &raise)?;
+                let raised = BudgetRaised { by: by.clone(), budget: budget.clone() };
+                events.push(CoordinationEvent::BudgetRaised(raised));
+            }
+            let spent = budget.spent(state.budget_usage());
+            if !spent.is_empty() {
+                return Err(RaiseError::NotEnough { spent }.into());
             }
             events.push(CoordinationEvent::Continued(Continued { by }));
             Ok(events)
@@ -121,19 +128,19 @@ impl CarryOut for RaiseBudget {
         world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Raise)?;
-            Ok(vec![raised(world, state, &raise, by)?])
+            let budget = raised(world, state, &raise)?;
+            Ok(vec![CoordinationEvent::BudgetRaised(BudgetRaised { by, budget })])
         })
     }
 }
 
-/// The event that raises ceilings: no lower than they are, no higher than a parent granted.
+/// The budget with higher ceilings: no lower than they are, no higher than a parent granted.
 fn raised(
     world: &World,
     state: &Coordination,
     raise: &Raise,
-    by: Actor,
-) -> Result<CoordinationEvent, Rejection> {
+) -> Result<CoordinationBudget, Rejection> {
     let budget = state.budget().raised(raise)?;
     world.refuse_above_grant(state, &budget)?;
-    Ok(CoordinationEvent::BudgetRaised(BudgetRaised { by, budget }))
+    Ok(budget)
 }
