@@ -6,6 +6,7 @@ use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use antiphon::origin_of;
 use antiphon::plan::SecretSource;
+use antiphon_server::Pause;
 
 use crate::command_error::CommandError;
 use crate::ledger::{COORDINATIONS, Ledger};
@@ -57,8 +58,8 @@ impl Lack {
         Ok(Self::Secrets(origin.map(|origin| origin.secrets).unwrap_or_default()))
     }
 
-    /// What to do, as a sentence.
-    pub(crate) fn advice(&self, id: &CoordinationId, is_paused: bool) -> String {
+    /// What to do, as a sentence. A paused run is first `continued` by what is given.
+    pub(crate) fn advice(&self, id: &CoordinationId, continued: Option<String>) -> String {
         let how = match self {
             Self::Engine => format!("`antiphon resume {id}`"),
             Self::Secrets(sources) if !sources.is_empty() => resuming(outermost(id), sources),
@@ -72,11 +73,24 @@ impl Lack {
                 );
             }
         };
-        match is_paused {
-            true => format!("`antiphon continue {id}`, then {how} continue it"),
-            false => format!("{how} continues it"),
+        match continued {
+            Some(continued) => {
+                format!("{}, then {how} continue it", continued.trim_end_matches(','))
+            }
+            None => format!("{how} continues it"),
         }
     }
+}
+
+/// The command that continues a paused run, with the ceilings that it must raise as far as they are
+/// known: what a sentence begins with that says so.
+pub(crate) fn continued_by(id: &CoordinationId, pause: Option<&Pause>) -> String {
+    pause.map_or_else(|| format!("`antiphon continue {id}`"), Pause::continued_by)
+}
+
+/// The same of a run as it is recorded; `None` if it is not paused.
+pub(crate) fn pause_ended_by(run: &Coordination) -> Option<String> {
+    Some(Pause::of(run.coordination_id(), &run.pause()?).continued_by())
 }
 
 /// The run that a plan was submitted as: a nested one has the secrets of that.

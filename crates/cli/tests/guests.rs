@@ -184,7 +184,7 @@ fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
     );
     assert_eq!(
         said(&["why", "steered"])?.0,
-        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is running; the run is paused\n"
+        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is running; the run is paused; `antiphon continue steered` continues it\n"
     );
     say(&ends, "end")?;
     assert_eq!(

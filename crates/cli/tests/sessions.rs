@@ -137,12 +137,12 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
         std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     assert_eq!(
         lines.next().ok_or("it told nothing")??,
-        "outer waits for outer.1, which is paused; `antiphon continue outer.1` continues it, with --sessions, --duration, --tokens or --cost to raise a ceiling; `antiphon cancel outer` ends both"
+        "outer waits for outer.1, which is paused: the session budget is spent: 2 of 2; `antiphon continue outer.1 --sessions 3`, or a higher ceiling, continues it; `antiphon cancel outer` ends both"
     );
     let why = ran(dir.path(), &["why", "outer"])?;
     assert_eq!(
         String::from_utf8(why.stdout)?,
-        "nested: it runs: session outer.1, attempt 1; it waits for outer.1, which carries it out and is paused: its session budget is spent; `antiphon why outer.1` shows what that run waits for\n"
+        "nested: it runs: session outer.1, attempt 1; it waits for outer.1, which carries it out and is paused: the session budget is spent: 2 of 2; `antiphon why outer.1` shows what that run waits for\n"
     );
     assert_eq!(ran(dir.path(), &["cancel", "outer"])?.status.code(), Some(0));
     assert_eq!(run.0.wait()?.code(), Some(8));

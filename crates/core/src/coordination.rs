@@ -75,6 +75,7 @@ mod limits;
 mod live;
 mod named;
 mod paged;
+mod pause;
 mod planner;
 mod propose;
 mod raise;
@@ -117,6 +118,7 @@ pub use limits::{
     MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, TIER3_ESCALATION_THRESHOLD,
 };
 pub use live::End;
+pub use pause::Pause;
 pub use planner::{
     CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError,
 };

@@ -152,10 +152,9 @@ impl World {
         let mut reasons = member.state().why(work, now, &self.runners)?;
         if let Some(Blocked::Running { session, .. }) = reasons.first()
             && let Ok(coordination) = session.nested_coordination()
-            && let Some(reason) =
-                self.coordination(&coordination).and_then(Coordination::pause_reason)
+            && let Some(pause) = self.coordination(&coordination).and_then(Coordination::pause)
         {
-            let reason = reason.to_owned();
+            let reason = pause.why().to_owned();
             reasons.push(Blocked::NestedPaused { coordination, reason });
         }
         let waits = |reason: &Blocked| !matches!(reason, Blocked::Retried { .. });

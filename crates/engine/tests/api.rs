@@ -163,7 +163,7 @@ async fn a_raise_is_one_command_to_a_total_or_by_an_amount_and_counts_once() -> 
     let lower = run.raise(Raise::new().sessions(1)).await.unwrap_err();
     assert_eq!(
         lower.to_string(),
-        "the budget of a run can only be raised, at the same tick rate and in the same currency"
+        "the ceiling on sessions is 1005, and 1 is lower; a ceiling can only be raised"
     );
     let none = run.raise(Raise::new().more_tokens(1)).await.unwrap_err();
     assert_eq!(none.to_string(), "the budget has no ceiling on tokens to raise");

@@ -11,6 +11,7 @@ mod event;
 mod health;
 mod item;
 mod on_end;
+mod pause;
 mod plan;
 mod printed;
 mod problem;
@@ -32,6 +33,7 @@ pub use item::{
     ItemVariable,
 };
 pub use on_end::{OnEndAnswer, OnEndState};
+pub use pause::{Pause, SpentMeter};
 pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};
 pub use problem::{BodyError, Problem};
 pub use prune::{PruneAnswer, PruneRequest};

@@ -51,9 +51,9 @@ pub use api::{
     Accepted, Again, BodyError, Code, EventLine, EventPage, Failure, Health, Item, ItemAttempt,
     ItemCommand, ItemCounts, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable,
     ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, OnEndAnswer,
-    OnEndState, Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest,
-    RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets, Steer, SubmitAnswer, SubmitRequest,
-    Why,
+    OnEndState, Pause, Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest,
+    RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets, SpentMeter, Steer, SubmitAnswer,
+    SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

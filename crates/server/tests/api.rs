@@ -110,6 +110,24 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
 }
 
 #[tokio::test]
+async fn a_run_that_has_spent_its_budget_says_which_ceilings_are_enough() -> Result {
+    let mut talk = Talk::with(Setting { processes: true, ..Setting::default() }).await?;
+    let plan = "name: tight\nbudget: { sessions: 1, duration: 10m }\non_exhausted: pause\nwork:\n  \
+                a: { command: ['false'], retry: { attempts: 2 } }\n";
+    talk.bench.post("/v1/runs", &submission("tight", plan)).await?;
+    let run = talk.bench.engine.run(&CoordinationId::new("tight")?)?;
+    let mut events = run.follow().await?;
+    while events.next().await?.is_some_and(|event| event.kind != "coordination.paused") {}
+    talk.get("/v1/runs/tight").await?;
+    talk.post("/v1/runs/tight/continue", "", "{}").await?;
+    talk.post("/v1/runs/tight/continue", "", r#"{"sessions":1,"duration_ms":900000}"#).await?;
+    talk.post("/v1/runs/tight/continue", "", r#"{"sessions":2,"duration_ms":1000}"#).await?;
+    talk.post("/v1/runs/tight/continue", "", r#"{"sessions":2}"#).await?;
+    run.wait().await?;
+    talk.ends("spent_budget").await
+}
+
+#[tokio::test]
 async fn open_coordinations_are_drained_and_closed() -> Result {
     let mut talk = Talk::with(Setting::default()).await?;
     talk.bench.start("closing", "open").await?;

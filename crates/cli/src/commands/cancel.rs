@@ -113,7 +113,7 @@ impl Args {
                     }
                     for paused in paused_below(client, id).await {
                         if told.insert(paused.clone()) {
-                            stderr::say(waits_for(id, &paused));
+                            stderr::say(waits_for(client, id, &paused).await);
                         }
                     }
                 }

@@ -8,7 +8,7 @@ use antiphon_server::RaiseRequest;
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
-use crate::continuation::Lack;
+use crate::continuation::{Lack, pause_ended_by};
 use crate::ledger::{self, Ledger};
 use crate::named::{self, Qualifies};
 use crate::options::Options;
@@ -61,20 +61,28 @@ impl Args {
         let request = async |connection: &Connection, key: &str| {
             connection.client.continue_(&id, &raise, Some(key)).await
         };
-        let (accepted, acted_on) = Connection::command(&ledger.dir, request).await.map_err(|error| match error.kind() {
-            Kind::Usage if raise != RaiseRequest::default() => error.with_hint(format!(
-                "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",
-                id
-            )),
-            _ => error,
-        })?;
+        let (accepted, acted_on) =
+            Connection::command(&ledger.dir, request).await.map_err(|error| {
+                let continued = ledger.replayed(&id).ok().filter(|run| run.is_exhausted());
+                match continued.as_ref().and_then(pause_ended_by) {
+                Some(continued) if error.kind() == Kind::Usage => {
+                    error.with_hint(format!("{continued} continues it"))
+                }
+                None if error.kind() == Kind::Usage && raise != RaiseRequest::default() => error
+                    .with_hint(format!(
+                        "the run must be paused, and ceilings are totals that can only be raised; \
+                         `antiphon status {id}` shows both"
+                    )),
+                _ => error,
+            }
+            })?;
         let mut output = Stdout::open();
         match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
             (false, true) => output.line(format!("{} continued", id))?,
             (false, false) => {
                 let lack = Lack::of(&ledger.replayed(&id)?, &ledger)?;
-                let advice = lack.advice(&id, false);
+                let advice = lack.advice(&id, None);
                 output.line(format!("{} continued, but no engine is running; {advice}", id))?;
             }
         }

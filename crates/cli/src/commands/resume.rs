@@ -52,7 +52,7 @@ impl Args {
         }
         let (cut_off, ids) = divided(&ledger, ids)?;
         for id in &cut_off {
-            let advice = Lack::Items.advice(id, false);
+            let advice = Lack::Items.advice(id, None);
             stderr::say(format!("{id} was only partly submitted; {advice}"));
         }
         let worst = over.flatten().or((!cut_off.is_empty()).then_some(Kind::Usage));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::command_error::CommandError;
 use crate::connection::Connection;
-use crate::continuation::Lack;
+use crate::continuation::{Lack, pause_ended_by};
 use crate::ledger::Ledger;
 use crate::named::{Chosen, Target};
 use crate::options::Options;
@@ -48,12 +48,15 @@ impl Args {
                     for work in works {
                         let reasons = client.why(&id, &work).await?.reasons;
                         let waits = reasons.iter().any(|why| why.reason == "no_secrets");
+                        let is_paused = reasons.iter().any(|why| why.reason == "paused");
                         let mut reasons: Vec<String> =
                             reasons.into_iter().map(|why| why.text).collect();
                         if waits {
-                            reasons.push(Lack::secrets_of(&id, &ledger)?.advice(&id, false));
+                            reasons.push(Lack::secrets_of(&id, &ledger)?.advice(&id, None));
                         }
                         reasons.extend(nested(&run, &work));
+                        let continued = pause_ended_by(&run).filter(|_| is_paused);
+                        reasons.extend(continued.map(|command| format!("{command} continues it")));
                         explanations.push(Explanation { work, reasons });
                     }
                     explanations
@@ -61,9 +64,7 @@ impl Args {
                 _ => {
                     let advice = match run.is_ended() {
                         true => None,
-                        false => {
-                            Some(Lack::of(&run, &ledger)?.advice(&id, run.pause_reason().is_some()))
-                        }
+                        false => Some(Lack::of(&run, &ledger)?.advice(&id, pause_ended_by(&run))),
                     };
                     let recorded = |work| recorded(&run, work, advice.as_deref());
                     works.into_iter().map(recorded).collect::<Result<_, _>>()?

@@ -8,12 +8,12 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::{Location, LockHolder};
-use antiphon_server::{Client, ClientError};
+use antiphon_server::{Client, ClientError, Pause};
 
 use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
-use crate::continuation::Lack;
+use crate::continuation::{Lack, continued_by};
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
@@ -28,6 +28,8 @@ pub(super) struct FollowedRun {
     has_on_end: bool,
     /// Whether it was submitted from here.
     is_own: bool,
+    /// What continues it where it is paused, as far as the engine said.
+    pause: Option<Pause>,
     /// What it needed when it was found, if it was not submitted from here.
     lack: Lack,
     /// The nested runs that were said to be paused.
@@ -62,6 +64,7 @@ impl FollowedRun {
             is_paused: false,
             has_on_end: false,
             is_own,
+            pause: None,
             lack,
             told: BTreeSet::new(),
         }
@@ -81,7 +84,10 @@ impl FollowedRun {
         match CoordinationEvent::of(recorded) {
             Ok(CoordinationEvent::Started(started)) => self.has_on_end = started.on_end.is_some(),
             Ok(CoordinationEvent::Paused(_)) => self.is_paused = true,
-            Ok(CoordinationEvent::Continued(_)) => self.is_paused = false,
+            Ok(CoordinationEvent::Continued(_)) => {
+                self.is_paused = false;
+                self.pause = None;
+            }
             _ => {}
         }
         self.outcome = RunOutcome::of(recorded).or(self.outcome.take());
@@ -106,7 +112,8 @@ impl FollowedRun {
             false => None,
         };
         let brought = brought.filter(|lack| *lack != Lack::Secrets(Vec::new()));
-        let advice = brought.as_ref().unwrap_or(&self.lack).advice(id, self.is_paused);
+        let continued = self.is_paused.then(|| continued_by(id, self.pause.as_ref()));
+        let advice = brought.as_ref().unwrap_or(&self.lack).advice(id, continued);
         format!("{id} is unfinished: {advice}; `antiphon cancel {id}` ends it")
     }
 
@@ -145,7 +152,7 @@ impl FollowedRun {
         let paused = paused_below(&connection.client, id).await;
         for paused in &paused {
             if self.told.insert(paused.clone()) {
-                view.tell(&waits_for(id, paused))?;
+                view.tell(&waits_for(&connection.client, id, paused).await)?;
             }
         }
         if !paused.is_empty() {
@@ -165,19 +172,19 @@ impl FollowedRun {
         let Ok(found) = connection.client.status(id).await else { return Ok(()) };
         match found.status.parse() {
             Ok(Stage::Paused) => {
-                let reason = found.why.filter(|why| !why.trim().is_empty());
-                let reason = reason.map(|why| format!(": {why}")).unwrap_or_default();
+                let reason = found.why.map(|why| format!(": {why}")).unwrap_or_default();
+                let continued = continued_by(id, found.pause.as_ref());
                 view.tell(&format!(
-                    "{id} is paused{reason}; `antiphon continue {id}` continues it, `antiphon cancel {id}` \
-                     ends it"
+                    "{id} is paused{reason}; {continued} continues it, `antiphon cancel {id}` ends it"
                 ))?;
+                self.pause = found.pause;
             }
             Ok(Stage::Starting) => {
-                let advice = Lack::Items.advice(id, false);
+                let advice = Lack::Items.advice(id, None);
                 view.tell(&format!("{id} was only partly submitted; {advice}"))?;
             }
             Ok(Stage::Interrupted) => {
-                view.tell(&format!("{id} is interrupted; {}", self.lack.advice(id, false)))?;
+                view.tell(&format!("{id} is interrupted; {}", self.lack.advice(id, None)))?;
             }
             Ok(Stage::Running) if connection.host.is_some() => {
                 view.tell(&format!(

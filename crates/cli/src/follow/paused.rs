@@ -4,6 +4,8 @@ use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, SessionId};
 use antiphon_server::{Client, ListQuery};
 
+use crate::continuation::continued_by;
+
 /// The runs in this one that are paused, as far as the engine says.
 pub(crate) async fn paused_below(client: &Client, id: &CoordinationId) -> Vec<CoordinationId> {
     let query =
@@ -13,11 +15,19 @@ pub(crate) async fn paused_below(client: &Client, id: &CoordinationId) -> Vec<Co
     ids.filter(|below| below != id && is_in(below, id)).collect()
 }
 
-/// What a person is told of one.
-pub(crate) fn waits_for(id: &CoordinationId, paused: &CoordinationId) -> String {
+/// What a person is told of one: why it is paused and what continues it, as far as the engine says.
+pub(crate) async fn waits_for(
+    client: &Client,
+    id: &CoordinationId,
+    paused: &CoordinationId,
+) -> String {
+    let found = client.status(paused).await.ok();
+    let (why, pause) = found.map_or((None, None), |run| (run.why, run.pause));
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let continued = continued_by(paused, pause.as_ref());
     format!(
-        "{id} waits for {paused}, which is paused; `antiphon continue {paused}` continues it, with \
-         --sessions, --duration, --tokens or --cost to raise a ceiling; `antiphon cancel {id}` ends both"
+        "{id} waits for {paused}, which is paused{why}; {continued} continues it; \
+         `antiphon cancel {id}` ends both"
     )
 }
 

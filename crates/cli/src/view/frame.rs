@@ -259,10 +259,10 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
     if let Some(run) = board.run() {
         // The first of these words is that of the heading; what else holds a run back follows it.
         let request = run.stop_request();
-        match (board.stage(), run.pause_reason(), request) {
+        match (board.stage(), run.pause(), request) {
             (Stage::Stopping, _, Some(request)) => note("stopping", &request.why()),
-            (Stage::Paused, Some(reason), request) => {
-                note("paused", reason);
+            (Stage::Paused, Some(pause), request) => {
+                note("paused", pause.why());
                 if let Some(request) = request {
                     note("closed", &request.why());
                 }

@@ -139,7 +139,7 @@ impl CoordinationBudget {
             _ => raised,
         };
         if let Some((meter, ceiling, asked)) = self.lowered_by(&raised) {
-            return Err(RaiseError::Lowered { meter: meter.word(), ceiling, asked });
+            return Err(RaiseError::Lowered { meter: meter.key(), ceiling, asked });
         }
         if self.is_raised_by(&raised) { Ok(raised) } else { Err(RaiseError::BudgetNotRaised) }
     }

@@ -87,6 +87,31 @@ impl SpentCeiling {
     pub fn enough(&self) -> String {
         self.unit.amount(self.used.saturating_add(1), true)
     }
+
+    /// How much was used, as plans and commands take it.
+    #[must_use]
+    pub fn used_text(&self) -> String {
+        self.unit.amount(self.used, true)
+    }
+
+    /// The ceiling, as plans and commands take it.
+    #[must_use]
+    pub fn ceiling_text(&self) -> String {
+        self.unit.amount(self.ceiling, true)
+    }
+
+    /// The option of `antiphon continue` that raises it far enough for the next session, in one
+    /// word after its name: one session, token or millionth more, or as much time as it had. A
+    /// tick more would only start a session that is stopped at once.
+    #[must_use]
+    pub fn option(&self) -> String {
+        let more = match self.meter {
+            BudgetType::Duration => self.ceiling.max(1),
+            _ => 1,
+        };
+        let amount = self.unit.amount(self.used.saturating_add(more), true);
+        format!("--{} {}", self.meter.key(), amount.replace(' ', ""))
+    }
 }
 
 impl Unit {
@@ -154,6 +179,11 @@ mod tests {
         usage.charge(&Usage { sessions: 2, tokens: 130, cost: 2_500_000, ..Usage::default() });
         usage.advance(90_250);
         let said = budget.spent(&usage);
+        let options: Vec<_> = said.iter().map(SpentCeiling::option).collect();
+        assert_eq!(
+            options,
+            ["--duration 3m0.25s", "--tokens 131", "--cost 2.500001USD", "--sessions 3"]
+        );
         let said: Vec<_> = said.iter().map(|spent| (spent.to_string(), spent.enough())).collect();
         let expected = [
             ("the time budget is spent: 1m30.25s of 1m30s", "1m30.251s"),

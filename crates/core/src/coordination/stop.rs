@@ -31,6 +31,15 @@ impl BudgetType {
         }
     }
 
+    /// Its key in the budget of a plan, which is also the name of the option that raises it.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Duration => "duration",
+            Self::Tokens | Self::Cost | Self::Episodes => self.word(),
+        }
+    }
+
     /// Its part of a budget, for people.
     pub(super) fn budget(self) -> &'static str {
         match self {

@@ -274,8 +274,8 @@ impl Coordination {
         if let Some(reason) = self.interruption() {
             reasons.push(Blocked::Interrupted { reason: reason.to_owned() });
         }
-        if let Some(reason) = self.pause_reason() {
-            reasons.push(Blocked::Paused { reason: reason.to_owned() });
+        if let Some(pause) = self.pause() {
+            reasons.push(Blocked::Paused { reason: pause.why().to_owned() });
         }
         match runners.get(&item.spec().runner) {
             None => reasons.push(Blocked::NoRunner {

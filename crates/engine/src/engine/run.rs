@@ -6,7 +6,9 @@ mod printed;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_core::coordination::{Blocked, CoordinationReceipt, Forerunner, Raise};
+use antiphon_core::coordination::{
+    Blocked, Coordination, CoordinationReceipt, Forerunner, Pause, Raise,
+};
 use antiphon_core::envelope::Recorded;
 use antiphon_core::head::Stage;
 use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
@@ -214,6 +216,19 @@ impl Run {
             }
             seen => Ok(seen),
         }
+    }
+
+    /// Why it is paused, and what keeps it from being continued; `None` if it is not paused or not
+    /// live.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the engine has stopped.
+    pub async fn pause_now(&self) -> Result<Option<Pause>, Unavailable> {
+        let id = self.id.clone();
+        let look = move |world: &antiphon_core::world::World, _: &_| {
+            world.coordination(&id).and_then(Coordination::pause)
+        };
+        self.handle.query(look).await
     }
 
     /// Its receipt, with what became of each item, once it has ended; `None` as long as it runs.

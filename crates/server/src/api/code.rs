@@ -95,6 +95,8 @@ codes! {
     InvalidBody = "invalid_body", 422, "The body does not have the right shape";
     /// The plan has problems.
     InvalidPlan = "invalid_plan", 422, "The plan has problems";
+    /// A ceiling of the budget would be lower than it is, or is not high enough to continue.
+    CeilingTooLow = "ceiling_too_low", 422, "The ceiling is too low";
     /// The engine's rules forbid it.
     Refused = "refused", 422, "The engine's rules forbid this";
     /// The mailbox is full.

@@ -192,8 +192,9 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::StillRunning { .. } => Code::WrongState,
         Rejection::Refused(error) => match error {
             ControllerError::State(StateError::CoordinationTerminal { .. }) => Code::RunEnded,
-            ControllerError::State(_) | ControllerError::Raise(RaiseError::NotEnough { .. }) => {
-                Code::WrongState
+            ControllerError::State(_) => Code::WrongState,
+            ControllerError::Raise(RaiseError::NotEnough { .. } | RaiseError::Lowered { .. }) => {
+                Code::CeilingTooLow
             }
             ControllerError::Work(
                 WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },

@@ -6,6 +6,7 @@ use antiphon::id::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pause::Pause;
 use super::utc::utc;
 
 /// A run at a glance, as `antiphon list --json` prints it.
@@ -30,6 +31,9 @@ pub struct RunLine {
     /// Why it ended with work left, or is paused, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What continues it, if it is paused. Only the answer about one run has this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
     /// Its head row's summary: totals, usage, receipt and so on.
     pub summary: Value,
 }
@@ -55,6 +59,7 @@ impl TryFrom<&HeadRow> for RunLine {
             started: utc(head.started),
             changed: utc(head.changed.1),
             why,
+            pause: None,
             summary,
         })
     }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 
 use super::record::head;
 use crate::answer::{Answer, json};
-use crate::api::{Code, ListPage, ListQuery, Problem, RunLine, RunSecrets};
+use crate::api::{Code, ListPage, ListQuery, Pause, Problem, RunLine, RunSecrets};
 use crate::request::{Addressed, Operator, Parameters};
 use crate::state::Shared;
 
@@ -86,5 +86,12 @@ pub(super) async fn secrets(
 }
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
-    json(StatusCode::OK, &RunLine::try_from(&head(&shared, target.id()).await?)?)
+    let id = target.id();
+    let mut line = RunLine::try_from(&head(&shared, id).await?)?;
+    // A run that ended in between is as its head row was.
+    if let Some(pause) = shared.run(id)?.pause_now().await? {
+        line.why = Some(pause.why().to_owned()).filter(|why| !why.is_empty());
+        line.pause = Some(Pause::of(id, &pause));
+    }
+    json(StatusCode::OK, &line)
 }

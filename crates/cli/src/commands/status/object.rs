@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::WorkStage;
-use antiphon_server::RunEnd;
+use antiphon_server::{Pause, RunEnd};
 use serde::Serialize;
 
 use super::run_status::{Items, RunStatus};
@@ -27,6 +27,9 @@ pub(super) struct StatusJson {
     shortage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<String>,
+    /// The ceilings that must be raised to continue it, and the command that does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<Pause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stopping: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +97,8 @@ pub(super) fn of(status: &RunStatus, items: Items) -> StatusJson {
         changed: timestamps::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
         shortage: said.trouble.clone(),
-        paused: running.and_then(|run| run.pause_reason()).map(str::to_owned),
+        paused: running.and_then(|run| run.pause()).map(|pause| pause.why().to_owned()),
+        pause: running.and_then(|run| Some(Pause::of(run.coordination_id(), &run.pause()?))),
         stopping: running.and_then(|run| run.stop_request()).map(|request| request.why()),
         end: status.report.as_ref().map(RunEnd::from),
         receipt: run.and_then(|run| run.receipt_digest()).map(|digest| digest.to_string()),

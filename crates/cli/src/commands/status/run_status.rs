@@ -10,7 +10,7 @@ use antiphon::time::Now;
 use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::connection::{Said, said};
-use crate::continuation::Lack;
+use crate::continuation::{Lack, pause_ended_by};
 use crate::ledger::{self, Ledger};
 use crate::stdout::Stdout;
 use crate::table::Table;
@@ -105,8 +105,7 @@ impl RunStatus {
             timestamps::age(head.started)
         ))?;
         if let Some(lack) = &self.lack {
-            let advice = lack
-                .advice(board.id(), board.run().is_some_and(|run| run.pause_reason().is_some()));
+            let advice = lack.advice(board.id(), board.run().and_then(pause_ended_by));
             output.line(format!("engine        not running; {}", printable(&advice)))?;
         }
         if let Some(report) = &self.report {
@@ -117,6 +116,9 @@ impl RunStatus {
         }
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
+        }
+        if let Some(continued) = board.run().filter(|_| self.owned).and_then(pause_ended_by) {
+            output.line(format!("next          {continued} continues it"))?;
         }
         if board.run().is_none() {
             return Ok(());

@@ -35,7 +35,7 @@ pub enum RaiseError {
 /// Which ceilings are reached, and what would be enough.
 fn not_enough(spent: &[SpentCeiling]) -> String {
     let told = spent.iter().map(|spent| {
-        let (meter, enough) = (spent.meter().word(), spent.enough());
+        let (meter, enough) = (spent.meter().key(), spent.enough());
         format!("{spent}; to continue, the ceiling on {meter} must be at least {enough}")
     });
     told.collect::<Vec<_>>().join("; ")
