@@ -11,8 +11,10 @@ use plans::{Ran, Result, Running, plan, plan_with, ran, story};
 /// What a session is told of itself, as the reference has it.
 fn own_variables() -> Vec<&'static str> {
     let reference = include_str!("../../../docs/plan.md");
+    let (_, section) = reference.split_once("\n## What a session receives").unwrap_or_default();
+    let (section, _) = section.split_once("\n## ").unwrap_or_default();
     let rows =
-        reference.lines().filter_map(|line| line.strip_prefix("| `ANTIPHON_")?.split_once('`'));
+        section.lines().filter_map(|line| line.strip_prefix("| `ANTIPHON_")?.split_once('`'));
     let mut names: Vec<_> = rows.map(|(name, _)| name).collect();
     names.sort_unstable();
     names
