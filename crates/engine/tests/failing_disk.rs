@@ -177,11 +177,7 @@ async fn while_the_state_cannot_be_read_again_nothing_hangs_and_the_engine_goes_
     // Refused with the turn that failed, or behind it.
     engine.submit(config("second", &["c"])?).await.unwrap_err();
     let refused = "the ledger is read-only until a write succeeds again (could not read: too many open files); repeat the command then";
-    assert_eq!(
-        engine.submit(config("third", &["d"])?).await.unwrap_err().to_string(),
-        "the ledger could not be read: could not read: too many open files",
-        "whether there is a run of this id is looked up first"
-    );
+    assert_eq!(engine.submit(config("third", &["d"])?).await.unwrap_err().to_string(), refused);
     assert_eq!(engine.health().await.unwrap_err().to_string(), refused);
     assert_eq!(
         engine.at_work().await.unwrap_err().to_string(),

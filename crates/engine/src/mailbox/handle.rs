@@ -134,6 +134,8 @@ impl Handle {
         }
     }
 
+    /// Starts a run, or finds it. Where its id is taken, what is submitted is compared with what was
+    /// recorded: it may be the same, said in the form of an earlier version.
     pub(crate) async fn start(
         &self,
         id: CoordinationId,
@@ -143,23 +145,37 @@ impl Handle {
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Started, SubmitError> {
-        let (config, blobs) = match minted {
-            true => (config, blobs),
-            false => {
-                let run = id.clone();
-                match self.read(move |store| identify(store, &run, config, blobs)).await? {
-                    Identity::Same(config, blobs) => (*config, blobs),
-                    Identity::Different { differences, ended } => {
-                        return Err(SubmitError::Different { run: id, differences, ended });
-                    }
-                }
-            }
+        let submitted = (!minted).then(|| (config.clone(), blobs.clone()));
+        let start = commands::Start { id: id.clone(), config: Box::new(config), blobs };
+        let started = self.start_once(start, origin.clone(), minted, secrets.clone()).await;
+        let (Err(SubmitError::Rejected(Rejection::Conflict { .. })), Some((config, blobs))) =
+            (&started, submitted)
+        else {
+            return started;
         };
-        self.require_inputs(config.work(), &blobs).await?;
-        self.require_origin(&config, &blobs).await?;
-        self.require_on_end(&config, &blobs).await?;
-        self.require_forerunner(&config).await?;
-        let start = commands::Start { id, config: Box::new(config), blobs };
+        let run = id.clone();
+        match self.read(move |store| identify(store, &run, config, blobs)).await? {
+            Identity::Same(config, blobs) => {
+                let start = commands::Start { id, config, blobs };
+                self.start_once(start, origin, minted, secrets).await
+            }
+            Identity::Different { differences, ended } => {
+                Err(SubmitError::Different { run: id, differences, ended })
+            }
+        }
+    }
+
+    async fn start_once(
+        &self,
+        start: commands::Start,
+        origin: Origin,
+        minted: bool,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<Started, SubmitError> {
+        self.require_inputs(start.config.work(), &start.blobs).await?;
+        self.require_origin(&start.config, &start.blobs).await?;
+        self.require_on_end(&start.config, &start.blobs).await?;
+        self.require_forerunner(&start.config).await?;
         let (reply, answer) = oneshot::channel();
         self.send(Request::Start { start, origin, minted, secrets, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)?

@@ -36,8 +36,9 @@ impl ClaudeReader {
     /// Something was left out here.
     fn skip(&mut self) {
         self.text = PlainText::default();
-        self.objects.skip();
-        self.heard.skip();
+        let heard = &mut self.heard;
+        self.objects.skip(&mut |found| hear(heard, found));
+        heard.skip();
     }
 
     fn finish(mut self) -> Heard {

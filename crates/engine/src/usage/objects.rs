@@ -186,9 +186,13 @@ impl Objects {
     }
 
     /// Something was left out here.
-    pub(super) fn skip(&mut self) {
+    pub(super) fn skip(&mut self, found: &mut impl FnMut(Found)) {
         self.open = None;
-        self.held = None;
+        if let Some((object, _)) = self.held.take()
+            && !self.may_be_inside
+        {
+            found(self.object(object, false));
+        }
         self.other.clear();
         self.may_be_inside = true;
         self.is_line_start = false;
@@ -330,7 +334,7 @@ mod tests {
         };
         for (index, piece) in pieces.iter().enumerate() {
             if index > 0 {
-                objects.skip();
+                objects.skip(&mut found);
             }
             let length = piece.len().div_ceil(1_000).max(1);
             piece.as_bytes().chunks(length).for_each(|part| objects.push(part, &mut found));
