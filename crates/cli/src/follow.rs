@@ -177,8 +177,8 @@ impl RunFollower {
                     if let Some(host) = &self.connection.host {
                         return Err(host.stopped().await);
                     }
-                    if let Some(interrupt) = self.reconnect(&progress, view).await? {
-                        return Ok(Outcome::Left(interrupt));
+                    if let Some(outcome) = self.reconnect(&progress, view).await? {
+                        return Ok(outcome);
                     }
                     view.tell(match self.connection.host {
                         Some(_) => "the engine exited; this process takes over",
@@ -189,13 +189,13 @@ impl RunFollower {
         }
     }
 
-    /// Looks for an engine again, or becomes it, unless this process only looks. Gives the
-    /// interrupt that ended the search, if one did.
+    /// Looks for an engine again, or becomes it, unless this process only looks. Gives how the run is
+    /// left if an interrupt ended the search.
     async fn reconnect(
         &mut self,
         progress: &FollowedRun,
         view: &mut View,
-    ) -> Result<Option<Interrupt>, CommandError> {
+    ) -> Result<Option<Outcome>, CommandError> {
         let held = self.connection.held.clone();
         let attached = matches!(self.runs, Runs::Attached);
         let search = async {
@@ -214,8 +214,14 @@ impl RunFollower {
             },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);
+                // It may have ended with the engine that has gone. One that cannot be looked up may
+                // not even have been submitted.
+                let ledger = Ledger::at(self.connection.held.path());
+                if let Ok(Some(outcome)) = ledger.outcome(progress.id()) {
+                    return Ok(Some(Outcome::Ended(outcome)));
+                }
                 view.tell(&progress.left_unfinished(self.connection.held.path()))?;
-                Ok(Some(interrupt))
+                Ok(Some(Outcome::Left(interrupt)))
             }
         }
     }
