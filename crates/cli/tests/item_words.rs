@@ -86,6 +86,8 @@ async fn words(fixture: &Fixture, client: &Client, run: &Run) -> String {
     assert_eq!(status["counts"], serde_json::to_value(counts).unwrap(), "{status}");
 
     let printed = fixture.run(&format!("status {id}"));
+    // What is said of the run as a whole comes before its items.
+    let printed = printed.split_once("\nITEM ").map_or(printed.as_str(), |(_, items)| items);
     let has_ended = status["ended"].as_bool().unwrap();
     let mut text = format!("{id}: {}\n", status["status"].as_str().unwrap());
     for (item, state) in &items {
