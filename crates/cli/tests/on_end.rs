@@ -70,6 +70,24 @@ fn one_that_fails_is_tried_three_times_and_changes_nothing_of_the_run() -> Resul
 }
 
 #[test]
+fn who_waits_for_the_run_is_told_that_it_failed_and_exits_as_the_run_does() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "ends")?;
+    let fails = "{ shell: 'echo no mail >&2; exit 3' }";
+    ending_with(dir.path(), fails, "  one: { shell: 'read line < ends' }\n")?;
+    let run = ran(dir.path(), &["run", "--detach", "--id", "r", "plan.yaml"])?;
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let waits = Running::start(dir.path(), &["wait", "r"])?;
+    say(&dir.path().join("ends"), "now")?;
+    let waited = waits.end()?;
+    assert_eq!(
+        (waited.status.code(), String::from_utf8(waited.stderr)?.as_str()),
+        (Some(0), "`on_end` of r failed: exit 3: no mail (tried 3 times)\n")
+    );
+    Ok(())
+}
+
+#[test]
 fn one_that_died_with_its_engine_is_carried_out_by_the_next() -> Result {
     let dir = tempfile::tempdir()?;
     pipe(dir.path(), "begins")?;

@@ -8,17 +8,19 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon::plan::Millis;
 use antiphon_server::ClientError;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
-use crate::follow::{following, not_carried_out};
+use crate::follow::{following, not_carried_out, tell_of_on_end};
 use crate::ledger::{self, Ledger};
 use crate::named;
 use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
+use crate::stderr;
 use crate::stdout::Stdout;
+use crate::text::printable;
 
 /// Wait until a run has ended, and exit with its exit code
 ///
@@ -46,18 +48,21 @@ impl Args {
         id: CoordinationId,
         json: bool,
     ) -> Result<ExitCode, CommandError> {
-        let outcome = match (ledger.outcome(&id)?, &self.timeout) {
-            (Some(outcome), _) => outcome,
-            (None, None) => ended(&ledger, &id).await?,
-            (None, Some(limit)) => {
-                let limited = timeout(Duration::from_millis(limit.0), ended(&ledger, &id)).await;
-                limited.unwrap_or_else(|_| {
-                    let text = format!("{id} has not ended within {limit}");
-                    let hint = format!("`antiphon status {id}` shows how far it is");
-                    Err(CommandError::new(Kind::Unfinished, text).with_hint(hint))
-                })?
-            }
+        let until = self.timeout.map(|limit| Instant::now() + Duration::from_millis(limit.0));
+        let outcome = match ledger.outcome(&id)? {
+            Some(outcome) => outcome,
+            None => within(until, ended(&ledger, &id)).await.unwrap_or_else(|| {
+                let limit = self.timeout.map(|limit| limit.to_string()).unwrap_or_default();
+                let text = format!("{id} has not ended within {limit}");
+                let hint = format!("`antiphon status {id}` shows how far it is");
+                Err(CommandError::new(Kind::Unfinished, text).with_hint(hint))
+            })?,
         };
+        if let Some(client) = Connection::probe(&ledger.dir).await?
+            && within(until, tell_of_on_end(&client, &id)).await.is_none()
+        {
+            stderr::say(printable(&format!("`on_end` of {id} is still running")));
+        }
         if json {
             let mut output = Stdout::open();
             output.json(&json!({
@@ -68,6 +73,14 @@ impl Args {
             output.finish()?;
         }
         Ok(outcome.exit_code())
+    }
+}
+
+/// What comes of it, unless the time is over first.
+async fn within<T>(until: Option<Instant>, act: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => timeout_at(until, act).await.ok(),
+        None => Some(act.await),
     }
 }
 
