@@ -22,7 +22,7 @@ fn ended(dir: &Path, keys: &str, work: &str, code: i32) -> Result<Vec<String>> {
     let output = ran(dir, &["run", "--id", "r", "plan.yaml"])?;
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     let text = String::from_utf8(output.stdout)?;
-    let lines = text.lines().skip_while(|line| line.starts_with(' '));
+    let lines = text.lines().skip_while(|line| line.get(19..22) == Some("Z  "));
     Ok(lines.filter(|line| !line.starts_with("receipt ")).map(str::to_owned).collect())
 }
 
@@ -69,7 +69,9 @@ fn a_tripped_breaker_names_its_items_and_each_failure_is_told_by_its_last_line()
 
     let listed = String::from_utf8(ran(dir.path(), &["list"])?.stdout)?;
     assert!(
-        listed.ends_with("  too many items failed in a row, which tripped the breaker\n"),
+        listed.ends_with(
+            "  the breaker tripped after 3 items in a row failed: traced, quiet, slow\n"
+        ),
         "{listed}"
     );
     let listed = ran(dir.path(), &["list", "--json"])?;

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Counts, Stage};
+use antiphon::coordination::{Counts, Ending, Stage, StopCondition};
 use antiphon::head::RunSummary;
 use antiphon::id::StreamName;
 use antiphon::ledger::{HeadFilter, HeadQuery};
+use antiphon::report::RunReport;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -88,7 +89,9 @@ impl Args {
             .colouring(2);
             for head in &heads {
                 let stage = ledger::stage(head, is_held)?;
-                table.row_in(stage, row(head, stage, summary(head)?));
+                let summary = summary(head)?;
+                let why = why(&ledger, head, &summary);
+                table.row_in(stage, row(head, stage, summary, why));
             }
             table.print("", &mut output)?;
         }
@@ -143,7 +146,21 @@ fn id(head: &HeadRow) -> String {
     name.strip_prefix(COORDINATIONS).unwrap_or(&name).to_owned()
 }
 
-fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 9] {
+/// Why a run ended with work left, or is paused. Which items tripped its breaker is in its events
+/// alone; where they cannot be read, that it tripped is told.
+fn why(ledger: &Ledger, head: &HeadRow, summary: &RunSummary) -> String {
+    let tripped =
+        matches!(summary.ending, Some(Ending::Completed(StopCondition::CircuitBreakerTripped)));
+    let named = match &head.stream {
+        StreamName::Coordination(id) if tripped => {
+            RunReport::read(ledger.store.as_ref(), id).ok().flatten().and_then(|report| report.why)
+        }
+        _ => None,
+    };
+    named.or_else(|| summary.why()).unwrap_or_default()
+}
+
+fn row(head: &HeadRow, stage: Stage, summary: RunSummary, why: String) -> [String; 9] {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
@@ -156,7 +173,7 @@ fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 9] {
         (summary.totals.sessions + summary.running).to_string(),
         timestamps::seconds(head.started),
         timestamps::age(head.started),
-        summary.why().unwrap_or_default(),
+        why,
     ]
 }
 
