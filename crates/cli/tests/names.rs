@@ -106,6 +106,17 @@ fn an_item_is_named_alone_in_the_newest_run_and_a_group_stands_for_its_items() -
     Ok(())
 }
 
+/// What a hint says can be typed as it stands.
+#[test]
+fn a_hint_that_names_a_cell_is_quoted_for_the_shell() -> Result {
+    let dir = tempfile::tempdir()?;
+    done(dir.path(), "trains", "  one: { command: ['true'] }\n")?;
+    done(dir.path(), "newer", "  train: { command: [echo, '{{n}}'], matrix: { n: [1] } }\n")?;
+    let (said, _) = said(dir.path(), &["why", "tra"])?;
+    assert!(said.ends_with("`--run newer 'train[1]'` the other\n"), "{said}");
+    Ok(())
+}
+
 #[test]
 fn a_word_that_is_a_run_and_an_item_is_refused_naming_both() -> Result {
     let dir = tempfile::tempdir()?;

@@ -6,6 +6,7 @@ use super::items::{Chosen, RunItemNames};
 use super::{Found, runs};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
+use crate::text::quoted;
 
 /// The run and the item that a command is about.
 #[derive(Debug, clap::Args)]
@@ -87,8 +88,10 @@ fn alone(ledger: &Ledger, word: &str) -> Result<(CoordinationId, Option<Chosen>)
                 if item.is_item { "the item" } else { "the items" },
                 item.name
             );
-            let hint =
-                format!("`--run {run}` is the one, `--run {newest} {}` the other", item.name);
+            let hint = format!(
+                "`--run {run}` is the one, `--run {newest} {}` the other",
+                quoted(&item.name)
+            );
             Err(CommandError::new(Kind::Usage, text).with_hint(hint))
         }
         (Found::Exact(run) | Found::Prefix(run), _) if run_fit > item_fit => Ok((run, None)),
