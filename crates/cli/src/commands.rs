@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use crate::command_error::CommandError;
 use crate::options::Options;
+use crate::timestamps;
 
 /// Runs workers that are expensive, forgetful and not to be trusted, and leaves a record that can
 /// be checked.
@@ -80,6 +81,9 @@ enum Command {
 impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let Self { options, command } = self;
+        if options.utc {
+            timestamps::use_utc();
+        }
         match command {
             Command::Init(args) => args.run(&options),
             Command::Run(args) => args.run(&options),

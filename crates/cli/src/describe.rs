@@ -1,11 +1,12 @@
 //! What an event says: to people in one sentence, to programs as JSON.
 //!
-//! `log`, the lines of a run and the names in its frame all read the sentences here. Where an event
-//! moves an item, the sentence begins with the word for where the item is then, as `status` and the
-//! frame say it too.
+//! `log` and the lines of a run read the sentences here. Where an event gives an item its outcome or
+//! starts it, the sentence begins with the word for where the item is then, as `status` and the frame
+//! say it too; the end of any other session begins with how that ended.
 
 mod json;
 mod ledger;
+mod narration;
 mod run;
 mod sentence;
 mod session;
@@ -17,13 +18,14 @@ use antiphon::event::{
 };
 
 pub(crate) use json::json;
+pub(crate) use narration::Narration;
 pub(crate) use sentence::Sentence;
 
-/// What an event says, on one line.
-pub(crate) fn sentence(recorded: &Recorded) -> Sentence {
+/// What an event says, on one line; of a session that ended, with how long it took if that is known.
+fn sentence(recorded: &Recorded, took_ns: Option<u64>) -> Sentence {
     match recorded.event() {
         Ok(Event::Ledger(event)) => of_ledger(&event),
-        Ok(Event::Coordination(event)) => of_run(recorded, &event),
+        Ok(Event::Coordination(event)) => of_run(recorded, &event, took_ns),
         Ok(other) => Sentence::plain(other.kind()),
         Err(Unreadable { error: DecodeError::Erased { .. }, .. }) => Sentence::plain("(erased)"),
         Err(Unreadable { error, .. }) => Sentence::plain(format!("({error})")),
@@ -39,12 +41,14 @@ fn of_ledger(event: &LedgerEvent) -> Sentence {
     }
 }
 
-fn of_run(recorded: &Recorded, event: &CoordinationEvent) -> Sentence {
+fn of_run(recorded: &Recorded, event: &CoordinationEvent, took_ns: Option<u64>) -> Sentence {
     match event {
         CoordinationEvent::Started(started) => run::started(&recorded.stream, started),
         CoordinationEvent::WorkAdded(added) => work::added(added),
         CoordinationEvent::SessionBound(bound) => session::bound(bound),
-        CoordinationEvent::SessionUnbound(unbound) => session::unbound(unbound, recorded.at),
+        CoordinationEvent::SessionUnbound(unbound) => {
+            session::unbound(unbound, recorded.at, took_ns)
+        }
         CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
         CoordinationEvent::Paused(paused) => run::paused(paused),

@@ -17,6 +17,7 @@ mod options;
 mod run_outcome;
 mod runtime;
 mod secrets;
+mod session_end;
 mod state_dir;
 mod stderr;
 mod stdout;

@@ -10,4 +10,7 @@ pub(crate) struct Options {
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Show and read times in UTC; by default in the local time zone, as `TZ` or the system says
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
 }

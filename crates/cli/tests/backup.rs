@@ -222,6 +222,6 @@ fn a_run_that_was_killed_goes_on_from_a_backup_made_in_its_middle() {
         "what had succeeded is not done again"
     );
     let log = fixture.run("log halves --dir copy --type session_unbound");
-    assert!(log.contains("ready second (session 2), interrupted"), "{log}");
+    assert!(log.contains("interrupted second (session 2) after <age>, starts again: "), "{log}");
     assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
 }

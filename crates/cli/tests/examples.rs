@@ -59,6 +59,7 @@ impl Clone {
         shell.args(["-c", &command]).current_dir(self.0.path()).stdin(Stdio::null());
         shell
             .env("NO_COLOR", "1")
+            .env("TZ", "UTC")
             .env("CLAUDE_STAND_IN", stand_in)
             .env_remove("ANTIPHON_DIR")
             .output()
@@ -90,14 +91,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// How many lines tell this of an item.
+/// How many lines tell this of an item for good.
 fn count(output: &str, word: &str) -> usize {
-    output.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count()
+    let lines = output.lines().filter(|line| !line.contains(", next try "));
+    lines.filter(|line| line.split_whitespace().nth(1) == Some(word)).count()
 }
 
 /// How many lines tell of an attempt that will be followed by another.
 fn retried(output: &str) -> usize {
-    output.lines().filter(|line| line.contains(", to be retried")).count()
+    output.lines().filter(|line| line.contains(", next try ")).count()
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(
         story(&again).contains(
-            &"ready stays (session 1) after interrupted: the engine stopped while the session ran"
+            &"interrupted stays (session 1) after starts again: the engine stopped while the session ran"
                 .to_owned()
         ),
         "{:?}",

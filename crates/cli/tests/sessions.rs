@@ -173,8 +173,8 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_fails_its_session() -> R
         [
             "succeeded big (session 1) after",
             "succeeded takes (session 2) after",
-            "ready bigger (session 3) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
-            "ready bigger (session 4) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "failed bigger (session 3) after next try at once: its result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "failed bigger (session 4) after next try at once: its result file has 12000013 bytes and was not read; at most 10 MiB are",
             "failed bigger (session 5) after its result file has 12000013 bytes and was not read; at most 10 MiB are",
             "partial in 5 sessions: 2 ok, 1 failed"
         ],

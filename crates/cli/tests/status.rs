@@ -113,13 +113,15 @@ fn what_was_erased_is_said_and_is_no_error() {
 run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
-note: shown as it was before version 6, which cannot be read: its payload was erased
+ended         <time>, after <age>
+items         2 ok
+note: of what happened from version 6 on, only the end is known; that version cannot be read: its payload was erased
 
 ITEM     STATE      ATTEMPT  TIME  WHY
 compile  succeeded  1        <age>
-test     running    1        <age>
+test     unknown    -        -     what became of it cannot be read
 
-sessions ██░░░░░░ 2/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 0/5000  cost 0.00
+sessions ██░░░░░░ 3/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 120/5000  cost 0.00
 --- exit 0
 ",
     );

@@ -23,8 +23,10 @@ fn fifo(path: &Path) -> Result {
 
 /// Lines without what differs by run.
 fn masked(lines: &[String]) -> Vec<String> {
-    let is_time =
-        |word: &str| word.strip_suffix('s').is_some_and(|number| number.parse::<f64>().is_ok());
+    let is_time = |word: &str| {
+        word.strip_suffix('s').is_some_and(|number| number.parse::<f64>().is_ok())
+            || word.len() == 20 && word.ends_with('Z')
+    };
     let mask = |word: &str| match word.split_once('/') {
         Some((used, ceiling)) if is_time(used) => format!("<time>/{ceiling}"),
         _ if is_time(word.trim_end_matches(',')) => "<time>".to_owned(),

@@ -25,7 +25,10 @@ impl<'a> EndedRun<'a> {
         ledger: &'a Ledger,
         id: &'a CoordinationId,
     ) -> Result<Option<Self>, CommandError> {
-        Ok(ledger.outcome(id)?.map(|outcome| Self { ledger, id, outcome }))
+        Ok(ledger.outcome(id)?.map(|mut outcome| {
+            outcome.explain(ledger.store.as_ref(), id);
+            Self { ledger, id, outcome }
+        }))
     }
 
     pub(super) fn outcome(&self) -> &RunOutcome {
@@ -39,7 +42,8 @@ impl<'a> EndedRun<'a> {
         let (verdict, ended) = (outcome.verdict, seconds(head.changed.1));
         let stop = outcome.stop().map(|stop| format!(" ({stop})")).unwrap_or_default();
         let retry = format!("`antiphon retry {id}` carries out what did not succeed");
-        let retry = outcome.kind().map(|_| retry);
+        // What cannot be read cannot be taken over.
+        let retry = outcome.kind().and(outcome.report()).map(|_| retry);
         let advice =
             retry.into_iter().chain(again.map(str::to_owned)).map(|how| format!("; {how}"));
         let advice: String = advice.collect();
@@ -56,7 +60,6 @@ impl<'a> EndedRun<'a> {
         again: Option<&str>,
     ) -> Result<RunOutcome, CommandError> {
         let (ledger, id) = (self.ledger, self.id);
-        self.outcome.explain(ledger.store.as_ref(), id);
         self.say(again)?;
         let checked = check(&ledger.dir, id);
         self.outcome.checked(checked.is_ok());

@@ -7,20 +7,22 @@ use std::process::ExitCode;
 
 use antiphon::envelope::Recorded;
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::{Events, Woken};
-use antiphon::time::WallTime;
+use antiphon::ledger::{Events, ReadError, Store, Woken};
 
 use crate::command_error::CommandError;
 use crate::connection::trouble_in;
-use crate::describe;
+use crate::describe::{self, Narration};
 use crate::ledger::{self, Ledger};
 use crate::named;
 use crate::options::Options;
 use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
-use crate::timestamps;
+use crate::timestamps::{self, Since};
 use filter::{EventKinds, Filter};
+
+/// Events that are read at a time to find where a session began.
+const LOOKED_BACK: usize = 1_000;
 
 /// Print the events of a run
 ///
@@ -41,9 +43,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VERSION")]
     after: Option<u64>,
     /// Only events recorded since then: a duration ago, such as `10m`, `1h30m` or `2d`, or a time,
-    /// such as `2026-11-21T08:30` (UTC unless it says otherwise)
+    /// such as `2026-11-21T08:30` (local unless it says otherwise)
     #[arg(long, value_name = "DURATION | TIME", value_parser = timestamps::since)]
-    since: Option<WallTime>,
+    since: Option<Since>,
     /// Only the last N matching events; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
@@ -85,10 +87,10 @@ impl Args {
             &self.kinds,
             (self.work, works),
             self.session,
-            self.since,
+            self.since.map(Since::wall),
         );
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
-        let width = head.tip.version.to_string().len();
+        let mut lines = Lines::after(after, head.tip.version);
         let mut printed = false;
         let mut troubles = Troubles::default();
         let mut output = Stdout::open();
@@ -96,13 +98,12 @@ impl Args {
             for event in Events::after(ledger.store.as_ref(), stream.clone(), after) {
                 let event = event?;
                 after = event.version;
-                if filter.wants(&event)? {
-                    printed = true;
-                    if options.json {
-                        output.json(&describe::json(&event))?;
-                    } else {
-                        output.line(text(&event, width))?;
-                    }
+                let wanted = filter.wants(&event)?;
+                printed |= wanted;
+                match (wanted, options.json) {
+                    (true, true) => output.json(&describe::json(&event))?,
+                    (true, false) => output.line(lines.of(&event, ledger.store.as_ref())?)?,
+                    (false, _) => lines.pass(&event),
                 }
                 if !output.is_open() {
                     break;
@@ -169,18 +170,54 @@ fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
     Ok(stream)
 }
 
-fn text(event: &Recorded, width: usize) -> String {
-    // As wide as the longest type of the stream.
-    let types = match event.stream {
-        StreamName::Ledger => "ledger.opened".len(),
-        _ => "coordination.session_unbound".len(),
-    };
-    let line = format!(
-        "{:>width$}  {}  {:types$}  {}",
-        event.version.0,
-        timestamps::millis(event.wall),
-        event.kind,
-        describe::sentence(event)
-    );
-    line.trim_end().to_owned()
+/// Events as lines.
+struct Lines {
+    narration: Narration,
+    /// The version after which all events were seen.
+    seen_after: Version,
+    /// Columns of the versions.
+    width: usize,
+}
+
+impl Lines {
+    /// The lines of the events after a version, up to another one and maybe more.
+    fn after(after: Version, last: Version) -> Self {
+        let width = last.to_string().len();
+        Self { narration: Narration::default(), seen_after: after, width }
+    }
+
+    /// Takes in an event that has no line.
+    fn pass(&mut self, event: &Recorded) {
+        self.narration.pass(event);
+    }
+
+    fn of(&mut self, event: &Recorded, store: &dyn Store) -> Result<String, ReadError> {
+        self.look_back(event, store)?;
+        // As wide as the longest type of the stream.
+        let types = match event.stream {
+            StreamName::Ledger => "ledger.opened".len(),
+            _ => "coordination.session_unbound".len(),
+        };
+        let width = self.width;
+        let line = format!(
+            "{:>width$}  {}  {:types$}  {}",
+            event.version.0,
+            timestamps::millis(event.wall),
+            event.kind,
+            self.narration.tell(event)
+        );
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Reads back to where the session began that an event ends.
+    fn look_back(&mut self, event: &Recorded, store: &dyn Store) -> Result<(), ReadError> {
+        while self.seen_after > Version(0) && self.narration.lacks(event) {
+            let end = self.seen_after;
+            let begin = Version(end.0.saturating_sub(LOOKED_BACK as u64));
+            let page = store.read_stream(&event.stream, begin, LOOKED_BACK)?;
+            page.iter().filter(|event| event.version <= end).for_each(|event| self.pass(event));
+            self.seen_after = begin;
+        }
+        Ok(())
+    }
 }

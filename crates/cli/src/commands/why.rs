@@ -1,9 +1,12 @@
 //! `antiphon why`: what keeps an item from running.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use antiphon::coordination::{Coordination, Runners};
+use antiphon::coordination::{Blocked, Coordination, Runners};
+use antiphon::id::StreamName;
 use antiphon::time::Now;
+use antiphon_server::Why;
 use serde_json::json;
 
 use crate::command_error::CommandError;
@@ -16,6 +19,8 @@ use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
+use crate::timestamps;
+use crate::view::{Board, Row, Rows};
 
 /// Items that are explained when none is named.
 const MOST: usize = 50;
@@ -49,8 +54,14 @@ impl Args {
                         let reasons = client.why(&id, &work).await?.reasons;
                         let waits = reasons.iter().any(|why| why.reason == "no_secrets");
                         let is_paused = reasons.iter().any(|why| why.reason == "paused");
+                        let tried = |why: Why| match why.reason.as_str() {
+                            "delayed" if !options.json => {
+                                tried_again(&ledger, &run, &work, true, why.text)
+                            }
+                            _ => Ok(why.text),
+                        };
                         let mut reasons: Vec<String> =
-                            reasons.into_iter().map(|why| why.text).collect();
+                            reasons.into_iter().map(tried).collect::<Result<_, _>>()?;
                         if waits {
                             reasons.push(Lack::secrets_of(&id, &ledger)?.advice(&id, None));
                         }
@@ -66,7 +77,8 @@ impl Args {
                         true => None,
                         false => Some(Lack::of(&run, &ledger)?.advice(&id, pause_ended_by(&run))),
                     };
-                    let recorded = |work| recorded(&run, work, advice.as_deref());
+                    let recorded =
+                        |work| recorded(&ledger, &run, work, advice.as_deref(), options.json);
                     works.into_iter().map(recorded).collect::<Result<_, _>>()?
                 }
             };
@@ -114,11 +126,35 @@ fn nested(run: &Coordination, work: &str) -> Option<String> {
     spec.runner.is_plan().then(|| format!("`antiphon why {id}` shows what that run waits for"))
 }
 
+/// How the last session of an item ended and when the next one starts, as `status` says it.
+fn tried_again(
+    ledger: &Ledger,
+    run: &Coordination,
+    work: &str,
+    is_carried_out: bool,
+    otherwise: String,
+) -> Result<String, CommandError> {
+    let mut board = Board::new(run.coordination_id().clone());
+    ledger.each_event(&StreamName::Coordination(run.coordination_id().clone()), |event| {
+        board.take(event);
+        Ok(())
+    })?;
+    let now = match is_carried_out {
+        true => board.present(timestamps::now()),
+        false => board.standstill(),
+    };
+    let said = BTreeMap::new();
+    let row = board.place(work).map(|place| Rows::new(&board, now, &said).row(place));
+    Ok(row.filter(Row::is_tried_again).map_or(otherwise, |row| row.detail()))
+}
+
 /// What the record says where no engine runs, and what continues the run.
 fn recorded(
+    ledger: &Ledger,
     run: &Coordination,
     work: String,
     advice: Option<&str>,
+    json: bool,
 ) -> Result<Explanation, CommandError> {
     let (at, wall) = run.last_times();
     let mut runners = Runners::default();
@@ -126,7 +162,13 @@ fn recorded(
     let blocked = run
         .why(&work, &Now { at, wall, random: [0; 32] }, &runners)
         .map_err(CommandError::internal)?;
-    let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
+    let tried = |blocked: &Blocked| match blocked {
+        Blocked::Delayed { .. } if !json => {
+            tried_again(ledger, run, &work, false, blocked.to_string())
+        }
+        _ => Ok(blocked.to_string()),
+    };
+    let mut reasons: Vec<String> = blocked.iter().map(tried).collect::<Result<_, _>>()?;
     reasons.extend(advice.map(|advice| format!("no engine is running; {advice}")));
     Ok(Explanation { work, reasons })
 }

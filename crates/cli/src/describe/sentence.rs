@@ -38,14 +38,6 @@ impl Sentence {
     pub(super) fn with_details(self, details: impl AsRef<str>) -> Self {
         Self { details: printable(details.as_ref()).into_owned(), ..self }
     }
-
-    /// The same with how long it took, which an event alone does not say.
-    pub(crate) fn after(self, took: Option<&str>) -> Self {
-        match took {
-            Some(took) => Self { subject: format!("{} after {took}", self.subject), ..self },
-            None => self,
-        }
-    }
 }
 
 impl fmt::Display for Sentence {

@@ -1,13 +1,14 @@
 //! Events of sessions.
 
-use antiphon::coordination::{SessionOutcome, Usage, WorkStage};
+use antiphon::coordination::{Usage, WorkStage};
 use antiphon::event::{SessionBound, SessionCleared, SessionUnbound, WriteRefused};
 use antiphon::report::in_one_line;
-use antiphon::time::{Deadline, LedgerTime};
+use antiphon::time::LedgerTime;
 
 use super::sentence::{Sentence, said};
 use crate::colour::Colour;
 use crate::labels::{cost, counted};
+use crate::session_end::{self, NextTry};
 use crate::timestamps;
 
 pub(super) fn bound(bound: &SessionBound) -> Sentence {
@@ -22,32 +23,33 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
     Sentence::new(stage.as_str(), stage, format!(" {} ({details})", bound.work))
 }
 
-/// Where the end of a session leaves its item, and why it will have another one.
-pub(super) fn unbound(unbound: &SessionUnbound, at: LedgerTime) -> Sentence {
-    let SessionUnbound { session, work, outcome, text, used, .. } = unbound;
-    let subject = format!(" {work} (session {session})");
-    let details =
-        format!("{}{}", usage(used), said(&in_one_line(text.as_deref().unwrap_or_default())));
-    let Some(stage) = unbound.work_stage(at) else {
-        return Sentence::plain(outcome.as_str()).with_details(format!("{subject}{details}"));
-    };
-    let again = if stage.has_outcome() { String::new() } else { again(*outcome) };
-    // An item that may start again at once did not do well all the same.
-    let colour = if stage == WorkStage::Ready { Colour::Caution } else { stage.into() };
-    Sentence::new(stage.as_str(), colour, subject).with_details(format!("{again}{details}"))
-}
-
-/// Why an item has no outcome after a session that ended so.
-fn again(outcome: SessionOutcome) -> String {
-    match outcome {
-        SessionOutcome::Deferred { until: Deadline::Wall(wall) } => {
-            format!(", deferred until {}", timestamps::seconds(wall))
-        }
-        SessionOutcome::Deferred { .. } => ", deferred".to_owned(),
-        SessionOutcome::Cancelled => ", cancelled".to_owned(),
-        SessionOutcome::Lost => ", interrupted".to_owned(),
-        _ => ", to be retried".to_owned(),
+/// How a session ended, how long it took, and what its item does if that has no outcome by then.
+pub(super) fn unbound(unbound: &SessionUnbound, at: LedgerTime, took_ns: Option<u64>) -> Sentence {
+    let SessionUnbound { session, work, outcome, text, used, then, .. } = unbound;
+    let outcome = outcome.as_str();
+    let mut subject = format!(" {work} (session {session})");
+    if let Some(took) = took_ns {
+        subject.push_str(&format!(" after {}", timestamps::elapsed(took)));
     }
+    let stage = unbound.work_stage(at);
+    let next = NextTry::after(then, at).and_then(|next| next.in_words(outcome));
+    let next = next.map(|next| format!(", {next}")).unwrap_or_default();
+    let text = in_one_line(text.as_deref().unwrap_or_default());
+    let text = match (text.as_str(), session_end::reason(outcome)) {
+        ("", Some(reason)) => reason,
+        (text, _) => text,
+    };
+    let details = format!("{next}{}{}", usage(used), said(text));
+    let (word, colour) = match stage {
+        Some(stage) if stage.has_outcome() || stage == WorkStage::AwaitingCleanup => {
+            (stage.as_str(), stage.into())
+        }
+        // An item that may start again at once did not do well all the same.
+        Some(WorkStage::Ready) => (session_end::word(outcome), Colour::Caution),
+        Some(stage) => (session_end::word(outcome), stage.into()),
+        None => (session_end::word(outcome), Colour::Plain),
+    };
+    Sentence::new(word, colour, subject).with_details(details)
 }
 
 /// What it used, where something counts that.

@@ -10,6 +10,7 @@ use crate::command_error::CommandError;
 use crate::secrets::resuming;
 use crate::stderr;
 use crate::text::printable;
+use crate::timestamps;
 
 /// Runs that are told one by one before the rest is left to `list`.
 const TOLD: usize = 5;
@@ -52,9 +53,13 @@ fn told(run: &RunLine, summary: &RunSummary, secrets: &[SecretSource]) -> String
         Some(name) if name != id => format!(" ({name})"),
         _ => String::new(),
     };
+    let since = match timestamps::of_api(changed) {
+        Some(wall) => format!("{} ({} ago)", timestamps::seconds(wall), timestamps::age(wall)),
+        None => changed.clone(),
+    };
     let resume = resuming(id, secrets);
     format!(
-        "note: {id}{name} is unfinished since {changed}, {done} of {} items done; {resume} continues it",
+        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {resume} continues it",
         summary.work
     )
 }

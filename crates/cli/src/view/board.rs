@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use antiphon::coordination::{
-    Coordination, Need, SessionOutcome, Stage, Verdict, WorkSpec, WorkStage,
+    BudgetUsage, Coordination, Counts, Need, SessionOutcome, Stage, Verdict, WorkSpec, WorkStage,
 };
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, DecodeError, SessionUnbound};
@@ -32,7 +32,7 @@ pub(crate) struct Board {
     id: CoordinationId,
     replay: Replay<Coordination>,
     unread: Option<Unread>,
-    verdict: Option<Verdict>,
+    end: Option<RunEnd>,
     items: Vec<Item>,
     places: HashMap<WorkId, usize>,
     counts: ClassCounts,
@@ -53,6 +53,14 @@ pub(crate) struct Board {
 pub(crate) struct Unread {
     pub(crate) from: Version,
     pub(crate) why: String,
+}
+
+/// What its last event says, which can be read also where others before it cannot.
+#[derive(Debug, Clone)]
+pub(crate) struct RunEnd {
+    verdict: Verdict,
+    pub(crate) usage: BudgetUsage,
+    pub(crate) counts: Counts,
 }
 
 /// What is known of an item besides its state.
@@ -185,7 +193,7 @@ impl Board {
             replay: Replay::of(StreamName::Coordination(id.clone())),
             id,
             unread: None,
-            verdict: None,
+            end: None,
             items: Vec::new(),
             places: HashMap::new(),
             counts: ClassCounts::default(),
@@ -217,6 +225,38 @@ impl Board {
         self.unread.as_ref()
     }
 
+    /// Its end, where that is known and what came before it is not.
+    pub(crate) fn only_end(&self) -> Option<&RunEnd> {
+        self.end.as_ref().filter(|_| self.unread.is_some())
+    }
+
+    /// Whether it is known what became of an item that was seen last in this state.
+    pub(crate) fn is_known(&self, stage: WorkStage) -> bool {
+        stage.has_outcome() || self.only_end().is_none()
+    }
+
+    /// The state of an item in a word.
+    pub(crate) fn state(&self, stage: WorkStage) -> &'static str {
+        if self.is_known(stage) { stage.as_str() } else { "unknown" }
+    }
+
+    /// How many items there are of each state, those first that are looked at first.
+    pub(crate) fn states(&self, counts: &ClassCounts) -> Vec<(&'static str, usize)> {
+        let known = counts.present().filter(|(stage, _)| self.is_known(*stage));
+        let mut states: Vec<_> = known.map(|(stage, count)| (stage.as_str(), count)).collect();
+        let unknown = counts.present().filter(|(stage, _)| !self.is_known(*stage));
+        match unknown.map(|(_, count)| count).sum() {
+            0 => {}
+            unknown => states.push(("unknown", unknown)),
+        }
+        states
+    }
+
+    /// The place of an item among all.
+    pub(crate) fn place(&self, work: &str) -> Option<usize> {
+        self.places.get(work).copied()
+    }
+
     pub(crate) fn item(&self, place: usize) -> &Item {
         &self.items[place]
     }
@@ -235,8 +275,8 @@ impl Board {
 
     /// Where it is in its life, also where events cannot be read.
     pub(crate) fn stage(&self) -> Stage {
-        match (self.verdict, self.replay.state()) {
-            (Some(verdict), _) => Stage::Ended(verdict),
+        match (&self.end, self.replay.state()) {
+            (Some(end), _) => Stage::Ended(end.verdict),
             (None, Some(run)) => run.stage(),
             (None, None) => Stage::Starting,
         }
@@ -266,10 +306,10 @@ impl Board {
     /// Takes the next event in.
     pub(crate) fn take(&mut self, recorded: &Recorded) {
         if self.unread.is_some() {
-            self.verdict = self.verdict.or_else(|| verdict(recorded));
+            self.end = end(recorded).or(self.end.take());
         } else if let Err(why) = self.follow(recorded) {
             self.unread = Some(Unread { from: recorded.version, why });
-            self.verdict = verdict(recorded);
+            self.end = end(recorded);
         }
     }
 
@@ -312,7 +352,7 @@ impl Board {
                 skipped.works.iter().for_each(|work| self.look_at(work));
             }
             CoordinationEvent::Completed(_) | CoordinationEvent::Aborted(_) => {
-                self.verdict = verdict(recorded);
+                self.end = end(recorded);
                 self.look_at_the_rest();
             }
             _ => freed.iter().for_each(|work| self.look_at(work)),
@@ -509,9 +549,11 @@ impl Board {
     }
 }
 
-/// How it went, if this event says so; it can be read also where others before it cannot.
-fn verdict(recorded: &Recorded) -> Option<Verdict> {
-    CoordinationEvent::of(recorded).ok()?.ending().map(|end| end.verdict)
+/// How it ended, if this event says so.
+fn end(recorded: &Recorded) -> Option<RunEnd> {
+    let event = CoordinationEvent::of(recorded).ok()?;
+    let end = event.ending()?;
+    Some(RunEnd { verdict: end.verdict, usage: end.usage.clone(), counts: end.totals })
 }
 
 fn last(unbound: &SessionUnbound, took_ns: u64) -> Last {

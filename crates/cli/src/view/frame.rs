@@ -6,7 +6,7 @@ use antiphon::coordination::{Stage, WorkStage};
 use antiphon::id::WorkId;
 use antiphon::time::{Now, WallTime};
 
-use super::board::{Board, ClassCounts, Shown};
+use super::board::{Board, ClassCounts, Shown, Unread};
 use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
@@ -121,7 +121,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
         .map(|shown| match shown {
             Shown::Item(place) => ShownRow::Item(rows.row(*place)),
             Shown::Group(name, counts) => {
-                ShownRow::Group(printable(name.as_str()).into_owned(), *counts)
+                ShownRow::Group(printable(name.as_str()).into_owned(), class_counts(board, counts))
             }
         })
         .collect();
@@ -136,7 +136,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
         line.push(format!(
             "  {all}{} {more}: {}",
             selection.left.total(),
-            class_counts(&selection.left)
+            class_counts(board, &selection.left)
         ));
         lines.push(line);
     }
@@ -145,7 +145,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
 
 enum ShownRow {
     Item(Row),
-    Group(String, ClassCounts),
+    Group(String, String),
 }
 
 impl ShownRow {
@@ -178,7 +178,7 @@ impl ShownRow {
         }
         line.push(match self {
             Self::Item(row) => description(row),
-            Self::Group(_, counts) => class_counts(counts),
+            Self::Group(_, counts) => counts.clone(),
         });
         line
     }
@@ -188,6 +188,7 @@ impl ShownRow {
 fn description(row: &Row) -> String {
     let detail = row.detail();
     match row.stage {
+        _ if row.is_tried_again() => detail,
         WorkStage::Ready | WorkStage::Delayed | WorkStage::Unfinished => {
             match (detail.is_empty(), &row.waits) {
                 (true, _) => row.stage.to_string(),
@@ -213,15 +214,16 @@ fn mark(stage: WorkStage, turn: usize) -> &'static str {
 }
 
 /// Counts in words.
-pub(crate) fn class_counts(counts: &ClassCounts) -> String {
-    counts.present().map(|(stage, count)| format!("{count} {stage}")).collect::<Vec<_>>().join(", ")
+pub(crate) fn class_counts(board: &Board, counts: &ClassCounts) -> String {
+    let states = board.states(counts).into_iter();
+    states.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The meters, side by side as far as they fit, with gauges unless they would not fit at all.
 pub(crate) fn gauges(board: &Board, now: &Now, columns: usize) -> Vec<Line> {
     let Some(run) = board.run() else { return Vec::new() };
     let mut lines: Vec<Line> = Vec::new();
-    for meter in meters(run, now) {
+    for meter in meters(run, now, board.only_end().map(|end| &end.usage)) {
         let shown = gauged(&meter);
         match lines.last_mut() {
             Some(line) if line.width() + 2 + shown.width() <= columns => {
@@ -276,10 +278,14 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
         }
     }
     if let Some(unread) = board.unread() {
-        let text = format!(
-            "shown as it was before version {}, which cannot be read: {}",
-            unread.from, unread.why
-        );
+        let Unread { from, why } = unread;
+        let text = match board.only_end() {
+            Some(_) => format!(
+                "of what happened from version {from} on, only the end is known; that version \
+                 cannot be read: {why}"
+            ),
+            None => format!("shown as it was before version {from}, which cannot be read: {why}"),
+        };
         note("note", &text);
     }
     notes

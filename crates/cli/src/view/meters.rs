@@ -1,6 +1,6 @@
 //! The four meters: sessions, time, tokens and cost.
 
-use antiphon::coordination::Coordination;
+use antiphon::coordination::{BudgetUsage, Coordination};
 use antiphon::time::{Now, nanos};
 
 use super::line::Line;
@@ -27,15 +27,13 @@ enum Unit {
     Money(Option<String>),
 }
 
-/// The meters as of a moment. Sessions that run count as used.
-pub(crate) fn meters(run: &Coordination, now: &Now) -> [Meter; 4] {
-    let (budget, usage) = (run.budget(), run.budget_usage());
+/// The meters as of a moment. Sessions that run count as used. What the end of a run says that it has
+/// used is given where its other events cannot be read.
+pub(crate) fn meters(run: &Coordination, now: &Now, at_end: Option<&BudgetUsage>) -> [Meter; 4] {
+    let (budget, usage) = (run.budget(), at_end.unwrap_or_else(|| run.budget_usage()));
     let rate = budget.tick_rate_hz();
-    let elapsed = if run.status().is_terminal() {
-        usage.elapsed_ticks()
-    } else {
-        run.elapsed_ticks_at(now.at)
-    };
+    let has_ended = at_end.is_some() || run.status().is_terminal();
+    let elapsed = if has_ended { usage.elapsed_ticks() } else { run.elapsed_ticks_at(now.at) };
     let meter = |name, used, ceiling, unit| Meter { name, used, ceiling, estimated: false, unit };
     let reported = |name, used, ceiling, unit| Meter {
         name,
@@ -44,7 +42,8 @@ pub(crate) fn meters(run: &Coordination, now: &Now) -> [Meter; 4] {
         estimated: usage.is_estimated() && used > 0,
         unit,
     };
-    let sessions = u64::from(usage.consumed_episodes()) + run.bindings().len() as u64;
+    let running = if has_ended { 0 } else { run.bindings().len() as u64 };
+    let sessions = u64::from(usage.consumed_episodes()) + running;
     let currency = budget.currency().map(|currency| printable(currency).into_owned());
     [
         meter("sessions", sessions, Some(budget.max_episodes().into()), Unit::Count),

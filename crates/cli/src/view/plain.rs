@@ -1,7 +1,5 @@
 //! A run where no terminal is: one line for each event that people care about.
 
-use std::collections::BTreeMap;
-
 use antiphon::coordination::BudgetUsage;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
@@ -9,9 +7,9 @@ use antiphon::id::CoordinationId;
 use antiphon::time::LedgerTime;
 
 use super::summary::Summary;
-use crate::describe;
+use crate::describe::Narration;
 use crate::run_outcome::RunOutcome;
-use crate::timestamps::elapsed;
+use crate::timestamps;
 
 /// What is remembered from one event to the next.
 #[derive(Debug)]
@@ -19,7 +17,7 @@ pub(super) struct Plain {
     coordination: CoordinationId,
     started: Option<LedgerTime>,
     last: LedgerTime,
-    bound: BTreeMap<u64, LedgerTime>,
+    narration: Narration,
     sessions: u64,
     usage: BudgetUsage,
     currency: Option<String>,
@@ -32,7 +30,7 @@ impl Plain {
             coordination,
             started: None,
             last: LedgerTime(0),
-            bound: BTreeMap::new(),
+            narration: Narration::default(),
             sessions: 0,
             usage,
             currency: None,
@@ -43,34 +41,26 @@ impl Plain {
     /// the end has lines of its own.
     pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
         let event = CoordinationEvent::of(recorded).ok()?;
-        let start = *self.started.get_or_insert(recorded.at);
+        self.started.get_or_insert(recorded.at);
         self.last = recorded.at;
-        let mut took = None;
         match event {
             CoordinationEvent::Started(started) => {
                 self.currency = started.budget.currency().map(str::to_owned);
             }
             CoordinationEvent::WorkAdded(_) => return None,
-            CoordinationEvent::SessionBound(bound) => {
-                self.bound.insert(bound.session, recorded.at);
-            }
-            CoordinationEvent::SessionUnbound(unbound) => {
-                self.sessions += 1;
-                let since = self.bound.remove(&unbound.session);
-                took = since.map(|since| elapsed(recorded.at.since(since)));
-            }
+            CoordinationEvent::SessionUnbound(_) => self.sessions += 1,
             CoordinationEvent::Completed(completed) => {
-                self.usage = completed.usage;
+                (self.usage, self.sessions) = (completed.usage, completed.totals.sessions);
                 return None;
             }
             CoordinationEvent::Aborted(aborted) => {
-                self.usage = aborted.usage;
+                (self.usage, self.sessions) = (aborted.usage, aborted.totals.sessions);
                 return None;
             }
             _ => {}
         }
-        let sentence = describe::sentence(recorded).after(took.as_deref());
-        Some(format!("{:>8}  {sentence}", elapsed(recorded.at.since(start))))
+        let sentence = self.narration.tell(recorded);
+        Some(format!("{}  {sentence}", timestamps::seconds(recorded.wall)))
     }
 
     /// How it ended.

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    Blocked, Coordination, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkStage,
-    WorkState,
+    Blocked, Coordination, Reused, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking,
+    WorkStage, WorkState,
 };
 use antiphon::id::{SessionId, WorkId};
 use antiphon::time::{Deadline, Now};
 
 use super::board::{Board, Last};
 use crate::labels::skip_reason;
+use crate::session_end::{self, NextTry};
 use crate::text::printable;
 use crate::timestamps;
 
@@ -27,6 +28,8 @@ const ASKED: usize = 64;
 pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) stage: WorkStage,
+    /// The same in a word, unless it is not known what became of the item.
+    pub(crate) state: &'static str,
     /// Attempts that counted, with the one that runs.
     pub(crate) attempt: u32,
     /// How long it runs, or its last session took.
@@ -39,9 +42,17 @@ pub(crate) struct Row {
     pub(crate) waits: Option<String>,
     /// What is recorded of how its last session went.
     pub(crate) text: Option<String>,
+    /// What people read instead of the last two: how its last session ended and when the next one
+    /// starts, if one is to follow; or where it was taken over from.
+    told: Option<String>,
 }
 
 impl Row {
+    /// Whether its last session is to be followed by another one, and that is said.
+    pub(crate) fn is_tried_again(&self) -> bool {
+        self.stage == WorkStage::Delayed && self.told.is_some()
+    }
+
     /// What is worth saying besides the numbers.
     pub(crate) fn detail(&self) -> String {
         let text = match (self.stage, &self.text) {
@@ -49,7 +60,11 @@ impl Row {
             (_, text) => text.clone(),
         };
         let child = self.child.as_ref().map(|child| format!("run {child}"));
-        let parts: Vec<String> = [self.waits.clone(), child, text].into_iter().flatten().collect();
+        let (first, last) = match &self.told {
+            Some(told) => (Some(told.clone()), None),
+            None => (self.waits.clone(), text),
+        };
+        let parts: Vec<String> = [first, child, last].into_iter().flatten().collect();
         parts.join("; ")
     }
 }
@@ -71,18 +86,29 @@ impl<'a> Rows<'a> {
 
     pub(crate) fn row(&self, place: usize) -> Row {
         let item = self.board.item(place);
+        let stage = item.class.stage();
         let mut row = Row {
             id: printable(item.id.as_str()).into_owned(),
-            stage: item.class.stage(),
+            stage,
+            state: self.board.state(stage),
             attempt: 0,
             time_ns: item.last.as_ref().map(|last| last.took_ns),
             sessions: Vec::new(),
             child: None,
             waits: None,
             text: item.last.as_ref().and_then(|last| last.text.as_deref()).map(str::to_owned),
+            told: None,
         };
         let Some(run) = self.board.run() else { return row };
         let Some(tracking) = run.work_tracking(item.id.as_str()) else { return row };
+        if !self.board.is_known(stage) {
+            row.waits = Some("what became of it cannot be read".to_owned());
+            return row;
+        }
+        row.told = tracking.spec.reused.as_ref().map(|Reused { from, work, .. }| {
+            let work = work.as_ref().unwrap_or(&item.id);
+            printable(&format!("taken over from {work} of {from}")).into_owned()
+        });
         row.attempt = tracking.attempt_count;
         row.sessions = tracking.sessions.to_vec();
         row.child = tracking
@@ -115,6 +141,8 @@ impl<'a> Rows<'a> {
             WorkState::Done(_) => {}
             WorkState::Delayed(until) if !until.has_come(&self.now) => {
                 row.waits = Some(delay(item.last.as_ref(), *until, &self.now));
+                let next = NextTry::of(*until, self.now.at);
+                row.told = item.last.as_ref().map(|last| again(last, next));
             }
             WorkState::Delayed(_) => {
                 let reason = self.ready(run, &item.id);
@@ -124,7 +152,11 @@ impl<'a> Rows<'a> {
                 });
             }
             WorkState::Waiting(_) => row.waits = self.needs(run, &tracking),
-            WorkState::Ready => row.waits = self.ready(run, &item.id),
+            WorkState::Ready => {
+                row.waits = self.ready(run, &item.id);
+                let last = item.last.as_ref().filter(|_| row.waits.is_none());
+                row.told = last.map(|last| again(last, NextTry::In(0)));
+            }
         }
         row
     }
@@ -175,7 +207,23 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What an item waits for that had a session before.
+/// How the last session of an item ended, and what the item does now.
+fn again(last: &Last, next: NextTry) -> String {
+    let outcome = last.outcome.as_str();
+    let next = next.in_words(outcome);
+    let text = last.text.as_deref().or_else(|| session_end::reason(outcome));
+    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
+    match next {
+        Some(next) if session_end::is_deferred(outcome) => format!("{next}{text}"),
+        next => {
+            let (word, took) = (session_end::word(outcome), timestamps::elapsed(last.took_ns));
+            let next = next.map(|next| format!(", {next}")).unwrap_or_default();
+            format!("{word} after {took}{next}{text}")
+        }
+    }
+}
+
+/// What an item waits for that had a session before; moments are in UTC.
 fn delay(last: Option<&Last>, until: Deadline, now: &Now) -> String {
     let is_deferred =
         last.is_some_and(|last| matches!(last.outcome, SessionOutcome::Deferred { .. }));
@@ -186,8 +234,8 @@ fn delay(last: Option<&Last>, until: Deadline, now: &Now) -> String {
         }
         Deadline::Ledger(at) => format!("{what} in {}", timestamps::elapsed(at.since(now.at))),
         Deadline::Wall(wall) if is_deferred => {
-            format!("{what} until {}", timestamps::seconds(wall))
+            format!("{what} until {wall}")
         }
-        Deadline::Wall(wall) => format!("{what} at {}", timestamps::seconds(wall)),
+        Deadline::Wall(wall) => format!("{what} at {wall}"),
     }
 }

@@ -54,7 +54,8 @@ impl<'a> Summary<'a> {
             let id = printable(self.id.as_str());
             lines.push(format!("{more} more failed: `antiphon status {id} --failed`"));
         }
-        lines.extend(self.outcome.kind().map(|_| goes_on(self.id)));
+        // What cannot be read cannot be taken over.
+        lines.extend(self.outcome.kind().and(report).map(|_| goes_on(self.id)));
         lines.push(format!(
             "receipt {}{}",
             self.outcome.receipt,

@@ -11,6 +11,7 @@ use super::frame::{FrameTime, Size, frame};
 use super::history::History;
 use super::line::width;
 use super::row::Rows;
+use crate::timestamps;
 
 fn item(id: &str, needs: &[&str]) -> WorkSpec {
     needs
@@ -44,6 +45,7 @@ fn story() -> History {
 }
 
 fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<String> {
+    timestamps::use_utc();
     each_item_is_where_the_state_has_it(board);
     let size = Size::new(rows, columns);
     let lines = frame(board, &BTreeMap::new(), FrameTime::new(history.wall(), 0), size);
@@ -117,7 +119,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ flaky         4.0s  #2  before: exit 2: 日本語
 ✗ broken        1.0s  #2  exit 1: at all
 - after                   needs broken, which did not succeed
-↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate limit
+↻ quota         1.0s      waits until 2025-11-21T04:16:00Z: rate limit
 ! daemon        1.0s      session 4 left something running; waiting until that is gone; left a process
 · tests                   needs validators, flaky, quota and 1 more
 · next                    ready: all 2 slots are taken
@@ -138,7 +140,7 @@ codegen  running  3 of 9 ended, 1 fail…
 ⠋ flaky         0.0s  #2  before: exit…
 ✗ broken        1.0s  #2  exit 1: at a…
 - after                   needs broken…
-↻ quota         1.0s      delayed: def…
+↻ quota         1.0s      waits until …
 ! daemon        1.0s      session 4 le…
 · tests                   needs valida…
 · next                    ready: all 2…
@@ -171,7 +173,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ flaky         0.0s  #2  before: exit 2: 日本語
 ✗ broken        1.0s  #2  exit 1: at all
 ! daemon        1.0s      session 4 left something running; waiting until that…
-↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate l…
+↻ quota         1.0s      waits until 2025-11-21T04:16:00Z: rate limit
   and 4 more: 1 ready, 1 waiting, 1 skipped, 1 succeeded
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
@@ -249,7 +251,7 @@ codegen  running  1 of 9 ended, 1 running  run-1
 ✓ models        2.0s
 · validators          ready
 · flaky               ready
-↻ broken        1.0s  delayed: retry in 30.0s; exit 1: no luck
+↻ broken        1.0s  failed after 1.0s, next try in 30.0s: exit 1: no luck
 · after               needs broken
 ⠋ quota         0.0s
 · daemon              ready

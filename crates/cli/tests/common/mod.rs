@@ -110,6 +110,7 @@ impl Fixture {
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
         command
             .env("ANTIPHON_DIR", self.state())
+            .env("TZ", "UTC")
             .env_remove("NO_COLOR")
             .env_remove("CLICOLOR_FORCE");
         command
@@ -232,6 +233,7 @@ fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
         }
         _ if word.strip_suffix(['s', 'm', 'h']).is_some_and(is_number) => "<age>",
         _ if word.strip_suffix('s').is_some_and(|text| text.parse::<f64>().is_ok()) => "<age>",
+        _ if word.strip_suffix("s:").is_some_and(|text| text.parse::<f64>().is_ok()) => "<age>:",
         _ => word,
     }
 }

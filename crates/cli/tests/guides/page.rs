@@ -122,9 +122,6 @@ impl Step {
     /// the width of columns.
     fn steady(&self, printed: &str) -> String {
         let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
-        let is_time = |word: &str| {
-            word.strip_suffix("s:").is_some_and(|number| number.parse::<f64>().is_ok())
-        };
         let mut text = printed.to_owned();
         for id in printed.split(|c: char| !c.is_ascii_hexdigit() && c != '-').filter(is_id) {
             text = text.replace(id, "<id>");
@@ -133,7 +130,6 @@ impl Step {
         let words = |line: &str| {
             line.split_whitespace()
                 .map(|word| match word {
-                    word if is_time(word) => "<age>:",
                     // What `mktemp` made.
                     word if word.starts_with("/tmp/tmp.") => "<dir>",
                     word => word,

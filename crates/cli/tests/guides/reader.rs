@@ -23,6 +23,7 @@ pub(crate) fn follow(steps: &[&Step]) -> Vec<String> {
         .args(["300", "sh", "-c", &script])
         .current_dir(clone.path())
         .env("TMPDIR", clone.path())
+        .env("TZ", "UTC")
         .env_remove("ANTIPHON_DIR")
         .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::null())

@@ -20,7 +20,8 @@ pub(crate) fn antiphon(dir: &Path, arguments: &[&str]) -> Command {
         .arg("--dir")
         .arg(dir.join("state"))
         .args(arguments)
-        .env("NO_COLOR", "1");
+        .env("NO_COLOR", "1")
+        .env("TZ", "UTC");
     command.stdin(Stdio::null());
     command
 }
@@ -63,7 +64,12 @@ pub(crate) fn story(output: &Ran) -> Vec<String> {
 fn is_time_or_id(word: &str) -> bool {
     let word = word.trim_end_matches([',', ':']);
     let is_time = word.strip_suffix('s').is_some_and(|digits| digits.parse::<f64>().is_ok());
-    is_time || word.len() == 36
+    is_time || word.len() == 36 || is_moment(word)
+}
+
+/// Whether a word is a time in UTC, to the second.
+fn is_moment(word: &str) -> bool {
+    word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T'
 }
 
 /// Writes a plan file with these items, one at a time.

@@ -48,7 +48,11 @@ impl OnTerminal {
         // Where it is set, any terminal is taken to understand colours.
         command.env_remove("CI");
         command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(arguments);
-        command.env_remove("NO_COLOR").env_remove("HOME").env("TERM", "xterm-256color");
+        command
+            .env_remove("NO_COLOR")
+            .env_remove("HOME")
+            .env("TERM", "xterm-256color")
+            .env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(side.try_clone()?).stderr(side);
         change(&mut command);
         let child = command.spawn()?;

@@ -1,9 +1,11 @@
 //! An item as `antiphon show` prints it for people.
 
+use antiphon::time::WallTime;
 use antiphon_server::{Item, ItemAttempt, ItemCommand, ItemNeed, ItemVariable};
 use serde_json::Value;
 
 use crate::command_error::CommandError;
+use crate::session_end::{self, NextTry};
 use crate::stdout::Stdout;
 use crate::text::{printable, quoted};
 use crate::timestamps;
@@ -112,20 +114,32 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
     if attempt.nested {
         parts.push(format!("`antiphon status {run}.{}` shows it", attempt.session));
     }
+    let next = attempt.retry_ms.zip(attempt.outcome.as_deref()).and_then(|(retry, outcome)| {
+        let ended = attempt.ended.as_deref().and_then(timestamps::of_api);
+        let retry = retry.saturating_mul(MILLISECOND);
+        // What is deferred waits for a moment, which is named.
+        let next = ended
+            .filter(|_| session_end::is_deferred(outcome))
+            .map_or(NextTry::In(retry), |ended| {
+                NextTry::At(WallTime(ended.0.saturating_add(retry)))
+            });
+        next.in_words(outcome)
+    });
     match (&attempt.outcome, attempt.took_ms) {
         (Some(outcome), took) => {
-            parts.push(format!("{} after {}", in_words(outcome), elapsed(took.unwrap_or(0))));
+            let took = elapsed(took.unwrap_or(0));
+            parts.push(format!("{} after {took}", session_end::word(outcome)));
         }
         (None, _) => parts.push("running".to_owned()),
     }
+    parts.extend(next);
     // What a failed session says begins with it.
     let is_said = |exit: &String| attempt.text.as_ref().is_some_and(|text| text.starts_with(exit));
     parts.extend(attempt.exit.clone().filter(|exit| !is_said(exit)));
-    if let Some(retry) = attempt.retry_ms {
-        parts.push(format!("next try in {}", elapsed(retry)));
-    }
+    let said = attempt.text.as_deref();
+    let said = said.or_else(|| attempt.outcome.as_deref().and_then(session_end::reason));
     page.field(&format!("attempt {}", attempt.attempt), &parts.join(", "))?;
-    if let Some(text) = &attempt.text {
+    if let Some(text) = said {
         page.list("", &text.lines().map(str::to_owned).collect::<Vec<_>>())?;
     }
     if let Some(used) = attempt.used.filter(|used| used.tokens > 0 || used.cost > 0) {
@@ -152,20 +166,6 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
     page.list("", &attempt.leftovers.iter().map(|left| format!("left {left}")).collect::<Vec<_>>())
 }
 
-/// How a session ended.
-fn in_words(outcome: &str) -> &str {
-    match outcome {
-        "SUCCESS" => "succeeded",
-        "FAILURE" => "failed",
-        "TIMEOUT" => "timed out",
-        "CANCELLED" => "cancelled",
-        "LOST" => "interrupted",
-        "SPAWN_FAILED" => "not started",
-        "DEFERRED" => "deferred",
-        other => other,
-    }
-}
-
 fn need(need: &ItemNeed) -> String {
     let what = match (&need.item, &need.group) {
         (Some(item), _) => item.clone(),
@@ -182,7 +182,7 @@ fn need(need: &ItemNeed) -> String {
 
 /// A time of the API as all times are shown.
 fn time(utc: &str) -> String {
-    timestamps::since(utc).map_or_else(|_| utc.to_owned(), timestamps::millis)
+    timestamps::of_api(utc).map_or_else(|| utc.to_owned(), timestamps::millis)
 }
 
 fn elapsed(ms: u64) -> String {

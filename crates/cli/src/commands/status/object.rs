@@ -106,9 +106,12 @@ pub(super) fn of(status: &RunStatus, items: Items) -> StatusJson {
             .unread()
             .map(|unread| UnreadJson { from: unread.from.0, why: unread.why.clone() }),
         meters: run
-            .map(|run| meters(run, now).into_iter().map(gauge).collect())
+            .map(|run| {
+                let at_end = board.only_end().map(|end| &end.usage);
+                meters(run, now, at_end).into_iter().map(gauge).collect()
+            })
             .unwrap_or_default(),
-        counts: board.counts().present().map(|(stage, count)| (stage.as_str(), count)).collect(),
+        counts: board.states(board.counts()).into_iter().collect(),
         left_out: all - items.len(),
         items,
     }
@@ -121,10 +124,10 @@ fn gauge(meter: Meter) -> (&'static str, Gauge) {
 }
 
 fn item(row: Row) -> ItemJson {
-    let Row { id, stage, attempt, time_ns, sessions, child, waits, text, .. } = row;
+    let Row { id, state, attempt, time_ns, sessions, child, waits, text, .. } = row;
     ItemJson {
         id,
-        state: stage.as_str(),
+        state,
         attempt,
         sessions,
         took_ns: time_ns,

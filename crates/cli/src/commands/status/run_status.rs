@@ -1,7 +1,7 @@
 //! A run as its ledger has it, and how that is printed.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Stage, Verdict};
+use antiphon::coordination::{Counts, Stage, Verdict};
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::Events;
 use antiphon::report::RunReport;
@@ -108,8 +108,20 @@ impl RunStatus {
             let advice = lack.advice(board.id(), board.run().and_then(pause_ended_by));
             output.line(format!("engine        not running; {}", printable(&advice)))?;
         }
-        if let Some(report) = &self.report {
-            self.print_end(report, output)?;
+        let retry = format!("next          {}", goes_on(board.id()));
+        match (&self.report, board.only_end()) {
+            (Some(report), _) => {
+                self.print_end(report.why.as_deref(), &report.counts, output)?;
+                if report.verdict != Verdict::Succeeded {
+                    output.line(retry)?;
+                }
+            }
+            // What cannot be read cannot be taken over either.
+            (None, Some(end)) => {
+                let summary = head.run_summary().map_err(ledger::unreadable)?;
+                self.print_end(summary.why().as_deref(), &end.counts, output)?;
+            }
+            (None, None) => {}
         }
         if let Some(trouble) = &said.trouble {
             output.line(format!("shortage      {}", printable(trouble)))?;
@@ -137,7 +149,7 @@ impl RunStatus {
             output.line(format!(
                 "and {} more: {}",
                 selection.left.total(),
-                class_counts(&selection.left)
+                class_counts(board, &selection.left)
             ))?;
         }
         output.line("")?;
@@ -147,20 +159,21 @@ impl RunStatus {
         Ok(())
     }
 
-    /// When and why it ended, what became of its items, and what runs the rest again.
-    fn print_end(&self, report: &RunReport, output: &mut Stdout) -> Result<(), CommandError> {
+    /// When and why it ended, and what became of its items.
+    fn print_end(
+        &self,
+        why: Option<&str>,
+        counts: &Counts,
+        output: &mut Stdout,
+    ) -> Result<(), CommandError> {
         let ended = self.head.changed.1;
         let took = ended.0.saturating_sub(self.head.started.0);
         let after = timestamps::elapsed(took);
         output.line(format!("ended         {}, after {after}", timestamps::millis(ended)))?;
-        if let Some(why) = &report.why {
+        if let Some(why) = why {
             output.line(format!("why           {}", printable(why)))?;
         }
-        output.line(format!("items         {}", item_counts(&report.counts)))?;
-        if report.verdict != Verdict::Succeeded {
-            output.line(format!("next          {}", goes_on(self.board.id())))?;
-        }
-        Ok(())
+        output.line(format!("items         {}", item_counts(counts)))
     }
 
     fn table(&self, shown: &[Shown]) -> Table<5> {
@@ -174,14 +187,14 @@ impl RunStatus {
                         if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
                     let time = row.time_ns.map_or_else(|| "-".to_owned(), timestamps::elapsed);
                     let detail = row.detail();
-                    table.row_in(row.stage, [row.id, row.stage.to_string(), attempt, time, detail]);
+                    table.row_in(row.stage, [row.id, row.state.to_owned(), attempt, time, detail]);
                 }
                 Shown::Group(name, counts) => table.row([
                     format!("{name} (group)"),
                     "-".to_owned(),
                     "-".to_owned(),
                     "-".to_owned(),
-                    class_counts(counts),
+                    class_counts(&self.board, counts),
                 ]),
             }
         }
