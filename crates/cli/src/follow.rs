@@ -25,6 +25,7 @@ use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::stderr;
+use crate::taken_over::TakenOver;
 use crate::text::printable;
 use crate::view::View;
 pub(crate) use followed_run::not_carried_out;
@@ -159,7 +160,11 @@ impl RunFollower {
             Runs::Submitted(_) | Runs::Retried(_) => (true, Lack::Engine),
             Runs::Resumed(_) | Runs::Attached => {
                 let ledger = Ledger::at(self.connection.held.path());
-                (false, Lack::of(&ledger.replayed(id)?, &ledger)?)
+                let run = ledger.replayed(id)?;
+                if let Some(taken_over) = TakenOver::of(&run) {
+                    view.tell(&taken_over.to_string())?;
+                }
+                (false, Lack::of(&run, &ledger)?)
             }
         };
         let mut progress = FollowedRun::of(id, is_own, lack);

@@ -22,6 +22,7 @@ mod state_dir;
 mod stderr;
 mod stdout;
 mod table;
+mod taken_over;
 mod text;
 mod timestamps;
 mod torture;

@@ -58,6 +58,12 @@ fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Res
         "b: it has succeeded; this retry of r carries it out: it failed before\n"
     );
     assert_eq!(why("a")?, "a: it succeeded as a of run r and was taken over from there\n");
+    let status = String::from_utf8(ran(dir, &["status", "r@2"])?.stdout)?;
+    for line in
+        ["a     succeeded  -        -     taken over from a of r", "b     succeeded  1        "]
+    {
+        assert!(status.lines().any(|found| found.starts_with(line)), "{line}\n{status}");
+    }
     // Of a retry, too; what was taken over once is taken over again.
     assert_eq!(
         told(&ran(dir, &["retry", "r@2", "--item", "d"])?)?,
@@ -67,6 +73,39 @@ fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Res
     for run in ["r@2", "r@3"] {
         assert_eq!(ran(dir, &["verify", run])?.status.code(), Some(0));
     }
+    Ok(())
+}
+
+/// Whoever looks at a retry learns what whoever started it was told.
+#[test]
+fn who_attaches_to_a_retry_or_resumes_it_is_told_what_it_took_over() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  a: { shell: 'true' }\n  b: { shell: 'test -e mended || exit 1; echo > runs; sleep 300', needs: [a], retry: { attempts: 1 } }\n",
+    )?;
+    pipe(dir, "runs")?;
+    assert_eq!(ran(dir, &["run", "plan.yaml", "--id", "r"])?.status.code(), Some(6));
+    std::fs::write(dir.join("mended"), "")?;
+    let retry = Running::start(dir, &["retry", "r"])?;
+    heard(&dir.join("runs"))?;
+    let expected = "r@2: 1 item taken over from r, 1 runs again";
+    let first_line = |mut run: Running| -> Result<(Running, String)> {
+        let errors = run.0.stderr.as_mut().ok_or("no standard error")?;
+        let line = BufReader::new(errors).lines().next().ok_or("it told nothing")??;
+        Ok((run, line))
+    };
+    let (guest, line) = first_line(Running::start(dir, &["attach", "r@2"])?)?;
+    assert_eq!(line, expected);
+    drop(guest);
+    retry.signal(rustix::process::Signal::TERM)?;
+    assert_eq!(retry.end()?.status.code(), Some(8));
+    let (resumed, line) = first_line(Running::start(dir, &["resume", "r@2"])?)?;
+    assert_eq!(line, expected);
+    heard(&dir.join("runs"))?;
+    resumed.signal(rustix::process::Signal::TERM)?;
+    assert_eq!(resumed.end()?.status.code(), Some(8));
     Ok(())
 }
 

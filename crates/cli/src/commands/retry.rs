@@ -7,7 +7,7 @@ use std::sync::Arc;
 use antiphon::digest::Digest;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Environment, Origin, Plan};
-use antiphon_server::{Code, Problem, RetryAnswer, RetryRequest};
+use antiphon_server::{Code, Problem, RetryRequest};
 use serde_json::json;
 
 use super::run::{carried_out, refused_by_the_engine};
@@ -15,13 +15,13 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::{Known, Unsent, available, request, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
-use crate::labels::counted;
 use crate::ledger::{self, Ledger};
 use crate::named::{self, Qualifies};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
+use crate::taken_over::TakenOver;
 use crate::text::printable;
 use crate::view::View;
 
@@ -132,37 +132,12 @@ fn advised(id: &CoordinationId, error: CommandError) -> CommandError {
     error.with_hint(hint)
 }
 
-/// Says what is taken over and from where, and what runs again and why.
-fn say(answer: &RetryAnswer) {
-    let RetryAnswer { id, forerunner, reused, again, .. } = answer;
-    let reasons: Vec<String> = answer
-        .reasons
-        .iter()
-        .map(|(reason, count)| format!("{count} {}", in_words(reason)))
-        .collect();
-    let taken = match reused {
-        0 => "nothing taken over".to_owned(),
-        reused => format!("{} taken over from {forerunner}", counted(*reused, "item")),
-    };
-    let runs = if *again == 1 { "runs" } else { "run" };
-    let text = format!("{id}: {taken}, {again} {runs} again: {}", reasons.join(", "));
-    stderr::say(printable(&text));
-}
-
-fn in_words(reason: &str) -> &str {
-    match reason {
-        "asked" => "asked for",
-        "needs" => "that need what runs again",
-        other => other,
-    }
-}
-
 async fn detach(dir: &Path, retry: Retrial, json: bool) -> Result<ExitCode, CommandError> {
     let client = serving(dir).await?;
     let Ok(answer) = retry_there(&client, &retry).await? else {
         return Ok(Kind::Aborted.into());
     };
-    say(&answer);
+    stderr::say(printable(&TakenOver::from(&answer).to_string()));
     let mut output = Stdout::open();
     match json {
         true => output.json(&json!({ "run": answer.id }))?,
@@ -180,14 +155,11 @@ async fn carry_out(ledger: &Ledger, retry: Retrial, json: bool) -> Result<ExitCo
         Ok(Err(_)) => return follower.detach(Ok(())).await.map(|()| Kind::Aborted.into()),
         Err(error) => return follower.detach(Err(error)).await.map(|()| ExitCode::SUCCESS),
     };
-    say(&answer);
+    stderr::say(printable(&TakenOver::from(&answer).to_string()));
     let id = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
     match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
         Outcome::Ended(outcome) => {
-            let RetryAnswer { reused, again, forerunner, .. } = &answer;
-            let taken = counted(*reused, "item");
-            let text = format!("{taken} taken over from {forerunner}, {again} ran again");
-            stderr::say(printable(&text));
+            stderr::say(printable(&TakenOver::from(&answer).at_end()));
             Ok(outcome.exit_code())
         }
         Outcome::Left(_) => Ok(Kind::Aborted.into()),
