@@ -26,7 +26,7 @@ pub use run::{PrintedStream, Run};
 pub use subscription::Subscription;
 
 use crate::incidents::Incident;
-use crate::ledger::{HeadQuery, Repetition};
+use crate::ledger::{HeadQuery, ReadError, Repetition, Store};
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
 use crate::prune::{PruneError, PruneRequest, Pruned, Survey};
@@ -180,6 +180,17 @@ impl Engine {
     /// [`Unavailable`] if the ledger cannot be read.
     pub async fn heads(&self, query: HeadQuery) -> Result<Vec<HeadRow>, Unavailable> {
         self.handle().read(move |store| store.heads(&query)).await
+    }
+
+    /// Reads the ledger as its store has it: whatever no other call gives.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.handle().read(read).await
     }
 
     /// The bytes of a blob: an input, an output or a receipt.

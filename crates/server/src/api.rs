@@ -10,6 +10,7 @@ mod end;
 mod event;
 mod health;
 mod item;
+mod ledger;
 mod on_end;
 mod pause;
 mod plan;
@@ -32,6 +33,7 @@ pub use item::{
     Item, ItemAttempt, ItemCommand, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource,
     ItemVariable,
 };
+pub use ledger::{CommitLine, CommitPage, HeadLine, HeadPage, PlacedLine, PlacedPage};
 pub use on_end::{OnEndAnswer, OnEndState};
 pub use pause::{Pause, SpentMeter};
 pub use printed::{LogBytes, LogPage, LogPart, LogPiece, LogQuery};

@@ -48,12 +48,12 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, Again, BodyError, Code, EventLine, EventPage, Failure, Health, Item, ItemAttempt,
-    ItemCommand, ItemCounts, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable,
-    ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent, OnEndAnswer,
-    OnEndState, Pause, Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest,
-    RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets, SpentMeter, Steer, SubmitAnswer,
-    SubmitRequest, Why,
+    Accepted, Again, BodyError, Code, CommitLine, CommitPage, EventLine, EventPage, Failure,
+    HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts, ItemLine, ItemNeed,
+    ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery, LogBytes, LogPage, LogPart,
+    LogPiece, LogQuery, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage,
+    Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest, RetryAnswer,
+    RetryRequest, RunEnd, RunLine, RunSecrets, SpentMeter, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

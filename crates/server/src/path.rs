@@ -3,9 +3,19 @@
 /// The path of all runs.
 pub(crate) const RUNS: &str = "/v1/runs";
 
+/// Below which the ledger is read as its store has it.
+#[cfg(feature = "client")]
+pub(crate) const LEDGER: &str = "/v1/ledger";
+
 /// The path of a run, and what follows it.
 pub(crate) fn run_path(id: &str, rest: &str) -> String {
     format!("{RUNS}/{}{rest}", segment(id))
+}
+
+/// The run in a path, as it is written there.
+#[cfg(feature = "server")]
+pub(crate) fn run_of(path: &str) -> Option<&str> {
+    path.strip_prefix(RUNS)?.strip_prefix('/')?.split('/').next()
 }
 
 /// A text as a segment of a path: everything but letters, digits and `-._~` is encoded.

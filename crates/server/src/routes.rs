@@ -6,6 +6,7 @@ mod end;
 mod events;
 mod health;
 mod items;
+mod ledger;
 mod on_end;
 mod printed;
 mod prune;
@@ -30,6 +31,10 @@ use crate::state::Shared;
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/health", get(health::health))
+        .route("/v1/ledger/heads", get(ledger::heads))
+        .route("/v1/ledger/events", get(ledger::events))
+        .route("/v1/ledger/commits", get(ledger::commits))
+        .route("/v1/ledger/blobs/{digest}", get(ledger::blob))
         .route("/v1/prune", post(prune::prune))
         .route("/v1/runs", get(runs::list).post(submission::submit))
         .route("/v1/runs/{id}", get(runs::status))

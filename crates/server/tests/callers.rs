@@ -86,6 +86,10 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
         curl("/v1/runs/other/work/a/why"),
         curl("/v1/runs/unknown/receipt"),
         curl("/v1/runs"),
+        curl("/v1/ledger/heads"),
+        curl("/v1/ledger/events?stream=coordination/mine"),
+        curl("/v1/ledger/commits"),
+        curl(&format!("/v1/ledger/blobs/{}", "0".repeat(64))),
         post("/v1/runs"),
         post("/v1/runs/mine/cancel"),
         post("/v1/runs/mine/drain"),
@@ -98,7 +102,7 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
     let printed =
         script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
     let mut expected = vec!["200", "200", "200", "200", "not_ended", "409", "200"];
-    for _ in requests.len() - 12..requests.len() {
+    for _ in requests.len() - 16..requests.len() {
         expected.extend(["session_may_not", "403"]);
     }
     assert_eq!(codes(&printed), expected, "{printed}");

@@ -56,6 +56,8 @@ pub struct EngineBuilder {
     /// The state directory, if the ledger has one, as it was named and held open.
     directory: Option<(PathBuf, Folder)>,
     processes: Option<Arc<Processes>>,
+    /// Where the scratch directories of sessions are made.
+    scratch: PathBuf,
     grace: Duration,
     patience: Option<Duration>,
     room_within: Duration,
@@ -133,7 +135,8 @@ impl EngineBuilder {
             None => Folder::open(path)
                 .map_err(|error| StartError::System { what: "the state directory", error })?,
         };
-        Ok(Self { directory: Some((path.to_owned(), folder)), ..taken_over })
+        let directory = Some((path.to_owned(), folder));
+        Ok(Self { directory, scratch: location.scratch(), ..taken_over })
     }
 
     /// Takes over a ledger in any store.
@@ -160,6 +163,7 @@ impl EngineBuilder {
             plans: Vec::new(),
             directory: None,
             processes: None,
+            scratch: std::env::temp_dir(),
             grace: DEFAULT_GRACE,
             patience: None,
             room_within: ROOM_WITHIN,
@@ -267,7 +271,7 @@ impl EngineBuilder {
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let processes = Processes::new(
             wardens,
-            absolute(std::env::temp_dir()),
+            absolute(self.scratch.clone()),
             absolute(directory.join(SOCKET)),
         );
         self.processes = Some(Arc::new(processes));

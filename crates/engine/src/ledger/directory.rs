@@ -11,7 +11,7 @@ use rustix::fs::Mode;
 use super::durable;
 use super::error::OpenError;
 use super::fault::Fault;
-use super::held_directory::{DATABASE, HeldDirectory, POISONED};
+use super::held_directory::{DATABASE, HeldDirectory, IN_MEMORY, POISONED};
 use super::owner::{LockHolder, Owner};
 use crate::folder::Folder;
 use crate::hand_over;
@@ -64,6 +64,12 @@ impl StateDirectory {
         self.0.join(DATABASE)
     }
 
+    /// Whether the ledger is, or was, in the memory of the engine that works in the directory.
+    #[must_use]
+    pub fn is_of_memory(&self) -> bool {
+        self.0.join(IN_MEMORY).exists()
+    }
+
     /// Who holds the ledger now, if any engine does.
     ///
     /// The lock is tried for an instant, shared; an engine that starts in that very instant is
@@ -108,6 +114,30 @@ impl StateDirectory {
     /// Creates what is missing, makes it private, and takes the lock. From here on the directory is
     /// held: another one that comes under its name is not taken for it.
     pub(super) fn take(&self, owner: &Owner) -> Result<(Lock, HeldDirectory), OpenError> {
+        let (lock, held) = self.take_any(owner)?;
+        if held.folder().has(IN_MEMORY) {
+            return Err(OpenError::WasInMemory { dir: self.0.clone() });
+        }
+        Ok((lock, held))
+    }
+
+    /// The same for a ledger in memory, of which there is nothing but a mark in the directory.
+    pub(super) fn take_for_memory(
+        &self,
+        owner: &Owner,
+    ) -> Result<(Lock, HeldDirectory), OpenError> {
+        let (lock, held) = self.take_any(owner)?;
+        if held.folder().has(DATABASE) {
+            return Err(OpenError::OnDisk { dir: self.0.clone() });
+        }
+        held.folder()
+            .open_or_create(IN_MEMORY)
+            .and_then(|_| held.with_files(&[IN_MEMORY]))
+            .map(|held| (lock, held))
+            .map_err(|error| self.fault("mark", error).into())
+    }
+
+    fn take_any(&self, owner: &Owner) -> Result<(Lock, HeldDirectory), OpenError> {
         self.create()?;
         let held = HeldDirectory::open(&self.0).map_err(|error| self.fault("open", error))?;
         let folder = held.folder();
@@ -142,7 +172,7 @@ impl StateDirectory {
 
     /// A directory that holds other things is neither made private nor hidden from git.
     fn refuse_strangers(&self, folder: &Folder) -> Result<(), OpenError> {
-        if [DATABASE, LOCK, "head"].iter().any(|name| folder.has(name)) {
+        if [DATABASE, LOCK, "head", IN_MEMORY].iter().any(|name| folder.has(name)) {
             return Ok(());
         }
         for found in folder.entries().map_err(|error| self.fault("list", error))? {

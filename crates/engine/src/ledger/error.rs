@@ -38,6 +38,15 @@ pub enum OpenError {
         /// Something that is in there.
         found: String,
     },
+    /// The ledger was in the memory of an engine, and that has ended without removing its directory.
+    #[error(
+        "the ledger of {} was in the memory of an engine that is gone, and nothing is left of it; remove the directory, or name another",
+        dir.display()
+    )]
+    WasInMemory { dir: PathBuf },
+    /// A ledger in memory was to have the directory of one on disk.
+    #[error("{} contains a ledger on disk; name an empty directory for one in memory", dir.display())]
+    OnDisk { dir: PathBuf },
     /// The ledger was written by a newer version.
     #[error(transparent)]
     Format(#[from] UnknownFormat),

@@ -18,6 +18,8 @@ use crate::folder::Folder;
 
 pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const POISONED: &str = "poisoned";
+/// Marks the directory of a ledger that is in its engine's memory.
+pub(super) const IN_MEMORY: &str = "in-memory";
 
 /// A state directory, held open, with the files in it that must stay the ones that they are.
 #[derive(Debug, Clone)]
@@ -97,12 +99,15 @@ impl fmt::Display for Loss {
 }
 
 impl HeldDirectory {
-    /// Holds the state directory that a path names now, with the ledger in it.
+    /// Holds the state directory that a path names now, with the ledger in it, or with the mark of one
+    /// that is in memory.
     ///
     /// # Errors
     /// When there is none.
     pub fn of_ledger(path: &Path) -> io::Result<Self> {
-        Self::open(path)?.with_files(&[DATABASE])
+        let held = Self::open(path)?;
+        let file = if held.folder().has(IN_MEMORY) { IN_MEMORY } else { DATABASE };
+        held.with_files(&[file])
     }
 
     /// Holds a directory.

@@ -10,6 +10,7 @@ use super::directory::StateDirectory;
 use super::error::ReadError;
 use super::head_mark::HeadMark;
 use super::head_mark::MarkRefusal;
+use super::memory::MemoryStore;
 use super::sqlite::{Backup, BackupError, LedgerPosition, SqliteOptions, SqliteStore};
 use super::store::Store;
 use super::verify::{Scope, VerifyReport, verify_directory};
@@ -21,15 +22,45 @@ use super::watch::Watch;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     directory: PathBuf,
+    keeper: Keeper,
     accept_shorter: bool,
     accept_missing_mark: bool,
 }
+
+/// What keeps the events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Keeper {
+    Database,
+    Memory {
+        /// Where the scratch directories of sessions are made.
+        scratch: PathBuf,
+    },
+}
+
+/// Name of the state directory of a ledger in memory.
+const STATE: &str = "state";
 
 impl Location {
     /// A state directory on this machine.
     #[must_use]
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { directory: path.into(), accept_shorter: false, accept_missing_mark: false }
+        Self {
+            directory: path.into(),
+            keeper: Keeper::Database,
+            accept_shorter: false,
+            accept_missing_mark: false,
+        }
+    }
+
+    /// The memory of the engine that opens it: each store of it is a ledger of its own, which is gone
+    /// with that. The directory, which is empty or not there yet, gets what is no part of a ledger: a
+    /// state directory for the engine's socket and what sessions need while they run, and beside it
+    /// their scratch directories. Whoever chose it removes it.
+    #[must_use]
+    pub fn memory(directory: impl Into<PathBuf>) -> Self {
+        let scratch = directory.into();
+        let state = scratch.join(STATE);
+        Self { keeper: Keeper::Memory { scratch }, ..Self::directory(state) }
     }
 
     /// Lets an engine open a ledger that is shorter than its head mark or differs from it. The
@@ -52,6 +83,15 @@ impl Location {
         &self.directory
     }
 
+    /// Where the scratch directories of sessions are made: with the other temporary files of the
+    /// system, or in the directory of a ledger in memory, which has all that it needs on a disk.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        match &self.keeper {
+            Keeper::Database => std::env::temp_dir(),
+            Keeper::Memory { scratch } => scratch.clone(),
+        }
+    }
+
     /// The files of the state directory, for questions that no store answers: who holds the ledger,
     /// and what an earlier owner left for the next one.
     #[must_use]
@@ -63,7 +103,10 @@ impl Location {
     /// takes the ledger over.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.sqlite())
+        match self.keeper {
+            Keeper::Database => Arc::new(self.sqlite()),
+            Keeper::Memory { .. } => Arc::new(MemoryStore::in_directory(self.files())),
+        }
     }
 
     /// How far the ledger has come.

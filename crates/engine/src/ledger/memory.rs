@@ -12,8 +12,10 @@ use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
 use super::admission::{self, Admitted, Known};
+use super::directory::{Lock, StateDirectory};
 use super::error::FORMAT;
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
+use super::held_directory::HeldDirectory;
 use super::owner::LockHolder;
 use super::owner::{LedgerId, Owner};
 use super::store::{
@@ -49,6 +51,9 @@ struct Content {
 pub struct MemoryStore {
     ledger: MemoryLedger,
     epoch: Mutex<Option<Epoch>>,
+    /// Where its engine works, if that needs a directory.
+    directory: Option<StateDirectory>,
+    held: Mutex<Option<(Lock, HeldDirectory)>>,
 }
 
 impl MemoryLedger {
@@ -63,7 +68,22 @@ impl MemoryStore {
     /// Access to a ledger that others may have, too.
     #[must_use]
     pub fn over(ledger: &MemoryLedger) -> Self {
-        Self { ledger: ledger.clone(), epoch: Mutex::default() }
+        Self {
+            ledger: ledger.clone(),
+            epoch: Mutex::default(),
+            directory: None,
+            held: Mutex::default(),
+        }
+    }
+
+    /// A ledger of its own, whose engine works in a directory: nothing of the ledger is in there.
+    pub(super) fn in_directory(directory: StateDirectory) -> Self {
+        Self {
+            ledger: MemoryLedger::default(),
+            epoch: Mutex::default(),
+            directory: Some(directory),
+            held: Mutex::default(),
+        }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -106,6 +126,8 @@ impl Store for MemoryStore {
                 holder: LockHolder::Named(holder.clone()),
             });
         }
+        let directory = self.directory.as_ref();
+        *locked(&self.held) = directory.map(|dir| dir.take_for_memory(owner)).transpose()?;
         content.owner = Some(owner.clone());
         content.epoch = content.epoch.next();
         *epoch = Some(content.epoch);
@@ -259,11 +281,16 @@ impl Store for MemoryStore {
         Ok(self.owned().map(drop)?)
     }
 
+    fn held(&self) -> Option<HeldDirectory> {
+        locked(&self.held).as_ref().map(|(_, held)| held.clone())
+    }
+
     fn declare_verified(&self) -> Result<(), WriteError> {
         Ok(self.owned().map(drop)?)
     }
 
     fn close(&self) -> Result<(), WriteError> {
+        drop(locked(&self.held).take());
         let Some(ours) = locked(&self.epoch).take() else {
             return Ok(());
         };

@@ -81,29 +81,29 @@ impl EventLine {
     /// # Errors
     /// [`NotAnEvent`] says which part cannot be read.
     pub fn recorded(&self) -> Result<Recorded, NotAnEvent> {
-        fn part<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T, NotAnEvent> {
-            text.parse()
-                .map_err(|error| NotAnEvent(format!("the {what} of an event, {text:?}: {error}")))
-        }
         let payload = match (&self.payload, &self.erased) {
             (Some(payload), _) => Payload::Bytes(payload.get().as_bytes().to_vec()),
-            (None, Some(digest)) => Payload::Erased(part("digest", digest)?),
+            (None, Some(digest)) => Payload::Erased(part("digest of an event", digest)?),
             (None, None) => {
                 return Err(NotAnEvent("an event has neither a payload nor its digest".to_owned()));
             }
         };
         Ok(Recorded {
-            stream: part("stream", &self.stream)?,
+            stream: part("stream of an event", &self.stream)?,
             version: Version(self.version),
             kind: self.r#type.clone().into(),
             schema: self.schema,
             at: LedgerTime(self.at),
             wall: WallTime(self.wall),
-            actor: part("actor", &self.actor)?,
-            cause: self.cause.as_deref().map(|cause| part("cause", cause)).transpose()?,
+            actor: part("actor of an event", &self.actor)?,
+            cause: self
+                .cause
+                .as_deref()
+                .map(|cause| part("cause of an event", cause))
+                .transpose()?,
             payload,
-            prev: part("link", &self.prev)?,
-            hash: part("hash", &self.hash)?,
+            prev: part("link of an event", &self.prev)?,
+            hash: part("hash of an event", &self.hash)?,
         })
     }
 
@@ -114,8 +114,13 @@ impl EventLine {
     }
 }
 
+/// Reads a part of what is recorded.
+pub(super) fn part<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T, NotAnEvent> {
+    text.parse().map_err(|error| NotAnEvent(format!("the {what}, {text:?}: {error}")))
+}
+
 /// Bytes that are no JSON are damage, and shown as text; a line break in them would end the line.
-fn stored(bytes: &[u8]) -> Box<RawValue> {
+pub(super) fn stored(bytes: &[u8]) -> Box<RawValue> {
     match serde_json::from_slice::<Box<RawValue>>(bytes) {
         Ok(json) if !bytes.contains(&b'\n') => json,
         _ => RawValue::from_string(Value::from(String::from_utf8_lossy(bytes)).to_string())

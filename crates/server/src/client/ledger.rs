@@ -1,0 +1,153 @@
+//! The ledger as its store has it: what is larger than a page is read page by page.
+
+use antiphon::append::HeadRow;
+use antiphon::digest::Digest;
+use antiphon::envelope::Recorded;
+use antiphon::id::{CommitNumber, Seq, StreamName, Version};
+use antiphon::ledger::{HeadFilter, HeadQuery, Placed, PlacedCommit};
+use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
+
+use super::error::ClientError;
+use super::{Client, exchange};
+use crate::api::{CommitPage, EventPage, HeadPage, PlacedPage};
+use crate::path::{LEDGER, segment};
+
+/// Most that is asked for at once.
+const PAGE: usize = 1_000;
+
+impl Client {
+    /// Head rows of the ledger, as [`Store::heads`](antiphon::ledger::Store::heads) gives them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ClientError> {
+        let filter = match query {
+            HeadQuery::Stream(stream) => {
+                let query = format!("heads?stream={}", segment(&stream.to_string()));
+                return self.head_page(&query).await.map(|(heads, _)| heads);
+            }
+            HeadQuery::List(filter) => filter,
+        };
+        let HeadFilter { prefix, status, ended, older_than, limit } = filter;
+        let (mut found, mut before) = (Vec::new(), older_than.clone());
+        while found.len() < *limit {
+            let mut query = format!("heads?prefix={}", segment(prefix));
+            for (name, value) in [
+                ("status", status.clone()),
+                ("ended", ended.map(|ended| ended.to_string())),
+                ("older_than", before.as_ref().map(ToString::to_string)),
+                ("limit", Some(PAGE.min(limit - found.len()).to_string())),
+            ] {
+                if let Some(value) = value {
+                    query.push_str(&format!("&{name}={}", segment(&value)));
+                }
+            }
+            let (heads, more) = self.head_page(&query).await?;
+            before = heads.last().map(|head| head.stream.clone());
+            found.extend(heads);
+            if !more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn head_page(&self, query: &str) -> Result<(Vec<HeadRow>, bool), ClientError> {
+        let page: HeadPage = exchange::get(&self.dir, &format!("{LEDGER}/{query}")).await?;
+        let heads = page.heads.into_iter().map(|line| Ok(line.row()?));
+        Ok((heads.collect::<Result<_, ClientError>>()?, page.more))
+    }
+
+    /// The events of a stream after a version, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn stream_events(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ClientError> {
+        let (mut found, mut last) = (Vec::new(), after.0);
+        while found.len() < limit {
+            let (stream, limit) = (segment(&stream.to_string()), PAGE.min(limit - found.len()));
+            let path = format!("{LEDGER}/events?stream={stream}&after={last}&limit={limit}");
+            let page: EventPage = exchange::get(&self.dir, &path).await?;
+            for line in &page.events {
+                found.push(line.recorded()?);
+            }
+            last = page.after;
+            if !page.more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The events of the whole ledger after an address, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn ledger_events(
+        &self,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Placed>, ClientError> {
+        let (mut found, mut last) = (Vec::new(), after.0);
+        while found.len() < limit {
+            let limit = PAGE.min(limit - found.len());
+            let path = format!("{LEDGER}/events?after={last}&limit={limit}");
+            let page: PlacedPage = exchange::get(&self.dir, &path).await?;
+            for line in &page.events {
+                found.push(line.placed()?);
+                last = line.seq;
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The commits after a number, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn commits(
+        &self,
+        after: CommitNumber,
+        limit: usize,
+    ) -> Result<Vec<PlacedCommit>, ClientError> {
+        let (mut found, mut last) = (Vec::new(), after.0);
+        while found.len() < limit {
+            let limit = PAGE.min(limit - found.len());
+            let path = format!("{LEDGER}/commits?after={last}&limit={limit}");
+            let page: CommitPage = exchange::get(&self.dir, &path).await?;
+            for line in &page.commits {
+                found.push(line.placed()?);
+                last = line.number;
+            }
+            if !page.more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bytes of a blob; `None` if there is none or it was erased.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
+        let request = exchange::head(Method::GET, &format!("{LEDGER}/blobs/{digest}"));
+        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|error| ClientError::Broken(error.to_string()))?;
+        Ok(Some(body.to_bytes().into()))
+    }
+}

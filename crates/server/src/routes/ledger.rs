@@ -1,0 +1,183 @@
+//! The ledger as its store has it, page by page, for clients that have no files to read it from.
+
+use std::sync::Arc;
+
+use antiphon::digest::Digest;
+use antiphon::envelope::Recorded;
+use antiphon::id::{CommitNumber, Seq, StreamName, Version};
+use antiphon::ledger::{HeadFilter, HeadQuery, ReadError, Store};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use crate::answer::{Answer, json};
+use crate::api::{
+    Code, CommitLine, CommitPage, EventLine, EventPage, HeadLine, HeadPage, PlacedLine, PlacedPage,
+    Problem,
+};
+use crate::request::{Operator, Parameters};
+use crate::state::Shared;
+
+/// Most that is on a page, and as many as there are unless the query says otherwise.
+const MAX_PAGE: usize = 1_000;
+
+/// Events read per step, so that large ones fill a page before many of them are in memory.
+const READ_AT_ONCE: usize = 50;
+
+/// Payload bytes after which a page is full.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeadsQuery {
+    stream: Option<String>,
+    #[serde(default)]
+    prefix: String,
+    status: Option<String>,
+    ended: Option<bool>,
+    older_than: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    stream: Option<String>,
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+pub(super) async fn heads(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    Parameters(query): Parameters<HeadsQuery>,
+) -> Answer {
+    let HeadsQuery { stream, prefix, status, ended, older_than, limit } = query;
+    let limit = page_of(limit)?;
+    let wanted = match stream {
+        Some(stream) => HeadQuery::Stream(named(&stream)?),
+        None => HeadQuery::List(HeadFilter {
+            prefix,
+            status,
+            ended,
+            older_than: older_than.as_deref().map(named).transpose()?,
+            // One more is read to know whether there are more.
+            limit: limit + 1,
+        }),
+    };
+    let mut heads = shared.engine().heads(wanted).await?;
+    let more = heads.len() > limit;
+    heads.truncate(limit);
+    json(StatusCode::OK, &HeadPage { heads: heads.iter().map(HeadLine::from).collect(), more })
+}
+
+pub(super) async fn events(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    Parameters(query): Parameters<PageQuery>,
+) -> Answer {
+    let PageQuery { stream, after, limit } = query;
+    let limit = page_of(limit)?;
+    let Some(stream) = stream.as_deref().map(named).transpose()? else {
+        let read = move |store: &dyn Store| {
+            paged(limit, after, |after, limit| {
+                let page = store.read_all(Seq(after), limit)?;
+                let last = page.last().map(|placed| placed.seq.0);
+                let bytes = page.iter().map(|placed| bytes_of(&placed.event)).sum();
+                Ok((page, last, bytes))
+            })
+        };
+        let (events, more) = shared.engine().read(read).await?;
+        let events = events.iter().map(PlacedLine::from).collect();
+        return json(StatusCode::OK, &PlacedPage { events, more });
+    };
+    let read = move |store: &dyn Store| {
+        let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
+        let (events, more) = paged(limit, after, |after, limit| {
+            let page = store.read_stream(&stream, Version(after), limit)?;
+            let last = page.last().map(|event| event.version.0);
+            let bytes = page.iter().map(bytes_of).sum();
+            Ok((page, last, bytes))
+        })?;
+        Ok((head.is_some_and(|head| head.ended), events, more))
+    };
+    let (ended, events, more) = shared.engine().read(read).await?;
+    let after = events.last().map_or(after, |event| event.version.0);
+    let events: Vec<EventLine> = events.iter().map(EventLine::from).collect();
+    json(StatusCode::OK, &EventPage { events, after, more, ended })
+}
+
+pub(super) async fn commits(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    Parameters(query): Parameters<PageQuery>,
+) -> Answer {
+    let PageQuery { stream, after, limit } = query;
+    if stream.is_some() {
+        return Err(invalid("commits are of the whole ledger; leave `stream` away".to_owned()));
+    }
+    let limit = page_of(limit)?;
+    let read = move |store: &dyn Store| store.commits(CommitNumber(after), limit + 1);
+    let mut commits = shared.engine().read(read).await?;
+    let more = commits.len() > limit;
+    commits.truncate(limit);
+    let commits = commits.iter().map(CommitLine::from).collect();
+    json(StatusCode::OK, &CommitPage { commits, more })
+}
+
+/// The bytes of a blob; nothing if there is none, or it was erased.
+pub(super) async fn blob(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    Path(digest): Path<String>,
+) -> Answer {
+    let digest: Digest =
+        digest.parse().map_err(|error| invalid(format!("{digest:?} is no digest: {error}")))?;
+    let Some(bytes) = shared.engine().blob(digest).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    let mut response = Response::new(Body::from(bytes));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// Reads until a page is full or there is no more; says whether there is more.
+fn paged<T>(
+    limit: usize,
+    after: u64,
+    mut read: impl FnMut(u64, usize) -> Result<(Vec<T>, Option<u64>, usize), ReadError>,
+) -> Result<(Vec<T>, bool), ReadError> {
+    let (mut found, mut bytes, mut after) = (Vec::new(), 0, after);
+    while found.len() < limit && bytes < PAGE_BYTES {
+        let (page, last, size) = read(after, READ_AT_ONCE.min(limit - found.len()))?;
+        let Some(last) = last else { return Ok((found, false)) };
+        (after, bytes) = (last, bytes + size);
+        found.extend(page);
+    }
+    let (_, next, _) = read(after, 1)?;
+    Ok((found, next.is_some()))
+}
+
+fn bytes_of(event: &Recorded) -> usize {
+    event.payload.bytes().map_or(0, <[u8]>::len)
+}
+
+fn page_of(limit: Option<usize>) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(MAX_PAGE);
+    match (1..=MAX_PAGE).contains(&limit) {
+        true => Ok(limit),
+        false => Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}"))),
+    }
+}
+
+fn named(stream: &str) -> Result<StreamName, Problem> {
+    stream.parse().map_err(|error| invalid(format!("{stream:?} is no stream: {error}")))
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(Code::InvalidRequest, detail)
+}
