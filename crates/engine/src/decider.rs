@@ -9,6 +9,7 @@ mod disk;
 mod ground;
 mod inputs;
 mod intake;
+mod log;
 mod named_since;
 mod on_ends;
 mod opening;

@@ -55,7 +55,7 @@ impl Shortages {
         delays.insert(session.clone(), what.to_owned());
         drop(delays);
         if is_news {
-            tracing::warn!(%session, what, "a session waits for room on this machine");
+            tracing::warn!(run = %session.coordination, %session, what, "a session waits for room on this machine");
         }
     }
 

@@ -97,9 +97,14 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(Body::from(self.to_bytes()));
         *response.status_mut() = status;
+        let code = self.known_code();
+        // For the log.
+        if let Some(code) = code {
+            response.extensions_mut().insert(code);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.known_code().and_then(Code::retry_after) {
+        if let Some(seconds) = code.and_then(Code::retry_after) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -31,6 +31,16 @@ pub(crate) enum Caller {
     Refused(Problem),
 }
 
+impl Caller {
+    /// The session that it is in, if it is in one.
+    pub(crate) fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Operator | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// What the kernel knows of the process at the other end, as of its `connect`.
 #[derive(Debug)]
 pub(crate) struct Peer {

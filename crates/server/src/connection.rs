@@ -5,9 +5,11 @@ use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
+use antiphon::id::SessionId;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,12 +19,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::field::display;
 
 use crate::api::{Code, Problem};
 use crate::caller::{Caller, Peer, SessionOf};
 use crate::framed::{Framed, LINGER};
 use crate::framing::{Fault, Framing, is_stand_in};
 use crate::panic::contained;
+use crate::path::run_of;
 use crate::stall::Stalling;
 use crate::state::Shared;
 
@@ -115,6 +119,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let session = caller.session().cloned();
     let response = match (caller, refused) {
         (Caller::Refused(problem), _) | (_, Some(problem)) => problem.into_response(),
         (caller, None) => {
@@ -130,8 +135,23 @@ async fn answer(
             }
         }
     };
-    tracing::debug!(%method, ?path, status = response.status().as_u16(), "answered");
+    log(&method, &path, session.as_ref(), &response);
     Ok(response)
+}
+
+/// Logs a request: a refused command for an operator to read, and the rest for whoever looks at
+/// everything, as clients ask for what may not be there. No body is in it.
+fn log(method: &Method, path: &str, session: Option<&SessionId>, response: &Response) {
+    let status = response.status().as_u16();
+    let (run, session) = (run_of(path), session.map(display));
+    let code = response.extensions().get::<Code>().map(display);
+    if response.status().is_server_error() {
+        tracing::warn!(run, session, %method, path, status, code, "request not carried out");
+    } else if response.status().is_client_error() && method != Method::GET {
+        tracing::info!(run, session, %method, path, status, code, "request refused");
+    } else {
+        tracing::debug!(run, session, %method, path, status, code, "answered");
+    }
 }
 
 /// Refuses a caller for whom there is no place, and reads its request for a moment if it can: a

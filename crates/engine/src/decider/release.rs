@@ -9,6 +9,7 @@ use antiphon_core::world::{Action, Origin, commands};
 
 use super::Decider;
 use super::disk::TurnOutcome;
+use super::log::log;
 use super::turns::{TurnDraft, TurnInFlight};
 use super::writer::Ack;
 use crate::crash;
@@ -49,6 +50,7 @@ impl Decider {
         if !is_empty {
             crash::point("release.before");
         }
+        log(&turn.logged);
         // A feed ends behind its last event, so the ends of runs follow their events.
         for event in turn.deliveries {
             self.audience.deliver(event);

@@ -7,6 +7,7 @@ use antiphon_core::envelope::{CommitTip, Recorded};
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::world::Action;
 
+use super::log::logged;
 use crate::mailbox::{Release, Unavailable};
 use crate::session::ReportedEnd;
 
@@ -70,7 +71,18 @@ impl TurnDraft {
         });
         let ended = ended.collect();
         let commit = append.commit.tip();
-        TurnInFlight { actions, releases, deliveries, ends, ended, bytes, commit, takes_over }
+        let logged = logged(&append.events);
+        TurnInFlight {
+            actions,
+            releases,
+            deliveries,
+            logged,
+            ends,
+            ended,
+            bytes,
+            commit,
+            takes_over,
+        }
     }
 }
 
@@ -80,6 +92,8 @@ pub(super) struct TurnInFlight {
     pub(super) actions: Vec<Action>,
     pub(super) releases: Vec<Release>,
     pub(super) deliveries: Vec<Recorded>,
+    /// Events for the log.
+    pub(super) logged: Vec<Recorded>,
     /// Ends of sessions that it records.
     pub(super) ends: Vec<ReportedEnd>,
     /// Coordinations that end with it.

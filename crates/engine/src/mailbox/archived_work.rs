@@ -123,7 +123,7 @@ fn made_again(
     id: &CoordinationId,
     digest: Digest,
 ) -> Result<Option<Blob>, ReadError> {
-    tracing::warn!(coordination = %id, archive = %digest, "finished items that left memory are not where they were put; replaying");
+    tracing::warn!(run = %id, archive = %digest, "finished items that left memory are not where they were put; replaying");
     let stream = StreamName::Coordination(id.clone());
     let mut replay = Replay::<Coordination>::of(stream.clone());
     for event in Events::after(store, stream, Version(0)) {

@@ -218,7 +218,7 @@ impl Handle {
     /// Answers the decider's question for the configuration that a blob holds.
     pub(crate) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
         let subject = format!("{work} of {coordination}");
-        let config = match self.plan_of(&subject, input).await {
+        let config = match self.plan_of(&coordination, &work, input).await {
             Ok(Some(bytes)) => nested_config(&bytes)
                 .map(Box::new)
                 .map_err(|error| format!("blob {input}: {error}")),
@@ -233,7 +233,12 @@ impl Handle {
 
     /// The blob that holds a nested plan. What the machine is short of is waited for: it is nothing
     /// that the item could fail for.
-    async fn plan_of(&self, item: &str, input: Digest) -> Result<Option<Vec<u8>>, Unavailable> {
+    async fn plan_of(
+        &self,
+        run: &CoordinationId,
+        item: &WorkId,
+        input: Digest,
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
         let mut wait = self.shortages.wait();
         loop {
             let error = match self.blob(input).await {
@@ -242,7 +247,7 @@ impl Handle {
             };
             let Some(what) = error.shortage() else { return Err(error) };
             if !wait.has_begun() {
-                tracing::warn!(item, what, "a nested plan waits for room on this machine");
+                tracing::warn!(%run, %item, what, "a nested plan waits for room on this machine");
             }
             if wait.pause(&what, self.stopped()).await.is_err() {
                 return Err(error);

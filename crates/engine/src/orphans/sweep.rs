@@ -35,7 +35,7 @@ impl Orphans {
         for session in self.gone.iter().filter(|session| may_go(session)) {
             let folder = SessionFolder::of(directory, session);
             if let Err(error) = folder.remove() {
-                tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
+                tracing::warn!(run = %session.coordination, %session, %error, "what was kept of a session could not be removed; the next start does it");
             }
         }
     }

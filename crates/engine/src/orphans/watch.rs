@@ -34,7 +34,7 @@ pub(crate) fn watch(
                 Ok(Ok(Some(swept))) if !swept.is_clean() => {
                     let left = swept.left();
                     if leftovers.note(&session, &left) {
-                        tracing::warn!(%session, left = left.join(", "), "an item waits until what a session left is gone");
+                        tracing::warn!(run = %session.coordination, %session, left = left.join(", "), "an item waits until what a session left is gone");
                     }
                 }
                 Ok(Ok(_)) => {
@@ -46,13 +46,13 @@ pub(crate) fn watch(
                             Unavailable::ReadOnly { .. } | Unavailable::NotTaken { .. },
                         )) => {}
                         Err(error) => {
-                            tracing::debug!(%session, %error, "nothing waits for what a session left running");
+                            tracing::debug!(run = %session.coordination, %session, %error, "nothing waits for what a session left running");
                             return;
                         }
                     }
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen");
+                    tracing::warn!(run = %session.coordination, %session, %error, "whether anything of a session is left cannot be seen");
                 }
                 // The runtime ends.
                 Err(_) => return,

@@ -84,7 +84,7 @@ impl RunningTree {
             return end.clone();
         }
         let end = (&mut self.watch).await.unwrap_or_else(|error| {
-            tracing::error!(session = %self.session, %error, "the watch over a session was lost");
+            tracing::error!(run = %self.session.coordination, session = %self.session, %error, "the watch over a session was lost");
             lost(Cause::WardenLost)
         });
         self.end.insert(end).clone()

@@ -232,7 +232,7 @@ impl SessionStart {
             if cleared.clean {
                 self.forget(&opened);
             } else {
-                tracing::warn!(session = %self.session, leftovers = ?cleared.leftovers, "a session \
+                tracing::warn!(run = %self.session.coordination, session = %self.session, leftovers = ?cleared.leftovers, "a session \
                     that did not start could not be ended");
             }
         });
@@ -244,7 +244,7 @@ impl SessionStart {
             scratch::remove(&directory.path());
         }
         if let Err(error) = self.folder.remove() {
-            tracing::warn!(session = %self.session, %error, "the folder of a session that did not \
+            tracing::warn!(run = %self.session.coordination, session = %self.session, %error, "the folder of a session that did not \
                 start cannot be removed");
         }
     }

@@ -226,7 +226,7 @@ impl Processes {
     /// for there again.
     pub(crate) fn forget(&self, session: &SessionId) {
         if let Err(error) = self.wardens.forget(session) {
-            tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
+            tracing::warn!(run = %session.coordination, %session, %error, "what was kept of a session could not be removed; the next start does it");
         }
     }
 }
