@@ -10,7 +10,7 @@ mod trouble;
 use std::path::Path;
 use std::time::Duration;
 
-use antiphon::ledger::HeldDirectory;
+use antiphon::ledger::{HeldDirectory, Location};
 use antiphon::{Engine, TakenUp};
 use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
@@ -120,7 +120,7 @@ impl Connection {
                 return made(client, None);
             }
             stands()?;
-            match Host::open(dir, sessions, TakenUp::Asked).await {
+            match Host::open(&Location::directory(dir), sessions, TakenUp::Asked).await {
                 Ok(host) => return made(Client::connect(dir).await?, Some(host)),
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {

@@ -33,8 +33,7 @@ use followed_run::{FollowedRun, Stopped};
 use interruption::Interruption;
 pub(crate) use on_end::tell_of_on_end;
 pub(crate) use others::leave;
-use paused::is_in;
-pub(crate) use paused::{paused_below, waits_for};
+pub(crate) use paused::{is_in, paused_below, waits_for};
 pub(crate) use runs::{Retrial, Runs};
 use troubles::{Troubles, recorded, taken_in};
 

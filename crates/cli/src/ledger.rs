@@ -1,5 +1,7 @@
 //! The ledger that a command reads, whether or not an engine owns it.
 
+mod remote;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use antiphon::coordination::{
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::ledger::verify::{Scope, VerifyReport, verify};
 use antiphon::ledger::{
     Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError,
     Repetition, Store, UnknownFormat,
@@ -22,6 +25,7 @@ use crate::run_outcome::RunOutcome;
 use crate::state_dir;
 use crate::stderr;
 use crate::text::printable;
+use remote::Remote;
 
 /// Before the id of a coordination in the name of its stream.
 pub(crate) const COORDINATIONS: &str = StreamName::COORDINATIONS;
@@ -38,7 +42,7 @@ const ALIKE: f64 = 0.8;
 /// A ledger, for reading only.
 pub(crate) struct Ledger {
     pub(crate) dir: PathBuf,
-    pub(crate) location: Location,
+    location: Location,
     pub(crate) store: Arc<dyn Store>,
 }
 
@@ -64,6 +68,19 @@ impl Ledger {
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
+        let ledger = Self::at(&dir);
+        if ledger.is_of_memory() {
+            return match ledger.is_held()? {
+                true => Ok(ledger),
+                false => absent(
+                    format!(
+                        "the ledger of {} was in the memory of an engine that is gone",
+                        dir.display()
+                    ),
+                    "nothing is left of it; remove the directory".to_owned(),
+                ),
+            };
+        }
         let has_ledger = Location::directory(&dir).files().database().try_exists();
         if let Err(error) = &has_ledger {
             return absent(format!("cannot read {}: {error}", dir.display()), foreign.to_owned());
@@ -83,7 +100,6 @@ impl Ledger {
             };
             return absent(format!("there is no ledger in {}", dir.display()), hint);
         }
-        let ledger = Self::at(&dir);
         // What keeps the format from being read comes up with what is read next.
         match ledger.location.position() {
             Ok(LedgerPosition { format, .. }) => {
@@ -106,7 +122,44 @@ impl Ledger {
     /// The ledger in a directory, whether there is one or not.
     pub(crate) fn at(dir: &Path) -> Self {
         let location = Location::directory(dir);
-        Self { dir: dir.to_owned(), store: location.store(), location }
+        let store = match location.files().is_of_memory() {
+            true => Arc::new(Remote::new(dir)),
+            false => location.store(),
+        };
+        Self { dir: dir.to_owned(), store, location }
+    }
+
+    fn is_of_memory(&self) -> bool {
+        self.location.files().is_of_memory()
+    }
+
+    /// Where its files are.
+    ///
+    /// # Errors
+    /// If it has none, as it is in the memory of its engine: then what needs them cannot be had.
+    pub(crate) fn on_disk(&self, needed_by: &str) -> Result<&Location, CommandError> {
+        if self.is_of_memory() {
+            let dir = self.dir.display();
+            let what = format!(
+                "{needed_by} needs a ledger on disk, and that of {dir} is in the memory of its engine"
+            );
+            return Err(CommandError::new(Kind::State, what)
+                .with_hint("`antiphon receipt export` keeps the record of a run that has ended"));
+        }
+        Ok(&self.location)
+    }
+
+    /// Verifies it, and, where that is all of it and it is on disk, that it reaches its head mark.
+    pub(crate) fn verify(&self, scope: &Scope) -> Result<VerifyReport, ReadError> {
+        match self.is_of_memory() {
+            true => verify(self.store.as_ref(), scope),
+            false => self.location.verify(scope),
+        }
+    }
+
+    /// How far it has come, if it is on disk.
+    pub(crate) fn position(&self) -> Result<LedgerPosition, ReadError> {
+        self.location.position()
     }
 
     /// Whether an engine owns it.

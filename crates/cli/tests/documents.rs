@@ -89,6 +89,7 @@ fn example(command: &str) -> &str {
         "init" => "init other.yaml",
         "run" => "run plan.yaml --id starter",
         "run --detach" => "run --detach plan.yaml --id detached",
+        "serve" => "serve --idle-exit 1ms",
         "wait" => "wait build",
         "do" => "do -- true",
         "resume" => "resume build",

@@ -113,6 +113,91 @@ fn many_that_start_at_once_share_one_engine() -> Result {
 }
 
 #[test]
+fn engines_and_runs_that_start_at_once_end_up_with_one_engine_and_all_runs_done() -> Result {
+    for _ in 0..2 {
+        let dir = tempfile::tempdir()?;
+        plan(dir.path(), "  one: { command: ['true'] }\n")?;
+        let serve = || Running::start(dir.path(), &["serve", "--idle-exit", "1s"]);
+        let id = |nth: usize| format!("r{nth}");
+        let detach =
+            |nth| Running::start(dir.path(), &["run", "--detach", "--id", &id(nth), "plan.yaml"]);
+        let mut starting = Vec::new();
+        for nth in 0..4 {
+            starting.push((serve()?, detach(nth)?));
+        }
+        let mut engines = Vec::new();
+        for (engine, run) in starting {
+            let run = run.end()?;
+            assert_eq!(run.status.code(), Some(0), "{run:?}");
+            engines.push(engine);
+        }
+        for nth in 0..4 {
+            assert_eq!(ran(dir.path(), &["wait", &id(nth)])?.status.code(), Some(0));
+        }
+        for engine in engines {
+            let ended = engine.end()?;
+            let said = String::from_utf8(ended.stderr)?;
+            match ended.status.code() {
+                Some(0) => assert!(said.starts_with("serving "), "{said}"),
+                Some(11) => assert!(said.contains(" is in use by process "), "{said}"),
+                other => panic!("{other:?}: {said}"),
+            }
+        }
+        let log = ran(dir.path(), &["log", "ledger", "--type", "ledger.opened"])?;
+        assert_eq!(String::from_utf8(log.stdout)?.lines().count(), 1, "one engine had them all");
+        if std::fs::exists(dir.path().join("state/api.sock"))? {
+            stopped(dir.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn runs_that_wait_for_a_person_do_not_hold_it_and_are_named_when_it_goes() -> Result {
+    let dir = tempfile::tempdir()?;
+    pipe(dir.path(), "fails")?;
+    // An item in its back-off, which would go on by itself if its run were not paused.
+    plan(
+        dir.path(),
+        "  only: { shell: 'read line < fails; false', retry: { attempts: 2, backoff: 1h } }\n",
+    )?;
+    let keys = "budget: { sessions: 20, duration: 5m }\nenv: { KEY: { secret: API_KEY } }";
+    plans::plan_with(dir.path(), "secret.yaml", keys, "  one: { command: [sleep, 1h] }\n")?;
+    let lacking = antiphon(dir.path(), &["run", "secret.yaml", "--id", "s", "--detach"])
+        .env("API_KEY", "at-least-eight")
+        .output()?;
+    assert_eq!(lacking.status.code(), Some(0), "{lacking:?}");
+    for command in
+        [&["run", "--detach", "--id", "r", "plan.yaml"][..], &["pause", "r", "--reason", "lunch"]]
+    {
+        let output = ran(dir.path(), command)?;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    say(&dir.path().join("fails"), "now")?;
+    let has_failed = || -> Result<bool> {
+        let log = ran(dir.path(), &["log", "r", "--type", "session_unbound"])?;
+        Ok(!log.stdout.is_empty())
+    };
+    while !has_failed()? {
+        let _waited = ran(dir.path(), &["wait", "r", "--timeout", "50ms"])?;
+    }
+    stopped(dir.path())?;
+
+    let ended = ran(dir.path(), &["serve", "--idle-exit", "50ms"])?;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let said = String::from_utf8(ended.stderr)?;
+    let left: Vec<&str> = said.lines().filter(|line| line.starts_with("left: ")).collect();
+    assert_eq!(
+        left,
+        [
+            "left: s waits for its secrets; `antiphon resume s`, with API_KEY set, continues it",
+            "left: r is paused: lunch; `antiphon continue r`, then `antiphon resume r` continue it",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
 fn an_engine_that_a_person_starts_takes_up_everything_and_goes_when_it_is_idle() -> Result {
     let dir = tempfile::tempdir()?;
     detached(dir.path())?;

@@ -77,6 +77,8 @@ const EDGES: &[Allowed] = &[
             "tempfile",
             "tokio",
             "tokio-util",
+            "tracing",
+            "tracing-subscriber",
             "unicode-width",
         ],
         dev: &["libc", "tempfile"],

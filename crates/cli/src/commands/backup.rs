@@ -33,7 +33,7 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let begun = Instant::now();
-        let backup = ledger.location.backup(&self.place)?;
+        let backup = ledger.on_disk("`antiphon backup`")?.backup(&self.place)?;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut output = Stdout::open();
         let Backup { ledger: id, epoch, commits, events, blob_files, bytes } = backup;

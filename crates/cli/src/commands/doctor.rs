@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::colour::painted;
 use crate::command_error::{CommandError, Kind};
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::state_dir;
 use crate::stdout::Stdout;
@@ -35,6 +36,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let dir = state_dir::find(options);
+        Ledger::at(&dir).on_disk("`antiphon doctor`")?;
         let examination = Examination::of(&dir, self.quick);
         let mut output = Stdout::open();
         if !options.json {

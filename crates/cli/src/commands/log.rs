@@ -68,7 +68,10 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let mut watch = match self.follow {
-            true => Some(ledger.location.watch().map_err(CommandError::internal)?),
+            true => {
+                let files = ledger.on_disk("`antiphon log --follow`")?;
+                Some(files.watch().map_err(CommandError::internal)?)
+            }
             false => None,
         };
         let stream = match self.stream {

@@ -1,12 +1,19 @@
 //! `antiphon serve`: an engine that stays.
 
+mod left;
+mod log;
+mod memory_directory;
+mod readiness;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use antiphon::TakenUp;
+use antiphon::ledger::Location;
 use antiphon::plan::Millis;
 use antiphon_server::ResumeRequest;
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -19,25 +26,100 @@ use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::stderr;
+use crate::stdout::Stdout;
 use crate::text::printable;
+use log::LogOptions;
+use memory_directory::MemoryDirectory;
 
 /// Run an engine that stays, and carry out what is submitted to it
 ///
 /// Takes up every unfinished run of the state directory, with the secrets that are here, from the
-/// variables or commands that the plans name. Ctrl-C, SIGTERM and SIGHUP end it: runs are
-/// left unfinished, and the next engine continues them. It tells a service manager when it is ready.
+/// variables or commands that the plans name, and answers at the socket `api.sock` in that directory.
+/// `run`, `do`, `resume`, `list` and all other commands on the same directory then use this engine. A
+/// directory has one engine at a time: where another process has it, `serve` names that process and
+/// exits with 11.
+///
+/// Ctrl-C, SIGTERM and SIGHUP end it: running sessions are ended, without counting an attempt, runs are
+/// left unfinished and named, and `antiphon resume` or the next `serve` continues them. With
+/// --idle-exit it also ends by itself once nobody is connected and nothing runs or could go on by itself;
+/// runs that wait for a person, as they are paused or lack a secret, do not hold it, and are named with
+/// the commands that continue them. It tells a service manager when it is ready and when it stops
+/// (sd_notify); docs/recipes.md has a unit for systemd.
+///
+/// With --memory the ledger is in the memory of this process, and what sessions need on a disk is in a
+/// directory that is made for it (in TMPDIR, else XDG_RUNTIME_DIR, else /tmp) and removed at the end.
+/// Its path is printed on standard output: give it to other commands with --dir or ANTIPHON_DIR. All
+/// of it is gone when the process ends. `backup`, `doctor` and `log --follow` need a ledger on disk.
+///
+/// With --log-level or --log-file, events are written as JSON, one object on a line, with `timestamp`,
+/// `level`, `message` and the fields of the event; `run` and `session` are ids. A log file grows to
+/// 10 MiB, then becomes FILE.1, and FILE.1 becomes FILE.2; five old ones are kept. Where no line can
+/// be written any more, as on a full disk, the engine goes on and the log counts the lines that it
+/// lacks.
+///
+/// Exits with 0 if it was asked to stop or was idle, 3 if the state directory cannot be used, 11 if
+/// another engine has it.
+///
+/// Examples:
+///   antiphon serve
+///   antiphon serve --idle-exit 10m --log-file antiphon.log
+///   antiphon serve --memory --json
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Exit after this long without a client and without anything that runs or could go on by itself
     #[arg(long, value_name = "DURATION")]
     idle_exit: Option<Millis>,
+    /// Keep the ledger in memory, and print the directory at which this engine is reached
+    #[arg(long)]
+    memory: bool,
+    #[command(flatten)]
+    log: LogOptions,
     /// Started by a command: carry out only what is handed in, away from the command's terminal
     #[arg(long, hide = true)]
     detached: bool,
 }
 
+/// Where the engine works.
+struct Place {
+    location: Location,
+    /// What was made for it, if its ledger is in memory.
+    made: Option<MemoryDirectory>,
+}
+
+impl Place {
+    fn on_disk(dir: &Path) -> Self {
+        Self { location: Location::directory(dir), made: None }
+    }
+
+    fn in_memory() -> Result<Self, CommandError> {
+        let made = MemoryDirectory::make()?;
+        Ok(Self { location: Location::memory(made.path()), made: Some(made) })
+    }
+
+    /// The state directory.
+    fn path(&self) -> &Path {
+        self.location.path()
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// Removes what is not to stay.
+    fn remove(self) -> Result<(), CommandError> {
+        self.made.map_or(Ok(()), MemoryDirectory::remove)
+    }
+}
+
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        if self.memory && options.dir.is_some() {
+            let text = "an engine with its ledger in memory makes a directory of its own";
+            return Err(CommandError::new(Kind::Usage, text)
+                .with_hint("leave out --dir, and unset ANTIPHON_DIR for it"));
+        }
+        self.log.install()?;
         if self.detached {
             // Whoever leads a session already is away from it.
             let _away = rustix::process::setsid();
@@ -46,29 +128,57 @@ impl Args {
     }
 
     async fn serve(self, options: &Options) -> Result<ExitCode, CommandError> {
-        let dir = state_dir::find(options);
         let mut interrupts = Interrupts::catch()?;
+        let place = match self.memory {
+            true => Place::in_memory()?,
+            false => Place::on_disk(&state_dir::find(options)),
+        };
         let taken_up = if self.detached { TakenUp::Asked } else { TakenUp::All };
         let host = tokio::select! {
-            host = Host::open(&dir, SessionPolicy::Run, taken_up) => host?,
+            host = Host::open(&place.location, SessionPolicy::Run, taken_up) => host?,
             _ = interrupts.next() => return Ok(Kind::Aborted.into()),
         };
-        match self.detached {
-            true => self.let_go()?,
-            false => {
-                let (dir, pid) = (dir.display(), std::process::id());
-                stderr::say(format!("serving {dir} as process {pid}"));
-            }
-        }
-        announce_ready();
-        let served = tokio::select! {
-            served = self.serve_until_idle(&dir, &host) => served,
-            _ = interrupts.next() => Ok(()),
-        };
+        let served = self.serve_at(&place, &host, options, &mut interrupts).await;
+        readiness::tell("STOPPING=1");
         let left = leave(&host, None).await;
         let closed = host.close().await;
-        served.and(left).and(closed)?;
+        let removed = place.remove();
+        served.and(left).and(closed).and(removed)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Says where it can be reached, and stays until it is asked to stop or has been idle.
+    async fn serve_at(
+        &self,
+        place: &Place,
+        host: &Host,
+        options: &Options,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), CommandError> {
+        match self.detached {
+            true => self.let_go()?,
+            false => self.announce(place, options)?,
+        }
+        readiness::tell("READY=1");
+        tokio::select! {
+            served = self.serve_until_idle(place, host) => served,
+            _ = interrupts.next() => Ok(()),
+        }
+    }
+
+    fn announce(&self, place: &Place, options: &Options) -> Result<(), CommandError> {
+        let (dir, pid) = (place.path(), std::process::id());
+        tracing::info!(dir = %dir.display(), pid, "serving");
+        let mut stdout = Stdout::open();
+        if options.json {
+            stdout.json(&json!({ "dir": dir, "pid": pid }))?;
+        } else if place.is_in_memory() {
+            stdout.line(dir.display())?;
+        }
+        stdout.finish()?;
+        let memory = if place.is_in_memory() { ", with the ledger in memory" } else { "" };
+        stderr::say(format!("serving {}{memory}, as process {pid}", dir.display()));
+        Ok(())
     }
 
     /// Says that it can be reached, and leaves the pipes of the command that started it.
@@ -85,11 +195,12 @@ impl Args {
     }
 
     /// Brings the secrets of what it has taken up, and ends when it has been idle long enough.
-    async fn serve_until_idle(&self, dir: &Path, host: &Host) -> Result<(), CommandError> {
-        if !self.detached {
-            bring_secrets(dir, host).await?;
+    async fn serve_until_idle(&self, place: &Place, host: &Host) -> Result<(), CommandError> {
+        if !self.detached && !place.is_in_memory() {
+            bring_secrets(place.path(), host).await?;
         }
-        self.idle(host).await
+        self.idle(host).await?;
+        left::announce(&Ledger::at(place.path()))
     }
 
     /// Ends when it has been idle for as long as it may be.
@@ -129,30 +240,4 @@ async fn bring_secrets(dir: &Path, host: &Host) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-/// Tells the service manager that started this process, if one did, that it can be reached: the
-/// protocol is a datagram to the socket that is named in the environment (sd_notify(3)).
-fn announce_ready() {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let told = notify(socket.as_encoded_bytes());
-    if let Err(error) = told {
-        stderr::say(format!("the service manager could not be told: {error}"));
-    }
-}
-
-fn notify(socket: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-    #[cfg(target_os = "linux")]
-    let address = {
-        use std::os::linux::net::SocketAddrExt as _;
-        match socket.split_first() {
-            Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
-            _ => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(socket))?,
-        }
-    };
-    #[cfg(not(target_os = "linux"))]
-    let address = SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(socket))?;
-    UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address).map(drop)
 }

@@ -54,7 +54,7 @@ impl Args {
 
 fn whole(scope: &Scope, options: &Options) -> Result<VerifyReport, CommandError> {
     let ledger = Ledger::find(options)?;
-    Ok(ledger.location.verify(scope)?)
+    Ok(ledger.verify(scope)?)
 }
 
 fn coordination(target: &str, options: &Options) -> Result<VerifyReport, CommandError> {
@@ -71,7 +71,7 @@ fn coordination(target: &str, options: &Options) -> Result<VerifyReport, Command
         }
         Err(_) => id,
     };
-    Ok(ledger.location.verify(&Scope::Coordination(id))?)
+    Ok(ledger.verify(&Scope::Coordination(id))?)
 }
 
 fn has_events(ledger: &Ledger, id: &antiphon::id::CoordinationId) -> Result<bool, CommandError> {

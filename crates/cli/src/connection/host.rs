@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::CoordinationId;
+use antiphon::ledger::Location;
 use antiphon::process::{WardenSetup, session_of};
 use antiphon::{Engine, TakenUp, Unavailable};
 use antiphon_server::Server;
@@ -40,13 +41,13 @@ pub(crate) struct Host {
 impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
     pub(crate) async fn open(
-        dir: &Path,
+        location: &Location,
         sessions: SessionPolicy,
         taken_up: TakenUp,
     ) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
-        let mut setup = Engine::builder(dir)?
+        let mut setup = Engine::builder_at(location)?
             .with_grace(Duration::ZERO)
             .with_patience(RUNS_ON)
             .taking_up(taken_up);
@@ -63,7 +64,7 @@ impl Host {
             engine.close().await?;
             return Err(refusal.into());
         }
-        let server = match bind(dir, &engine).await {
+        let server = match bind(location.path(), &engine).await {
             Ok(server) => server,
             Err(error) => {
                 engine.close().await?;

@@ -32,7 +32,7 @@ pub(crate) async fn waits_for(
 }
 
 /// Whether a coordination is another one, or carries out a session of it, however deep.
-pub(super) fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
+pub(crate) fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
     let above = id.as_str().parse::<SessionId>().map(|session| session.coordination);
     id == outer || above.is_ok_and(|above| is_in(&above, outer))
 }

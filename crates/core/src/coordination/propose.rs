@@ -152,10 +152,11 @@ impl Coordination {
         if !self.is_carried() {
             return runs;
         }
-        let waits = self.work().next_due() != (None, None);
-        let may_bind = !self.is_starting()
-            && self.pause_reason().is_none()
-            && self.stop_condition_at(now.at).is_none();
+        let is_paused = self.pause_reason().is_some();
+        // What is due in a paused run becomes ready, and starts only once a person continues it.
+        let waits = !is_paused && self.work().next_due() != (None, None);
+        let may_bind =
+            !self.is_starting() && !is_paused && self.stop_condition_at(now.at).is_none();
         runs || waits
             || self.holding().next().is_some()
             || (may_bind && self.first_to_bind(now, runners).is_some())

@@ -107,7 +107,7 @@ impl Examination {
             found.socket(dir);
             found.sessions(dir);
             found.poison(dir);
-            match Ledger::at(dir).location.position() {
+            match Ledger::at(dir).position() {
                 Ok(position) => found.ledger(dir, &position, quick),
                 Err(error) => found.unreadable(dir, &error),
             }
@@ -383,7 +383,7 @@ impl Examination {
                 return;
             }
         };
-        match Ledger::at(dir).location.check_against(&mark) {
+        match Location::directory(dir).check_against(&mark) {
             Ok(Ok(())) => {
                 let written =
                     std::fs::metadata(HeadMark::path(dir)).and_then(|found| found.modified()).ok();
