@@ -17,9 +17,18 @@ use crate::view::View;
 
 /// Show a run that another process carries out, until it ends
 ///
-/// Ctrl-C detaches. Exits like `run`; with 8 if it is left before the run has ended, with 12 if no
-/// engine carries it out.
+/// The same display as of `run`: lines where standard output is no terminal, events with --json. What
+/// happened before is shown first. Ctrl-C, SIGTERM and SIGHUP detach, and the run goes on in its own
+/// process. A run that has ended is shown with its result. Nothing is started: where no engine
+/// carries the run out, that is said at once, with the command that continues it.
+///
+/// Exits like `run`; with 8 if it is left before the run has ended, with 12 if no engine carries it out.
+///
+/// Examples:
+///   antiphon attach
+///   antiphon attach build
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the newest
     #[arg(value_name = "ID", value_parser = ledger::coordination)]

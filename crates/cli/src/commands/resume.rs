@@ -26,12 +26,27 @@ const MOST: usize = 1_000;
 
 /// Resume runs that an engine left unfinished
 ///
-/// Without an ID, resumes all of them. Secrets are never stored: those that a run needs are read
-/// again, from the variable or command that its plan names. Exits like `run`; with several runs, with the code of
-/// the first that did not succeed.
+/// Without an ID, resumes all of them, and ends what a crash has left running of their sessions. Time in
+/// which nobody carried a run out counts against none of its budgets, timeouts and back-offs. Sessions
+/// that were running when their engine died count as lost, and their items are tried again without
+/// losing an attempt. Secrets are never stored: those that a run needs are read again, from the variable
+/// or command that its plan names; of one that is missing it is said what waits for it. A run that is
+/// paused stays so: `antiphon continue` ends the pause.
+///
+/// If an engine is running in the state directory, it carries the runs out, and Ctrl-C detaches. Else
+/// this process does: press Ctrl-C once to let running sessions finish, twice to stop them. One run is
+/// shown after the other. A run that has ended is shown with its result, and nothing of it runs.
+///
+/// Exits like `run`; with several runs, with the code of the first that did not succeed; with 0 where
+/// nothing is unfinished.
+///
+/// Examples:
+///   antiphon resume
+///   antiphon resume nightly
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// The runs
+    /// The runs, or the beginnings of their ids; by default all that are unfinished
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     ids: Vec<CoordinationId>,
 }

@@ -28,11 +28,33 @@ const AGAIN: &str = "the same command with --again runs all of it again";
 /// Run a plan within its budget, and leave a receipt
 ///
 /// If an engine is already running in the state directory, the plan is submitted to it and followed
-/// here; Ctrl-C detaches then. Else press Ctrl-C once to finish running sessions and start nothing
-/// new, twice to stop them: the run is left unfinished, and `antiphon resume` continues it. Exits with 0 if the run succeeded, 5 if the plan cannot be run, 6 if only part of it was done, 7
-/// if it failed, 8 if it was left unfinished, stopped or aborted, 9 if its budget was spent, 10 if its breaker
-/// tripped. With --json, prints the events, one per line.
+/// here; Ctrl-C detaches then, and the run goes on. Else this process carries it out: press Ctrl-C once
+/// to finish running sessions and start nothing new, twice to stop them. SIGTERM and SIGHUP stop them
+/// at once. The run is left unfinished: `antiphon resume` continues it, `antiphon cancel` ends it. If
+/// others have submitted runs to this process meanwhile, it stays until these have ended, too, or the
+/// next Ctrl-C.
+///
+/// A run is its plan, parameters and inputs under one id. The same command with the same --id continues
+/// a run that is unfinished; of one that has ended it shows the result, and --again starts it anew. Without
+/// an id, a plan of which a run was interrupted is refused, unless --new is given. Other unfinished runs
+/// of the directory are named and left alone.
+///
+/// With --detach the run is handed to an engine that stays (`antiphon serve`; one is started if there is
+/// none, and exits when nothing is left to do), the id is printed, and the command returns: `antiphon
+/// attach` shows the run, `antiphon wait` has its exit code.
+///
+/// With --json, prints the events, one on a line. Exits with 0 if the run succeeded or was handed over
+/// (--detach), 2 if the id is used by something else or a secret is missing, 3 if the state directory
+/// cannot be used, 5 if the plan cannot be run, 6 if only part of it was done, 7 if it failed, 8 if it was
+/// left unfinished, cancelled or aborted, 9 if its budget was spent, 10 if its breaker tripped, 11 if the
+/// engine of the directory does not answer. docs/exit-codes.md says what to do about each.
+///
+/// Examples:
+///   antiphon run plan.yaml
+///   antiphon run nightly.yaml --id "nightly-$(date +%F)"
+///   antiphon run plan.yaml --id build --detach
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// The plan file; `-` reads it from standard input
     #[arg(value_name = "FILE")]
