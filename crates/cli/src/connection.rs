@@ -21,7 +21,7 @@ use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use serving::{READY, serving};
-pub(crate) use submission::{Known, Unsent, available, read_again, request};
+pub(crate) use submission::{Known, MissingSecret, Unsent, available, read_again, request};
 pub(crate) use trouble::{Said, said, trouble, trouble_in};
 
 /// How long an engine that holds the directory may take from its start until it answers, as it

@@ -2,15 +2,14 @@
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::Coordination;
-use antiphon::id::{CoordinationId, SessionId, StreamName};
+use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use antiphon::origin_of;
 use antiphon::plan::SecretSource;
-use antiphon_server::Pause;
+use antiphon_server::{Pause, RunSecrets};
 
 use crate::command_error::CommandError;
 use crate::ledger::{COORDINATIONS, Ledger};
-use crate::secrets::resuming;
 
 /// Nested runs that are searched for items that need secrets.
 const LOOKED_THROUGH: usize = 100;
@@ -54,7 +53,7 @@ impl Lack {
 
     /// The secrets that a run was started with, or the one that it is nested in.
     pub(crate) fn secrets_of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
-        let origin = origin_of(ledger.store.as_ref(), &outermost(id))?;
+        let origin = origin_of(ledger.store.as_ref(), &id.outermost())?;
         Ok(Self::Secrets(origin.map(|origin| origin.secrets).unwrap_or_default()))
     }
 
@@ -62,10 +61,7 @@ impl Lack {
     pub(crate) fn advice(&self, id: &CoordinationId, continued: Option<String>) -> String {
         let how = match self {
             Self::Engine => format!("`antiphon resume {id}`"),
-            Self::Secrets(sources) if !sources.is_empty() => resuming(outermost(id), sources),
-            Self::Secrets(_) => {
-                format!("`antiphon run PLAN --id {}`, which brings its secrets,", outermost(id))
-            }
+            Self::Secrets(sources) => RunSecrets::of(id, sources.clone()).brought_by(),
             Self::Items => {
                 return format!(
                     "`antiphon run PLAN --id {id}`, which submits the rest, continues it; \
@@ -91,12 +87,4 @@ pub(crate) fn continued_by(id: &CoordinationId, pause: Option<&Pause>) -> String
 /// The same of a run as it is recorded; `None` if it is not paused.
 pub(crate) fn pause_ended_by(run: &Coordination) -> Option<String> {
     Some(Pause::of(run.coordination_id(), &run.pause()?).continued_by())
-}
-
-/// The run that a plan was submitted as: a nested one has the secrets of that.
-pub(crate) fn outermost(id: &CoordinationId) -> CoordinationId {
-    match id.as_str().parse::<SessionId>() {
-        Ok(session) => outermost(&session.coordination),
-        Err(_) => id.clone(),
-    }
 }

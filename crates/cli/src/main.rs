@@ -16,7 +16,6 @@ mod named;
 mod options;
 mod run_outcome;
 mod runtime;
-mod secrets;
 mod session_end;
 mod state_dir;
 mod stderr;

@@ -384,3 +384,46 @@ fn a_retry_is_started_where_it_is_typed_and_reads_the_secrets_of_the_plan_again(
     assert_eq!(carried_out(dir)?, "C.UTF-8 not-to-be-told");
     Ok(())
 }
+
+#[test]
+fn a_retry_whose_secret_is_missing_names_the_command_that_brings_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  only: { shell: 'test -e mended && echo $KEY >> ran', env: { KEY: { secret: API_KEY } }, retry: { attempts: 1 } }\n",
+    )?;
+    let with_key = |arguments: &[&str]| -> Result<Ran> {
+        let mut command = plans::antiphon(dir, arguments);
+        Ok(command.env("API_KEY", "not-to-be-told").output()?.into())
+    };
+    assert_eq!(with_key(&["run", "plan.yaml", "--id", "r"])?.status.code(), Some(7));
+    std::fs::write(dir.join("mended"), "")?;
+    let mut retry = Running(
+        plans::antiphon(dir, &["retry", "r"]).stderr(std::process::Stdio::piped()).spawn()?,
+    );
+    let mut errors = BufReader::new(retry.0.stderr.take().ok_or("no standard error")?).lines();
+    let mut said = String::new();
+    while !said.contains("cannot continue by itself") {
+        said.push_str(&errors.next().ok_or(said.clone())??);
+        said.push('\n');
+    }
+    assert_eq!(
+        said,
+        "r@2: nothing taken over, 1 runs again: 1 failed\n\
+         note: r@2 waits for a secret: the plan needs the secret API_KEY, and there is no such \
+         variable; `antiphon resume r@2`, with API_KEY set, brings it\n\
+         r@2 cannot continue by itself; `antiphon why r@2` shows what it waits for\n"
+    );
+    let why = ran(dir, &["why", "r@2", "only", "--json"])?.stdout;
+    let why: serde_json::Value = serde_json::from_slice(&why)?;
+    assert_eq!(
+        why["reasons"][0],
+        "its secrets went with the engine that had them; `antiphon resume r@2`, with API_KEY set, \
+         continues it"
+    );
+    assert_eq!(with_key(&["resume", "r@2"])?.status.code(), Some(0));
+    assert_eq!(retry.0.wait()?.code(), Some(0));
+    assert_eq!(carried_out(dir)?, "not-to-be-told");
+    Ok(())
+}

@@ -300,6 +300,16 @@ impl CoordinationId {
             _ => &self.0,
         }
     }
+
+    /// The id of the run that somebody submitted, in which a nested run is however deep; any other
+    /// is its own: `build` of `build.3.1`.
+    #[must_use]
+    pub fn outermost(&self) -> Self {
+        match self.0.parse::<SessionId>() {
+            Ok(session) => session.coordination.outermost(),
+            Err(_) => self.clone(),
+        }
+    }
 }
 
 /// Whether it is a number from 2 in its shortest form.
@@ -527,6 +537,15 @@ mod tests {
             assert_eq!(again(id, 3).unwrap().as_str(), expected, "{id}");
         }
         assert!(matches!(again(&"x".repeat(199), 2), Err(IdError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_nested_run_is_in_the_run_that_somebody_submitted() {
+        for (id, expected) in
+            [("build.3", "build"), ("v1.2-rc.1.12", "v1.2-rc"), ("b@2", "b@2"), ("b.0", "b.0")]
+        {
+            assert_eq!(CoordinationId::new(id).unwrap().outermost().as_str(), expected, "{id}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::ended::EndedRun;
 use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, SessionPolicy, read_again};
-use crate::continuation::{Lack, outermost};
+use crate::continuation::Lack;
 use crate::follow::{Outcome, RunFollower, Runs};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::named;
@@ -149,7 +149,7 @@ async fn resume(
     mut ids: Vec<CoordinationId>,
     worst: Option<Kind>,
 ) -> Result<ExitCode, CommandError> {
-    let read = |id: &CoordinationId| Ok((id.clone(), read_again(&ledger, &outermost(id))?));
+    let read = |id: &CoordinationId| Ok((id.clone(), read_again(&ledger, &id.outermost())?));
     let resumed = ids.iter().map(read).collect::<Result<_, CommandError>>()?;
     let mut follower = RunFollower::connect(&ledger.dir, Runs::Resumed(resumed)).await?;
     let followed = match ids.first() {

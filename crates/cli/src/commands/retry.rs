@@ -7,12 +7,12 @@ use std::sync::Arc;
 use antiphon::digest::Digest;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Environment, Origin, Plan};
-use antiphon_server::{Code, Problem, RetryRequest};
+use antiphon_server::{Code, Problem, RetryAnswer, RetryRequest};
 use serde_json::json;
 
 use super::run::{carried_out, refused_by_the_engine};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Known, Unsent, available, request, serving};
+use crate::connection::{Known, MissingSecret, Unsent, available, request, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
 use crate::ledger::{self, Ledger};
@@ -55,12 +55,12 @@ impl Args {
         let ledger = Ledger::find(options)?;
         let id = named::the_only(&ledger, self.id.as_ref(), Qualifies::Unsuccessful)?;
         match self.request(&ledger, &id) {
-            Ok(request) => {
+            Ok((request, missing)) => {
                 let name = request.name.clone().unwrap_or_default();
                 let retry = Retrial::new(id.clone(), request);
                 let done = match self.detach {
-                    true => on_a_runtime(detach(&ledger.dir, retry, options.json)),
-                    false => on_a_runtime(carry_out(&ledger, retry, options.json)),
+                    true => on_a_runtime(detach(&ledger.dir, retry, &missing, options.json)),
+                    false => on_a_runtime(carry_out(&ledger, retry, &missing, options.json)),
                 };
                 done.or_else(|error| refused_by_the_engine(advised(&id, error), &name, options))
             }
@@ -69,18 +69,24 @@ impl Args {
         }
     }
 
-    fn request(&self, ledger: &Ledger, id: &CoordinationId) -> Result<RetryRequest, Unsent> {
+    /// What is asked for, and the secrets that are missing for it.
+    fn request(
+        &self,
+        ledger: &Ledger,
+        id: &CoordinationId,
+    ) -> Result<(RetryRequest, Vec<MissingSecret>), Unsent> {
         let (items, failed) = (self.items.clone(), self.failed);
         let Some(file) = &self.file else {
             let origin = ledger.origin(id).map_err(Unsent::Command)?;
-            return Ok(RetryRequest { items, failed, ..as_recorded(id, origin.as_ref()) });
+            let (request, missing) = as_recorded(id, origin.as_ref());
+            return Ok((RetryRequest { items, failed, ..request }, missing));
         };
         let plan = match file.to_str() {
             Some("-") => Plan::read_stream_for_retry(std::io::stdin().lock(), file),
             _ => Plan::read_for_retry(file),
         };
         let sent = request(&plan.map_err(Unsent::Plan)?, file, None, Known::New)?;
-        Ok(RetryRequest {
+        let request = RetryRequest {
             plan: Some(sent.plan),
             name: Some(sent.name),
             directory: Some(sent.directory),
@@ -89,13 +95,14 @@ impl Args {
             failed,
             items,
             id: None,
-        })
+        };
+        Ok((request, Vec::new()))
     }
 }
 
 /// What the recorded plan takes from here. Secrets that are not here keep nothing else from running.
-fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> RetryRequest {
-    let Some(origin) = origin else { return RetryRequest::default() };
+fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> (RetryRequest, Vec<MissingSecret>) {
+    let Some(origin) = origin else { return Default::default() };
     if let Some(file) = origin.file.as_deref().filter(|file| has_changed(file, &origin.text)) {
         let file = file.display();
         let text = format!(
@@ -105,12 +112,8 @@ fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> RetryRequest {
         stderr::say(printable(&text));
     }
     let (secrets, missing) = available(&origin.secrets);
-    for (_, error) in missing {
-        let text = format!("note: {}; what needs it waits", error.message());
-        stderr::say(printable(&text));
-    }
     let environment = Environment::of_process().inherited();
-    RetryRequest { environment, secrets, ..RetryRequest::default() }
+    (RetryRequest { environment, secrets, ..RetryRequest::default() }, missing)
 }
 
 /// Whether a plan file is not as it was. One that cannot be read is no other plan.
@@ -132,22 +135,41 @@ fn advised(id: &CoordinationId, error: CommandError) -> CommandError {
     error.with_hint(hint)
 }
 
-async fn detach(dir: &Path, retry: Retrial, json: bool) -> Result<ExitCode, CommandError> {
+/// Says what is taken over and from where, what runs again and why, and which secrets are missing
+/// for it. Gives the id of the new run.
+fn say(answer: &RetryAnswer, missing: &[MissingSecret]) -> Result<CoordinationId, CommandError> {
+    let run = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
+    stderr::say(printable(&TakenOver::from(answer).to_string()));
+    missing.iter().for_each(|missing| missing.say(&run));
+    Ok(run)
+}
+
+async fn detach(
+    dir: &Path,
+    retry: Retrial,
+    missing: &[MissingSecret],
+    json: bool,
+) -> Result<ExitCode, CommandError> {
     let client = serving(dir).await?;
     let Ok(answer) = retry_there(&client, &retry).await? else {
         return Ok(Kind::Aborted.into());
     };
-    stderr::say(printable(&TakenOver::from(&answer).to_string()));
+    let id = say(&answer, missing)?;
     let mut output = Stdout::open();
     match json {
-        true => output.json(&json!({ "run": answer.id }))?,
-        false => output.line(&answer.id)?,
+        true => output.json(&json!({ "run": id.as_str() }))?,
+        false => output.line(&id)?,
     }
     output.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn carry_out(ledger: &Ledger, retry: Retrial, json: bool) -> Result<ExitCode, CommandError> {
+async fn carry_out(
+    ledger: &Ledger,
+    retry: Retrial,
+    missing: &[MissingSecret],
+    json: bool,
+) -> Result<ExitCode, CommandError> {
     let retry = Arc::new(retry);
     let mut follower = RunFollower::connect(&ledger.dir, Runs::Retried(Arc::clone(&retry))).await?;
     let answer = match follower.retry(&retry).await {
@@ -155,8 +177,7 @@ async fn carry_out(ledger: &Ledger, retry: Retrial, json: bool) -> Result<ExitCo
         Ok(Err(_)) => return follower.detach(Ok(())).await.map(|()| Kind::Aborted.into()),
         Err(error) => return follower.detach(Err(error)).await.map(|()| ExitCode::SUCCESS),
     };
-    stderr::say(printable(&TakenOver::from(&answer).to_string()));
-    let id = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
+    let id = say(&answer, missing)?;
     match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
         Outcome::Ended(outcome) => {
             stderr::say(printable(&TakenOver::from(&answer).at_end()));

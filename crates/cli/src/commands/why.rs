@@ -52,7 +52,6 @@ impl Args {
                     let mut explanations = Vec::new();
                     for work in works {
                         let reasons = client.why(&id, &work).await?.reasons;
-                        let waits = reasons.iter().any(|why| why.reason == "no_secrets");
                         let is_paused = reasons.iter().any(|why| why.reason == "paused");
                         let tried = |why: Why| match why.reason.as_str() {
                             "delayed" if !options.json => {
@@ -62,9 +61,6 @@ impl Args {
                         };
                         let mut reasons: Vec<String> =
                             reasons.into_iter().map(tried).collect::<Result<_, _>>()?;
-                        if waits {
-                            reasons.push(Lack::secrets_of(&id, &ledger)?.advice(&id, None));
-                        }
                         reasons.extend(nested(&run, &work));
                         let continued = pause_ended_by(&run).filter(|_| is_paused);
                         reasons.extend(continued.map(|command| format!("{command} continues it")));

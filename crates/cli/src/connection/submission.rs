@@ -10,11 +10,10 @@ use antiphon::ledger::{HeadQuery, ReadError};
 use antiphon::origin_of;
 use antiphon::plan::{Environment, Plan, PlanError, SecretFrom, SecretSource};
 use antiphon::process::MIN_SECRET_BYTES;
-use antiphon_server::{ResumeRequest, SubmitRequest};
+use antiphon_server::{ResumeRequest, RunSecrets, SubmitRequest};
 
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
-use crate::secrets::waits;
 use crate::stderr;
 use crate::text::printable;
 
@@ -75,15 +74,31 @@ pub(crate) fn request(
     })
 }
 
-/// The values of the secrets that are here, by name, and each of the others with what is wrong.
+/// A secret whose value is not here, and what is wrong.
+pub(crate) struct MissingSecret {
+    source: SecretSource,
+    absent: CommandError,
+}
+
+impl MissingSecret {
+    /// Says that a run waits for it, and what brings it.
+    pub(crate) fn say(&self, run: &CoordinationId) {
+        let resumed_by = RunSecrets::of(run, vec![self.source.clone()]).resumed_by();
+        let absent = self.absent.message();
+        let text = format!("note: {run} waits for a secret: {absent}; {resumed_by} brings it");
+        stderr::say(printable(&text));
+    }
+}
+
+/// The values of the secrets that are here, by name, and those that are not.
 pub(crate) fn available(
     sources: &[SecretSource],
-) -> (BTreeMap<String, String>, Vec<(&SecretSource, CommandError)>) {
+) -> (BTreeMap<String, String>, Vec<MissingSecret>) {
     let (mut values, mut missing) = (BTreeMap::new(), Vec::new());
     for source in sources {
         match value(source) {
             Ok(value) => drop(values.insert(source.name.clone(), value)),
-            Err(error) => missing.push((source, error)),
+            Err(absent) => missing.push(MissingSecret { source: source.clone(), absent }),
         }
     }
     (values, missing)
@@ -103,9 +118,7 @@ pub(crate) fn read_again(
 /// The values of the secrets of a run that are here, by name. Those that are not are named.
 fn available_for(id: &CoordinationId, sources: &[SecretSource]) -> BTreeMap<String, String> {
     let (secrets, missing) = available(sources);
-    for (source, absent) in missing {
-        stderr::say(printable(&format!("note: {}", waits(id, source, &absent))));
-    }
+    missing.iter().for_each(|missing| missing.say(id));
     secrets
 }
 

@@ -8,8 +8,6 @@ use antiphon_server::{
     Client, ClientError, ResumeRequest, RetryAnswer, RetryRequest, SubmitRequest,
 };
 
-use crate::continuation::outermost;
-
 /// What it takes to retry a run. Its key makes all requests for it one.
 #[derive(Debug)]
 pub(crate) struct Retrial {
@@ -47,7 +45,7 @@ impl Runs {
     pub(super) fn outermost(&self, shown: &CoordinationId) -> Vec<CoordinationId> {
         match self {
             Self::Submitted(_) | Self::Retried(_) => vec![shown.clone()],
-            Self::Resumed(ids) => ids.iter().map(|(id, _)| outermost(id)).collect(),
+            Self::Resumed(ids) => ids.iter().map(|(id, _)| id.outermost()).collect(),
             Self::Attached => Vec::new(),
         }
     }

@@ -9,7 +9,6 @@ use super::followed_run::Stopped;
 use super::runs::Runs;
 use crate::command_error::CommandError;
 use crate::connection::{Interrupt, Interrupts, passing, trouble};
-use crate::continuation::outermost;
 use crate::view::View;
 
 /// Time between two tries to submit a run to a ledger that takes nothing in.
@@ -87,7 +86,7 @@ async fn asked(client: &Client, runs: &Runs) -> Result<(), ClientError> {
         Runs::Retried(retry) => drop(retry.ask(client).await?),
         Runs::Resumed(ids) => {
             for (id, request) in ids {
-                match client.resume(&outermost(id), request, None).await {
+                match client.resume(&id.outermost(), request, None).await {
                     // What ended meanwhile is shown with its end.
                     Err(error) if ended(&error) => {}
                     answer => drop(answer?),

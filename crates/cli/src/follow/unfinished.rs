@@ -3,11 +3,9 @@
 use antiphon::coordination::{Counts, Stage};
 use antiphon::head::RunSummary;
 use antiphon::id::CoordinationId;
-use antiphon::plan::SecretSource;
-use antiphon_server::{Client, ListQuery, RunLine};
+use antiphon_server::{Client, ListQuery, RunLine, RunSecrets};
 
 use crate::command_error::CommandError;
-use crate::secrets::resuming;
 use crate::stderr;
 use crate::text::printable;
 use crate::timestamps;
@@ -33,10 +31,12 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
     for (run, summary) in unfinished.by_ref().take(TOLD) {
         // Which secrets it needs is told as far as the engine says so.
         let secrets = match run.id.parse::<CoordinationId>() {
-            Ok(id) => client.secrets(&id).await.map(|needed| needed.secrets).unwrap_or_default(),
-            Err(_) => Vec::new(),
+            Ok(id) => client.secrets(&id).await.ok(),
+            Err(_) => None,
         };
-        stderr::say(printable(&told(run, &summary, &secrets)));
+        let none = || RunSecrets { run: run.id.clone(), secrets: Vec::new() };
+        let resumed_by = secrets.unwrap_or_else(none).resumed_by();
+        stderr::say(printable(&told(run, &summary, &resumed_by)));
     }
     if unfinished.next().is_some() {
         stderr::say("more are unfinished; `antiphon list --status interrupted` shows them");
@@ -44,7 +44,7 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
     Ok(())
 }
 
-fn told(run: &RunLine, summary: &RunSummary, secrets: &[SecretSource]) -> String {
+fn told(run: &RunLine, summary: &RunSummary, resumed_by: &str) -> String {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
@@ -57,9 +57,8 @@ fn told(run: &RunLine, summary: &RunSummary, secrets: &[SecretSource]) -> String
         Some(wall) => format!("{} ({} ago)", timestamps::seconds(wall), timestamps::age(wall)),
         None => changed.clone(),
     };
-    let resume = resuming(id, secrets);
     format!(
-        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {resume} continues it",
+        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {resumed_by} continues it",
         summary.work
     )
 }

@@ -6,7 +6,6 @@ use antiphon::report::FailedItem;
 
 use super::meters::{count, money};
 use crate::colour::painted;
-use crate::continuation::outermost;
 use crate::labels::counted;
 use crate::run_outcome::RunOutcome;
 use crate::text::{printable, quoted};
@@ -97,7 +96,7 @@ impl<'a> Summary<'a> {
 
 /// What runs again what did not succeed. A nested run is run again by the one that it is in.
 pub(crate) fn goes_on(id: &CoordinationId) -> String {
-    let id = outermost(id);
+    let id = id.outermost();
     format!("`antiphon retry {}` runs again what did not succeed", printable(id.as_str()))
 }
 

@@ -6,6 +6,8 @@ use antiphon::coordination::{Blocked, WorkStage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::secrets::RunSecrets;
+
 /// Why an item does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
@@ -28,8 +30,10 @@ pub struct Why {
     pub about: BTreeMap<String, Value>,
 }
 
-impl From<&Blocked> for Why {
-    fn from(blocked: &Blocked) -> Self {
+impl Why {
+    /// One reason; `secrets` are those of the item's run.
+    #[must_use]
+    pub fn of(blocked: &Blocked, secrets: &RunSecrets) -> Self {
         let (reason, about) = match blocked {
             Blocked::Starting { recorded, announced } => {
                 ("starting", json!({ "recorded": recorded, "announced": announced }))
@@ -74,7 +78,7 @@ impl From<&Blocked> for Why {
             Blocked::AwaitingCleanup { session, left } => {
                 ("awaiting_cleanup", json!({ "session": session.to_string(), "left": left }))
             }
-            Blocked::NoSecrets => ("no_secrets", json!({})),
+            Blocked::NoSecrets => ("no_secrets", json!({ "secrets": names(secrets) })),
             Blocked::Interrupted { .. } => ("interrupted", json!({})),
             Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
             Blocked::Expanding => ("expanding", json!({})),
@@ -86,14 +90,23 @@ impl From<&Blocked> for Why {
             Value::Object(about) => about.into_iter().collect(),
             _ => BTreeMap::new(),
         };
-        Self { reason: reason.to_owned(), text: blocked.to_string(), about }
+        let text = match blocked {
+            Blocked::NoSecrets => format!("{blocked}; {} continues it", secrets.brought_by()),
+            blocked => blocked.to_string(),
+        };
+        Self { reason: reason.to_owned(), text, about }
     }
+}
+
+fn names(secrets: &RunSecrets) -> Vec<&str> {
+    secrets.secrets.iter().map(|secret| secret.name.as_str()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use antiphon::coordination::StopCondition;
     use antiphon::id::{SessionId, WorkId};
+    use antiphon::plan::{SecretFrom, SecretSource};
     use antiphon::time::{Deadline, LedgerTime};
 
     use super::*;
@@ -168,7 +181,7 @@ mod tests {
                 Blocked::AwaitingCleanup { session: held, left: vec!["process 7".to_owned()] },
                 r#""awaiting_cleanup",{"left":["process 7"],"session":"build.3"}"#,
             ),
-            (Blocked::NoSecrets, r#""no_secrets",{}"#),
+            (Blocked::NoSecrets, r#""no_secrets",{"secrets":["API_KEY"]}"#),
             (Blocked::Interrupted { reason: "Ctrl-C".to_owned() }, r#""interrupted",{}"#),
             (
                 Blocked::NoRunner { runner: "plan p".to_owned() },
@@ -177,11 +190,23 @@ mod tests {
             (Blocked::Expanding, r#""expanding",{}"#),
             (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),
         ];
+        let key = SecretSource { name: "API_KEY".to_owned(), from: SecretFrom::Variable };
+        let secrets = RunSecrets::of(&"build.3".parse()?, vec![key]);
         for (blocked, expected) in reasons {
-            let Why { reason, text, about } = Why::from(&blocked);
+            let Why { reason, text, about } = Why::of(&blocked, &secrets);
             assert_eq!(format!("{},{}", json!(reason), json!(about)), expected);
-            assert_eq!(text, blocked.to_string());
+            let advice = match blocked {
+                Blocked::NoSecrets => "; `antiphon resume build`, with API_KEY set, continues it",
+                _ => "",
+            };
+            assert_eq!(text, format!("{blocked}{advice}"));
         }
+        let unknown = RunSecrets::of(&"build".parse()?, Vec::new());
+        assert_eq!(
+            Why::of(&Blocked::NoSecrets, &unknown).text,
+            "its secrets went with the engine that had them; `antiphon run PLAN --id build`, which \
+             brings its secrets, continues it"
+        );
         Ok(())
     }
 }

@@ -80,9 +80,16 @@ pub(super) async fn secrets(
     target: Addressed,
 ) -> Answer {
     head(&shared, target.id()).await?;
-    let origin = shared.run(target.id())?.origin().await?;
-    let secrets = origin.map(|origin| origin.secrets).unwrap_or_default();
-    json(StatusCode::OK, &RunSecrets { run: target.id().to_string(), secrets })
+    json(StatusCode::OK, &secrets_of(&shared, target.id()).await?)
+}
+
+/// The same for what waits for them.
+pub(super) async fn secrets_of(
+    shared: &Shared,
+    id: &CoordinationId,
+) -> Result<RunSecrets, Problem> {
+    let origin = shared.run(&id.outermost())?.origin().await?;
+    Ok(RunSecrets::of(id, origin.map(|origin| origin.secrets).unwrap_or_default()))
 }
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
