@@ -162,9 +162,35 @@ fn a_retry_needs_no_name_where_one_run_only_ended_without_success() -> Result {
     done(dir.path(), "fine", "  one: { command: ['true'] }\n")?;
     plan(dir.path(), "  one: { shell: 'test -e mended', retry: { attempts: 1 } }\n")?;
     assert_eq!(said(dir.path(), &["run", "--id", "broken", "plan.yaml"])?.1, Some(7));
+    // A retry that fails stands for the run that it retries.
+    assert_eq!(said(dir.path(), &["retry"])?.1, Some(7));
+    assert_eq!(said(dir.path(), &["retry"])?.1, Some(7));
+    assert_eq!(status(dir.path(), &["last"])?, "broken@3");
+    assert_eq!(said(dir.path(), &["run", "--id", "other", "plan.yaml"])?.1, Some(7));
+    assert_eq!(
+        said(dir.path(), &["retry"])?,
+        (
+            "error: more than one run to retry could be meant: other, broken@3\nhint: give the id of \
+             one\n"
+                .to_owned(),
+            Some(2)
+        )
+    );
     std::fs::write(dir.path().join("mended"), "")?;
+    assert_eq!(said(dir.path(), &["run", "--id", "other", "--again", "plan.yaml"])?.1, Some(0));
     assert_eq!(said(dir.path(), &["retry"])?.1, Some(0));
-    assert_eq!(status(dir.path(), &["last"])?, "broken@2");
+    assert_eq!(status(dir.path(), &["last"])?, "broken@4");
+    assert_eq!(
+        said(dir.path(), &["retry"])?,
+        (
+            format!(
+                "error: there is no run to retry in {}\nhint: `antiphon list` shows the runs there \
+                 are\n",
+                dir.path().join("state").display()
+            ),
+            Some(2)
+        )
+    );
     Ok(())
 }
 

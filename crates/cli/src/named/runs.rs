@@ -1,5 +1,7 @@
 //! Runs by their names, and those that are meant where none is named.
 
+use std::collections::BTreeSet;
+
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Stage, Verdict};
 use antiphon::head::RunSummary;
@@ -19,9 +21,6 @@ const SHARED: &str = "shared";
 /// The label of a run that came into being at its first signal.
 const UNDECLARED: &str = "undeclared";
 
-/// Newest ended runs among which one that is not named is looked for.
-const LOOKED_THROUGH: usize = 1_000;
-
 /// Head rows that are read at a time.
 const PAGE: usize = 64;
 
@@ -34,7 +33,7 @@ pub(crate) enum Qualifies {
     Unpaused,
     /// Of those the ones that are paused.
     Paused,
-    /// Those that have ended without success.
+    /// Those that have ended without success and that no newer run does again.
     Unsuccessful,
 }
 
@@ -42,7 +41,8 @@ impl Qualifies {
     fn admits(self, head: &HeadRow, summary: &RunSummary) -> bool {
         match self {
             Self::Unsuccessful => {
-                head.stage().is_ok_and(|stage| stage != Stage::Ended(Verdict::Succeeded))
+                head.ended
+                    && head.stage().is_ok_and(|stage| stage != Stage::Ended(Verdict::Succeeded))
             }
             Self::Unended => true,
             Self::Unpaused => summary.paused.is_none(),
@@ -55,7 +55,7 @@ impl Qualifies {
             Self::Unended => "unfinished run",
             Self::Unpaused => "unfinished run that is not paused",
             Self::Paused => "paused run",
-            Self::Unsuccessful => "run that has ended without success",
+            Self::Unsuccessful => "run to retry",
         }
     }
 }
@@ -96,9 +96,13 @@ pub(crate) fn the_only(
     if let Some(word) = word {
         return existing(ledger, word);
     }
-    let ended = Some(qualifies == Qualifies::Unsuccessful);
+    // What does a run again may be unfinished.
+    let ended = (qualifies != Qualifies::Unsuccessful).then_some(false);
     let filter = HeadFilter { ended, ..HeadFilter::default() };
-    let admits = |head: &HeadRow, summary: &RunSummary| qualifies.admits(head, summary);
+    let mut done_again = DoneAgain::default();
+    let admits = |id: &CoordinationId, head: &HeadRow, summary: &RunSummary| {
+        !done_again.take(id, summary) && qualifies.admits(head, summary)
+    };
     let found = started(ledger, filter, LISTED + 1, admits)?;
     let text = match found.as_slice() {
         [id] => return Ok(id.clone()),
@@ -115,7 +119,7 @@ pub(crate) fn the_only(
 
 /// The newest run that somebody started.
 pub(crate) fn newest(ledger: &Ledger) -> Result<CoordinationId, CommandError> {
-    let found = started(ledger, HeadFilter::default(), 1, |_, _| true)?;
+    let found = started(ledger, HeadFilter::default(), 1, |_, _, _| true)?;
     found.into_iter().next().ok_or_else(|| {
         let text = format!("there are no runs in {}", ledger.dir.display());
         CommandError::new(Kind::Usage, text).with_hint("`antiphon run FILE` starts one")
@@ -134,12 +138,29 @@ pub(super) fn look_up(
         return newest(ledger).map(Found::Exact);
     }
     let filter = HeadFilter { prefix: format!("{COORDINATIONS}{word}"), ..HeadFilter::default() };
-    let found = started(ledger, filter, LISTED + 1, |_, _| true)?;
+    let found = started(ledger, filter, LISTED + 1, |_, _, _| true)?;
     Ok(match found.as_slice() {
         [] => Found::Nothing,
         [id] => Found::Prefix(id.clone()),
         ids => Found::Several(ids.iter().map(ToString::to_string).collect()),
     })
+}
+
+/// The runs that newer ones do again: under the next id, or as a retry.
+#[derive(Default)]
+struct DoneAgain {
+    /// The ids of the newer ones without their numbers.
+    originals: BTreeSet<String>,
+    forerunners: BTreeSet<CoordinationId>,
+}
+
+impl DoneAgain {
+    /// Takes in one run after the other, the newest first. Gives whether a newer one does it again.
+    fn take(&mut self, id: &CoordinationId, summary: &RunSummary) -> bool {
+        self.forerunners.extend(summary.forerunner.clone());
+        let is_newest = self.originals.insert(id.original().to_owned());
+        !is_newest || self.forerunners.contains(id)
+    }
 }
 
 /// Runs that somebody started, the newest first: none that a session of another one is, and none
@@ -148,23 +169,20 @@ fn started(
     ledger: &Ledger,
     filter: HeadFilter,
     most: usize,
-    admits: impl Fn(&HeadRow, &RunSummary) -> bool,
+    mut admits: impl FnMut(&CoordinationId, &HeadRow, &RunSummary) -> bool,
 ) -> Result<Vec<CoordinationId>, CommandError> {
     let prefix = match filter.prefix.is_empty() {
         true => COORDINATIONS.to_owned(),
         false => filter.prefix.clone(),
     };
-    let (mut found, mut older_than, mut looked) = (Vec::new(), None, 0);
+    let (mut found, mut older_than) = (Vec::new(), None);
     loop {
         let page = HeadFilter { prefix: prefix.clone(), limit: PAGE, older_than, ..filter.clone() };
         let heads = ledger.store.heads(&HeadQuery::List(page))?;
-        looked += heads.len();
-        // Runs that have ended are as many as there ever were.
-        let is_enough = filter.ended == Some(true) && looked >= LOOKED_THROUGH;
-        let is_last = heads.len() < PAGE || is_enough;
+        let is_last = heads.len() < PAGE;
         older_than = heads.last().map(|head| head.stream.clone());
         for head in heads {
-            if let Some(id) = started_by_somebody(&head, &admits)? {
+            if let Some(id) = started_by_somebody(&head, &mut admits)? {
                 found.push(id);
             }
             if found.len() == most {
@@ -179,12 +197,12 @@ fn started(
 
 fn started_by_somebody(
     head: &HeadRow,
-    admits: impl Fn(&HeadRow, &RunSummary) -> bool,
+    admits: impl FnOnce(&CoordinationId, &HeadRow, &RunSummary) -> bool,
 ) -> Result<Option<CoordinationId>, CommandError> {
     let StreamName::Coordination(id) = &head.stream else { return Ok(None) };
     let summary = head.run_summary().map_err(unreadable)?;
     let is_started = summary.parent.is_none()
         && id.as_str() != SHARED
         && !summary.labels.contains_key(UNDECLARED);
-    Ok((is_started && admits(head, &summary)).then(|| id.clone()))
+    Ok((is_started && admits(id, head, &summary)).then(|| id.clone()))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::append::HeadRow;
 use crate::coordination::{BudgetUsage, Coordination, Counts, Ending, StopCondition};
 use crate::digest::Digest;
-use crate::id::{SessionId, StreamName, Version};
+use crate::id::{CoordinationId, SessionId, StreamName, Version};
 
 /// What lists and results need to know of a coordination without its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct RunSummary {
     /// Why it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// The run that it retries, if it is a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forerunner: Option<CoordinationId>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// What people call it.
@@ -56,6 +59,7 @@ impl RunSummary {
         let started = state.started();
         Self {
             ending: state.ending(),
+            forerunner: started.forerunner.as_ref().map(|named| named.coordination.clone()),
             labels: started.labels.clone(),
             name: started.name.clone(),
             parent: started.parent.clone(),
