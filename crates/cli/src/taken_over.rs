@@ -14,6 +14,8 @@ pub(crate) struct TakenOver {
     id: String,
     forerunner: String,
     reused: u64,
+    /// How many of these have changed since, where that is known.
+    changed: u64,
     again: u64,
     /// Items that run again by why they do, where that is known.
     reasons: BTreeMap<String, u64>,
@@ -31,6 +33,7 @@ impl TakenOver {
             id: run.coordination_id().to_string(),
             forerunner: forerunner.coordination.to_string(),
             reused,
+            changed: 0,
             again: run.work_count().saturating_sub(reused),
             reasons: BTreeMap::new(),
         })
@@ -39,7 +42,14 @@ impl TakenOver {
     fn taken(&self) -> String {
         match self.reused {
             0 => "nothing taken over".to_owned(),
-            reused => format!("{} taken over from {}", counted(reused, "item"), self.forerunner),
+            reused => {
+                let changed = match self.changed {
+                    0 => String::new(),
+                    changed => format!(" ({changed} changed since)"),
+                };
+                let reused = counted(reused, "item");
+                format!("{reused} taken over from {}{changed}", self.forerunner)
+            }
         }
     }
 
@@ -52,9 +62,10 @@ impl TakenOver {
 
 impl From<&RetryAnswer> for TakenOver {
     fn from(answer: &RetryAnswer) -> Self {
-        let RetryAnswer { id, forerunner, reused, again, reasons, .. } = answer;
+        let RetryAnswer { id, forerunner, reused, changed, again, reasons, .. } = answer;
         let (id, forerunner, reasons) = (id.clone(), forerunner.clone(), reasons.clone());
-        Self { id, forerunner, reused: *reused, again: *again, reasons }
+        let (reused, changed, again) = (*reused, *changed, *again);
+        Self { id, forerunner, reused, changed, again, reasons }
     }
 }
 

@@ -150,8 +150,10 @@ fn an_edited_plan_runs_what_has_changed_and_its_budget_counts_only_that() -> Res
     assert_eq!(
         told(&ran(dir, &["retry", "r", "plan.yaml", "--failed"])?)?,
         (
-            "error: c of r would run again although it did not fail: changed: command; so would 1 \
-             more\nhint: the same command without --failed runs that, too\n"
+            "error: there is nothing to run again: every item of r succeeded; 2 have changed since, \
+             but only what failed was asked for\nhint: the same command without --failed runs what \
+             has changed, `antiphon retry r --item NAME` runs an item all the same, and `antiphon \
+             run PLAN --id r --again` everything\n"
                 .to_owned(),
             Some(2)
         )
@@ -175,6 +177,33 @@ fn an_edited_plan_runs_what_has_changed_and_its_budget_counts_only_that() -> Res
     assert_eq!(ran(dir, &["run", "plan.yaml"])?.status.code(), Some(5), "a run needs all of them");
     std::fs::write(dir.join("plan.yaml"), "name: test\n")?;
     assert_eq!(ran(dir, &["retry", "r", "plan.yaml"])?.status.code(), Some(5));
+    Ok(())
+}
+
+#[test]
+fn only_what_failed_runs_where_that_is_asked_for_and_the_rest_is_recorded_as_it_was() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    let edited = CHAIN.replace("test -e mended", "true").replace("echo d", "echo new d");
+    plan(dir, &edited)?;
+    assert_eq!(
+        told(&ran(dir, &["retry", "r", "plan.yaml", "--failed"])?)?,
+        (
+            "r@2: 2 items taken over from r (1 changed since), 2 run again: 1 failed, 1 skipped\n"
+                .to_owned(),
+            Some(0)
+        )
+    );
+    assert_eq!(carried_out(dir)?, "b c");
+    assert_eq!(ran(dir, &["verify", "r@2"])?.status.code(), Some(0));
+    // What was left as it was is still another one in the plan.
+    assert_eq!(
+        told(&ran(dir, &["retry", "r@2", "plan.yaml"])?)?,
+        ("r@3: 3 items taken over from r@2, 1 runs again: 1 changed\n".to_owned(), Some(0))
+    );
+    assert_eq!(carried_out(dir)?, "new d");
     Ok(())
 }
 

@@ -72,6 +72,8 @@ pub struct Retry<'a, 'b> {
     pub work: &'a [WorkSpec],
     /// What is to run again in any case.
     pub asked: &'a Asked,
+    /// Whether what succeeded is taken over as it was although it has changed.
+    pub only_failed: bool,
     /// The blob of this digest, of the earlier run or of the plan as it is now.
     pub blob: &'a dyn Fn(&Digest) -> Option<&'b [u8]>,
 }
@@ -85,12 +87,14 @@ impl fmt::Debug for Retry<'_, '_> {
 /// What is done with an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It succeeded before, as this item and with this output, and nothing has changed.
+    /// It succeeded before, as this item and with this output.
     TakeOver {
         /// The item of the earlier run.
         work: WorkId,
         /// Digest of what it put out there.
         output: Option<Digest>,
+        /// What has changed since and does not count.
+        changed: Option<Change>,
     },
     /// It is carried out.
     Run(Reason),

@@ -90,10 +90,21 @@ fn asked(ids: &[&str]) -> Asked {
 }
 
 fn composed(earlier: &EarlierRun, then: &Planned, now: &Planned, asked: &Asked) -> Composed {
+    composed_of(earlier, then, now, asked, false)
+}
+
+fn composed_of(
+    earlier: &EarlierRun,
+    then: &Planned,
+    now: &Planned,
+    asked: &Asked,
+    only_failed: bool,
+) -> Composed {
     let blob = |digest: &Digest| {
         now.blobs.get(digest).or_else(|| then.blobs.get(digest)).map(Vec::as_slice)
     };
-    Retry { earlier, work: now.compiled.config.work(), asked, blob: &blob }.compose()
+    let work = now.compiled.config.work();
+    Retry { earlier, work, asked, only_failed, blob: &blob }.compose()
 }
 
 /// What is done with each item, in words.
@@ -103,13 +114,14 @@ fn in_words(Composed { work, decisions, .. }: &Composed) -> Vec<String> {
             assert_eq!(item.reused, None);
             format!("{}: {reason}", item.id)
         }
-        Decision::TakeOver { work, output } => {
+        Decision::TakeOver { work, output, changed } => {
             assert_eq!(*output, Some(Digest::of(work.as_str().as_bytes())));
             let was = Some(work.clone()).filter(|work| *work != item.id);
             let reused = item.reused.as_ref().unwrap();
             assert_eq!((&reused.work, reused.output), (&was, *output));
             let from = was.map(|work| format!(" from {work}")).unwrap_or_default();
-            format!("{}: taken over{from}", item.id)
+            let change = changed.as_ref().map(|change| format!(", changed: {change}"));
+            format!("{}: taken over{from}{}", item.id, change.unwrap_or_default())
         }
     });
     told.collect()
@@ -346,6 +358,34 @@ fn needs_that_are_not_the_same_are_a_change() {
     assert_eq!(decided(&earlier(&then, &[]), &then, &more)[1], "b: changed: needs");
     let less = planned(dir.path(), &CHAIN.replace(", needs: [a]", ""));
     assert_eq!(decided(&earlier(&then, &[]), &then, &less)[1], "b: changed: needs");
+}
+
+#[test]
+fn what_succeeded_is_taken_over_as_it_was_where_only_what_failed_is_to_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let then = planned(dir.path(), CHAIN);
+    let edited = CHAIN.replace("[make, c]", "[make, -k, c]").replace("[make, d]", "[make, -k, d]");
+    let now = planned(dir.path(), &format!("{edited}  f: {{ command: [make, f] }}\n"));
+    let failed = [("d", Some(WorkItemOutcome::Failed)), ("e", None)];
+    let earlier = run("x", &earlier(&then, &failed));
+    let composed = composed_of(&earlier, &then, &now, &asked(&[]), true);
+    assert_eq!(
+        in_words(&composed),
+        [
+            "a: taken over",
+            "b: taken over",
+            "c: taken over, changed: command",
+            "d: it failed before",
+            "e: it did not come to its end before",
+            "f: it is new",
+        ]
+    );
+    // The record says what was carried out; what runs is as the plan has it now.
+    let inputs = |work: &[WorkSpec]| -> Vec<_> { work.iter().map(|item| item.input).collect() };
+    let (before, after) = (inputs(then.compiled.config.work()), inputs(now.compiled.config.work()));
+    assert_eq!(inputs(&composed.work)[..3], before[..3]);
+    assert_eq!(inputs(&composed.work)[3..], after[3..]);
+    assert_ne!(before[2], after[2]);
 }
 
 #[test]

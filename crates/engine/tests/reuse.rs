@@ -160,7 +160,9 @@ async fn a_run_that_has_ended_is_retried_from_what_it_recorded() -> Result {
 
     let asked = Asked::default();
     let blob = |_: &Digest| None;
-    let retry = Retry { earlier: &earlier, work: &work, asked: &asked, blob: &blob }.compose();
+    let retry =
+        Retry { earlier: &earlier, work: &work, asked: &asked, only_failed: false, blob: &blob };
+    let retry = retry.compose();
     let (again, _) = ended(&engine, config("x@2", retry.work).retrying(x)).await?;
     let earlier = again.earlier().await?.ok_or("it has ended")?;
     assert_eq!(told(&earlier), ["a succeeded", "b failed", "e skipped", "n failed"]);

@@ -32,14 +32,15 @@ use crate::view::View;
 /// if the run has not ended or there is nothing to carry out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The run that has ended; by default the only one that ended without success, if there is one
-    /// only
+    /// The run that has ended; by default the only one that ended without success and was not run
+    /// again since, if there is one only
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: Option<CoordinationId>,
     /// The plan file as it is now; the recorded plan by default
     #[arg(value_name = "PLAN")]
     file: Option<PathBuf>,
-    /// Refuse to run anything else than what did not succeed, and what needs it
+    /// Run only what did not succeed, with what needs it and what is new: what succeeded is taken over
+    /// as it was, whether it has changed or not
     #[arg(long, conflicts_with = "items")]
     failed: bool,
     /// Also run this item again: an item, a cell, a group, a whole matrix, or PARENT/CHILD
@@ -62,7 +63,9 @@ impl Args {
                     true => on_a_runtime(detach(&ledger.dir, retry, &missing, options.json)),
                     false => on_a_runtime(carry_out(&ledger, retry, &missing, options.json)),
                 };
-                done.or_else(|error| refused_by_the_engine(advised(&id, error), &name, options))
+                done.or_else(|error| {
+                    refused_by_the_engine(self.advised(&id, error), &name, options)
+                })
             }
             Err(Unsent::Plan(problems)) => refused(&problems, options),
             Err(Unsent::Command(error)) => Err(error),
@@ -98,6 +101,25 @@ impl Args {
         };
         Ok((request, Vec::new()))
     }
+
+    /// The same error with the command that does what may have been wanted.
+    fn advised(&self, id: &CoordinationId, error: CommandError) -> CommandError {
+        let hint = match error.problem().and_then(Problem::known_code) {
+            Some(Code::NothingToRun) => {
+                let changed = match self.failed {
+                    true => "the same command without --failed runs what has changed, ",
+                    false => "",
+                };
+                format!(
+                    "{changed}`antiphon retry {id} --item NAME` runs an item all the same, and \
+                     `antiphon run PLAN --id {id} --again` everything"
+                )
+            }
+            Some(Code::UnknownWork) => format!("`antiphon status {id}` shows its items"),
+            _ => return error,
+        };
+        error.with_hint(hint)
+    }
 }
 
 /// What the recorded plan takes from here. Secrets that are not here keep nothing else from running.
@@ -119,20 +141,6 @@ fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> (RetryRequest, V
 /// Whether a plan file is not as it was. One that cannot be read is no other plan.
 fn has_changed(file: &Path, then: &Digest) -> bool {
     std::fs::read(file).is_ok_and(|text| Digest::of(&text) != *then)
-}
-
-/// The same error with the command that does what may have been wanted.
-fn advised(id: &CoordinationId, error: CommandError) -> CommandError {
-    let hint = match error.problem().and_then(Problem::known_code) {
-        Some(Code::NothingToRun) => format!(
-            "`antiphon retry {id} --item NAME` runs an item all the same, and `antiphon run \
-                 PLAN --id {id} --again` everything"
-        ),
-        Some(Code::NotOnlyFailed) => "the same command without --failed runs that, too".to_owned(),
-        Some(Code::UnknownWork) => format!("`antiphon status {id}` shows its items"),
-        _ => return error,
-    };
-    error.with_hint(hint)
 }
 
 /// Says what is taken over and from where, what runs again and why, and which secrets are missing

@@ -40,7 +40,12 @@ impl Retry<'_, '_> {
         for ((item, decision), before) in self.work.iter().zip(&decisions).zip(matched) {
             let item = item.clone();
             let item = match decision {
-                Decision::TakeOver { work, output } => {
+                Decision::TakeOver { work, output, changed } => {
+                    // The record says what was carried out, so that a later retry finds the change.
+                    let item = match before.filter(|_| changed.is_some()) {
+                        Some(before) => item.described_as(&before.spec),
+                        None => item,
+                    };
                     let from = self.earlier.forerunner.coordination.clone();
                     let work = Some(work.clone()).filter(|work| *work != item.id);
                     let files = before.and_then(|before| before.files);
@@ -68,7 +73,7 @@ impl Retry<'_, '_> {
         let Some(plan) = plan else { return item };
         let nothing = Asked::default();
         let asked = self.asked.below.get(&item.id).unwrap_or(&nothing);
-        let inner = Retry { earlier, work: &plan.work, asked, blob: self.blob };
+        let inner = Retry { earlier, work: &plan.work, asked, ..*self };
         let mut inner = inner.compose();
         composed.blobs.append(&mut inner.blobs);
         let bytes = plan.retrying(earlier.forerunner.clone(), inner.work.clone()).to_bytes();

@@ -27,10 +27,14 @@ impl Retry<'_, '_> {
                 None => Some(Reason::New),
                 Some(before) => changed(before, item, &then, &makers, &mut comparison),
             };
+            let take_over = |before: &EarlierItem, changed: Option<Change>| {
+                let (work, output) = (before.spec.id.clone(), before.output);
+                Decision::TakeOver { work, output, changed }
+            };
             decided.push(match (reason, before) {
-                (None, Some(before)) => {
-                    let (work, output) = (before.spec.id.clone(), before.output);
-                    Decision::TakeOver { work, output }
+                (None, Some(before)) => take_over(before, None),
+                (Some(Reason::Changed(change)), Some(before)) if self.only_failed => {
+                    take_over(before, Some(change))
                 }
                 (reason, _) => Decision::Run(reason.unwrap_or(Reason::New)),
             });

@@ -21,8 +21,9 @@ pub struct RetryRequest<'a> {
     /// Names of items, groups and matrices that run again whatever became of them; of an item of a
     /// nested plan, behind the item that runs it and a slash.
     pub items: &'a [String],
-    /// Whether nothing else may run than what did not succeed, and what needs it.
-    pub failed: bool,
+    /// Whether only what did not succeed runs, with what needs it and what is new: what succeeded is
+    /// taken over as it was, whether it has changed or not.
+    pub only_failed: bool,
 }
 
 /// A retry that is ready to be submitted.
@@ -34,6 +35,8 @@ pub struct Prepared {
     pub inputs: Vec<Vec<u8>>,
     /// How many items are taken over, those of nested plans among them.
     pub reused: u64,
+    /// How many of these have changed since.
+    pub changed: u64,
     /// What runs again, in the order of the plan. A nested plan that is gone into is not named, but
     /// its items are.
     pub runs: Vec<RunsAgain>,
@@ -61,23 +64,15 @@ pub enum RetryError {
         /// Names that may have been meant.
         near: Vec<String>,
     },
-    /// All items succeeded, and none of them has changed.
+    /// All items succeeded, and none of them has changed, unless that does not count.
     #[error(
-        "there is nothing to run again: every item of {run} succeeded and is unchanged; name items \
-         that are to run all the same"
+        "there is nothing to run again: every item of {run} succeeded{}",
+        unless_changed(*.changed)
     )]
-    NothingToRun { run: CoordinationId },
-    /// More would run than what did not succeed.
-    #[error(
-        "{item} of {run} would run again although it did not fail: {reason}{}",
-        and_more(*.more)
-    )]
-    NotOnlyFailed {
+    NothingToRun {
         run: CoordinationId,
-        item: String,
-        reason: Reason,
-        /// How many others there are.
-        more: usize,
+        /// How many have changed.
+        changed: u64,
     },
     /// The plan allows fewer sessions than items run.
     #[error(
@@ -98,10 +93,11 @@ fn did_you_mean(near: &[String]) -> String {
     }
 }
 
-fn and_more(more: usize) -> String {
-    match more {
-        0 => String::new(),
-        more => format!("; so would {more} more"),
+fn unless_changed(changed: u64) -> String {
+    match changed {
+        0 => " and is unchanged; name items that are to run all the same".to_owned(),
+        1 => "; 1 has changed since, but only what failed was asked for".to_owned(),
+        changed => format!("; {changed} have changed since, but only what failed was asked for"),
     }
 }
 
@@ -109,7 +105,7 @@ impl Retried {
     /// Decides what runs again, and puts together what the retry starts with.
     ///
     /// # Errors
-    /// [`RetryError`] if a name stands for nothing, nothing is to run, or more than was wanted.
+    /// [`RetryError`] if a name stands for nothing, or nothing is to run.
     pub fn prepare(&self, request: &RetryRequest<'_>) -> Result<Prepared, RetryError> {
         let run = &self.run.forerunner.coordination;
         let Planned { config, mut inputs } = match request.plan {
@@ -131,15 +127,13 @@ impl Retried {
                 return Err(RetryError::UnknownItem { run: run.clone(), name: name.clone(), near });
             }
         }
-        let retry = Retry { earlier: &self.run, work, asked: &asked, blob: &blob };
+        let (earlier, asked, only_failed) = (&self.run, &asked, request.only_failed);
+        let retry = Retry { earlier, work, asked, only_failed, blob: &blob };
         let composed = retry.compose();
         let mut told = Told::default();
         told.take(None, &composed);
         if told.runs.is_empty() {
-            return Err(RetryError::NothingToRun { run: run.clone() });
-        }
-        if request.failed {
-            told.refuse_others(run)?;
+            return Err(RetryError::NothingToRun { run: run.clone(), changed: told.changed });
         }
         let sessions = config.budget().max_episodes();
         if u64::from(sessions) < told.sessions {
@@ -147,7 +141,8 @@ impl Retried {
         }
         let config = config.retrying(self.run.forerunner.clone()).with_work(composed.work)?;
         inputs.extend(composed.blobs);
-        Ok(Prepared { config, inputs, reused: told.reused, runs: told.runs })
+        let Told { reused, changed, runs, .. } = told;
+        Ok(Prepared { config, inputs, reused, changed, runs })
     }
 }
 
@@ -177,6 +172,7 @@ impl Retried {
 #[derive(Default)]
 struct Told {
     reused: u64,
+    changed: u64,
     runs: Vec<RunsAgain>,
     /// Sessions that are taken if none fails, as far as it is known here.
     sessions: u64,
@@ -186,8 +182,9 @@ impl Told {
     fn take(&mut self, above: Option<&str>, composed: &Composed) {
         for (item, decision) in composed.work.iter().zip(&composed.decisions) {
             let reason = match decision {
-                Decision::TakeOver { .. } => {
+                Decision::TakeOver { changed, .. } => {
                     self.reused += 1;
+                    self.changed += u64::from(changed.is_some());
                     continue;
                 }
                 Decision::Run(reason) => reason.clone(),
@@ -199,15 +196,6 @@ impl Told {
                 None => self.runs.push(RunsAgain { item: path, reason }),
             }
         }
-    }
-
-    /// Refuses what runs neither because it did not succeed nor because it needs what does.
-    fn refuse_others(&self, run: &CoordinationId) -> Result<(), RetryError> {
-        let is_other = |runs: &&RunsAgain| matches!(runs.reason, Reason::New | Reason::Changed(_));
-        let mut others = self.runs.iter().filter(is_other);
-        let Some(RunsAgain { item, reason }) = others.next() else { return Ok(()) };
-        let (run, item, reason) = (run.clone(), item.clone(), reason.clone());
-        Err(RetryError::NotOnlyFailed { run, item, reason, more: others.count() })
     }
 }
 

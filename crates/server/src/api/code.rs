@@ -82,7 +82,6 @@ codes! {
     /// Every item of the run to be retried succeeded, and none has changed.
     NothingToRun = "nothing_to_run", 409, "There is nothing to run again";
     /// More would run again than what did not succeed.
-    NotOnlyFailed = "not_only_failed", 409, "More would run again than what failed";
     /// What an item put out that is to be taken over is gone.
     OutputGone = "output_gone", 410, "An output that is to be taken over is gone";
     /// What was asked for was erased.

@@ -162,7 +162,6 @@ impl From<RetryError> for Problem {
         let code = match &error {
             RetryError::UnknownItem { .. } => Code::UnknownWork,
             RetryError::NothingToRun { .. } => Code::NothingToRun,
-            RetryError::NotOnlyFailed { .. } => Code::NotOnlyFailed,
             _ => Code::Refused,
         };
         Self::new(code, error.to_string())

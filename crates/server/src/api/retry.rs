@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use antiphon::retry::RunsAgain;
+use antiphon::retry::{Prepared, RunsAgain};
 use serde::{Deserialize, Serialize};
 
 /// What is to be carried out again of a run that has ended: what did not succeed, what has changed,
@@ -26,7 +26,8 @@ pub struct RetryRequest {
     /// Values of the secrets that the plan names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
-    /// Whether it is refused if anything else runs than what did not succeed and what needs it.
+    /// Whether only what did not succeed runs, with what needs it and what is new: what succeeded is
+    /// taken over as it was, whether it has changed or not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
     /// Items, groups and matrices that run again although they succeeded; an item of a nested plan
@@ -65,6 +66,8 @@ pub struct RetryAnswer {
     pub existing: bool,
     /// How many items are taken over, those of nested plans among them.
     pub reused: u64,
+    /// How many of these have changed since; with `failed` only.
+    pub changed: u64,
     /// How many items run again.
     pub again: u64,
     /// The same by why they do: `failed`, `skipped`, `unfinished`, `changed`, `new`, `asked` and so
@@ -90,13 +93,8 @@ pub struct Again {
 impl RetryAnswer {
     /// What is said of a retry once it was submitted.
     #[must_use]
-    pub fn new(
-        id: String,
-        forerunner: String,
-        existing: bool,
-        reused: u64,
-        runs: &[RunsAgain],
-    ) -> Self {
+    pub fn new(id: String, forerunner: String, existing: bool, prepared: &Prepared) -> Self {
+        let Prepared { reused, changed, runs, .. } = prepared;
         let mut reasons = BTreeMap::new();
         for runs in runs {
             *reasons.entry(runs.reason.as_str().to_owned()).or_default() += 1;
@@ -104,7 +102,8 @@ impl RetryAnswer {
         let again = runs.len() as u64;
         let named: Vec<Again> = runs.iter().take(NAMED).map(Again::from).collect();
         let left_out = again - named.len() as u64;
-        Self { id, forerunner, existing, reused, again, reasons, runs: named, left_out }
+        let (reused, changed) = (*reused, *changed);
+        Self { id, forerunner, existing, reused, changed, again, reasons, runs: named, left_out }
     }
 }
 

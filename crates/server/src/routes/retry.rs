@@ -51,8 +51,7 @@ pub(super) async fn retry(
     };
     let (id, existing) = submit(&shared, target.id(), &wanted, &prepared, key).await?;
     let forerunner = target.id().to_string();
-    let Prepared { reused, runs, .. } = &prepared;
-    let answer = RetryAnswer::new(id.to_string(), forerunner, existing, *reused, runs);
+    let answer = RetryAnswer::new(id.to_string(), forerunner, existing, &prepared);
     Ok(located(json(status(existing), &answer)?, &id))
 }
 
@@ -158,7 +157,7 @@ impl Wanted {
         wanted: &antiphon::plan::Wanted,
     ) -> Result<Prepared, Problem> {
         let compiled = self.plan.as_ref().ok().map(|plan| plan.compile(wanted)).transpose()?;
-        let (items, failed) = (self.items.as_slice(), self.failed);
+        let (items, only_failed) = (self.items.as_slice(), self.failed);
         let environment = match &self.plan {
             Err(given) if !given.environment.is_empty() => {
                 Some(Environment::Of(given.environment.clone()))
@@ -166,7 +165,7 @@ impl Wanted {
             _ => None,
         };
         let environment = environment.as_ref();
-        let request = RetryRequest { plan: compiled.as_ref(), environment, items, failed };
+        let request = RetryRequest { plan: compiled.as_ref(), environment, items, only_failed };
         Ok(retried.prepare(&request)?)
     }
 }

@@ -281,6 +281,12 @@ impl WorkSpec {
         Self { input: Some(input), ..self }
     }
 
+    /// The same carried out as another item is, with the input of that one.
+    #[must_use]
+    pub fn described_as(self, other: &Self) -> Self {
+        Self { runner: other.runner.clone(), input: other.input, ..self }
+    }
+
     /// The same taken over from where it succeeded before.
     #[must_use]
     pub fn reused(self, reused: Reused) -> Self {
