@@ -396,6 +396,32 @@ fn the_recorded_plan_counts_with_its_inputs_as_they_are_now_and_a_changed_file_i
 }
 
 #[test]
+fn a_large_input_is_told_by_what_it_holds() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    std::fs::File::create(dir.join("data"))?.set_len(100 << 20)?;
+    plan(
+        dir,
+        "  reads: { shell: 'echo reads >> ran', input: { data: data } }\n  fails: { shell: 'echo fails >> ran; false', retry: { attempts: 1 } }\n",
+    )?;
+    assert_eq!(first(dir, 6)?, "reads fails");
+    let told_of = |words: &[&str]| -> Result<String> {
+        Ok(told(&ran(dir, words)?)?.0.lines().next().unwrap_or_default().to_owned())
+    };
+    let taken = "1 item taken over from r, 1 runs again: 1 failed";
+    assert_eq!(told_of(&["retry", "r"])?, format!("r@2: {taken}"));
+    assert_eq!(told_of(&["retry", "r", "plan.yaml"])?, format!("r@3: {taken}"));
+    assert_eq!(carried_out(dir)?, "fails fails");
+    let data = std::fs::File::options().write(true).open(dir.join("data"))?;
+    std::os::unix::fs::FileExt::write_all_at(&data, b"1", 99 << 20)?;
+    assert_eq!(
+        told_of(&["retry", "r"])?,
+        "r@4: nothing taken over, 2 run again: 1 changed, 1 failed"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_retry_is_started_where_it_is_typed_and_reads_the_secrets_of_the_plan_again() -> Result {
     let dir = tempfile::tempdir()?;
     let dir = dir.path();

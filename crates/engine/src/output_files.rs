@@ -6,18 +6,15 @@
 //! whether a file is still what its item made.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use antiphon_core::digest::{Digest, Hashing};
+use antiphon_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::file_content::hash;
+pub use crate::file_content::{FileState, MAX_HASHED};
 use crate::outside;
-
-/// Largest file whose content is read without being asked for, in bytes.
-pub const MAX_HASHED: u64 = 1 << 30;
 
 /// Up to this size a file is read again rather than believed to be the same by its times: a write
 /// right after it was looked at may leave them as they were.
@@ -47,35 +44,6 @@ impl<'a> Declared<'a> {
     /// The same whose content is read whatever its size.
     pub(crate) fn read_at_any_size(self, hash: bool) -> Self {
         Self { hash, ..self }
-    }
-}
-
-/// What tells one state of a file from another without reading it. Times are in nanoseconds since
-/// the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the fields' names say it")]
-pub struct FileState {
-    pub device: u64,
-    pub inode: u64,
-    /// In bytes.
-    pub size: u64,
-    pub modified: i64,
-    /// When its content or its properties changed last, which no program can set.
-    pub changed: i64,
-}
-
-impl FileState {
-    fn of(found: &Metadata) -> Self {
-        let moment = |seconds: i64, nanoseconds: i64| {
-            seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
-        };
-        Self {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified: moment(found.mtime(), found.mtime_nsec()),
-            changed: moment(found.ctime(), found.ctime_nsec()),
-        }
     }
 }
 
@@ -206,7 +174,8 @@ impl OutputFile {
         let mut state = FileState::of(&found);
         let mut sha256 = None;
         if (state.size <= MAX_HASHED || declared.hash)
-            && let Ok((digest, read)) = hash(declared.path, is_wanted)
+            && let Ok((digest, read)) =
+                outside::open(declared.path).and_then(|file| Ok(hash(file, is_wanted)?))
         {
             sha256 = digest;
             state = read;
@@ -220,41 +189,18 @@ impl OutputFile {
     pub(crate) fn is_unchanged(&self) -> bool {
         let Ok(found) = std::fs::metadata(&self.path) else { return false };
         let Some(state) = self.state else { return found.is_dir() };
-        if !found.is_file() || found.size() != state.size {
+        if !found.is_file() || found.len() != state.size {
             return false;
         }
         let now = FileState::of(&found);
         match self.sha256 {
             None => (now.modified, now.changed) == (state.modified, state.changed),
             Some(_) if now == state && state.size > ALWAYS_READ => true,
-            Some(digest) => {
-                hash(&self.path, &|| true).is_ok_and(|(found, _)| found == Some(digest))
-            }
+            Some(digest) => outside::open(&self.path)
+                .and_then(|file| Ok(hash(file, &|| true)?))
+                .is_ok_and(|(found, _)| found == Some(digest)),
         }
     }
-}
-
-/// Reads a file to its end. Gives its state too, and no digest if it was not wanted any more or
-/// changed meanwhile.
-fn hash(path: &Path, is_wanted: &dyn Fn() -> bool) -> io::Result<(Option<Digest>, FileState)> {
-    let mut file = outside::open(path)?;
-    let state_of = |file: &File| file.metadata().map(|found| FileState::of(&found));
-    let before = state_of(&file)?;
-    let (mut hasher, mut buffer) = (Hashing::default(), vec![0; 256 << 10]);
-    loop {
-        if !is_wanted() {
-            return Ok((None, before));
-        }
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hasher.take(&buffer[..read]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let after = state_of(&file)?;
-    let digest = (after == before).then(|| hasher.finish());
-    Ok((digest, after))
 }
 
 #[cfg(test)]

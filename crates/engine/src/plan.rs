@@ -8,6 +8,7 @@
 
 mod caller;
 mod compile;
+mod input_digests;
 mod load;
 mod mapping;
 mod objects;
@@ -19,9 +20,9 @@ mod schema;
 mod text;
 mod wanted;
 
-pub(crate) use caller::digest_now;
 pub use caller::{Environment, SecretFrom, SecretSource};
 pub use compile::Compiled;
+pub(crate) use input_digests::InputDigests;
 pub use load::{Plan, parse};
 pub use mapping::{Key, Object, ValueKind};
 pub use objects::{

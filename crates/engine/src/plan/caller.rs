@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use antiphon_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::input_digests::InputDigests;
 use super::text::{DiagnosticCode, Diagnostics, Span};
-use crate::outside::{self, ReadError};
+use super::wanted::Wanted;
 
 /// Variables of the caller that every session has, if the caller has them. They are recorded once,
 /// at the start of a run.
@@ -21,9 +22,6 @@ const INHERITED: &[&str] =
 /// Variables that every session has from the engine that carries it out, if the engine has them: a
 /// directory for temporary files and a terminal belong to where a process runs.
 const OF_THE_ENGINE: &[&str] = &["TERM", "TMPDIR"];
-
-/// Largest input file whose digest is recorded, in bytes.
-const MAX_HASHED_BYTES: u64 = 16 << 20;
 
 /// The environment of the caller, the process that submits a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +102,16 @@ pub(in crate::plan) struct CallerValues<'e> {
     secrets: Vec<SecretSource>,
     /// Where each secret is among these.
     known: BTreeMap<String, usize>,
-    /// Digests of input files, each of which is read once.
-    hashed: BTreeMap<PathBuf, Result<Option<Digest>, String>>,
+    digests: InputDigests,
+    wanted: Wanted,
 }
 
 impl<'e> CallerValues<'e> {
-    pub(in crate::plan) fn new(environment: &'e Environment) -> Self {
-        let (taken, known, hashed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { environment, taken, secrets: Vec::new(), known, hashed }
+    /// What it is asked for is looked for as long as it is wanted.
+    pub(in crate::plan) fn new(environment: &'e Environment, wanted: Wanted) -> Self {
+        let (taken, known) = (BTreeMap::new(), BTreeMap::new());
+        let digests = InputDigests::new();
+        Self { environment, taken, secrets: Vec::new(), known, digests, wanted }
     }
 
     /// Whether its environment is known, so that what is not in it is missing.
@@ -154,7 +154,7 @@ impl<'e> CallerValues<'e> {
         }
     }
 
-    /// The digest of an input file; none of one that is not there, is no file, or is too large.
+    /// The digest of an input file, as [`InputDigests`] has it.
     ///
     /// # Errors
     /// What the system says if it cannot be read: a session of the same user could not, either.
@@ -162,33 +162,11 @@ impl<'e> CallerValues<'e> {
         if !self.is_known() {
             return Ok(None);
         }
-        self.hashed.entry(path.to_owned()).or_insert_with(|| hashed(path)).clone()
+        self.digests.of(path, &|| !self.wanted.is_over())
     }
 
     /// The secrets that were asked for, and the variables that the plan reads.
     pub(in crate::plan) fn into_parts(self) -> (Vec<SecretSource>, BTreeMap<String, String>) {
         (self.secrets, self.taken)
-    }
-}
-
-/// The digest of an input file as it is now; none of one that cannot be read, is no file, or is too
-/// large.
-pub(crate) fn digest_now(path: &Path) -> Option<Digest> {
-    hashed(path).ok().flatten()
-}
-
-fn hashed(path: &Path) -> Result<Option<Digest>, String> {
-    let read = || {
-        let file = outside::open(path)?;
-        // Of one that is larger, all that is read would be for nothing.
-        match file.metadata()?.len() <= MAX_HASHED_BYTES {
-            true => outside::read_open(file, MAX_HASHED_BYTES).map(Some),
-            false => Ok(None),
-        }
-    };
-    match read() {
-        Ok(bytes) => Ok(bytes.map(|bytes| Digest::of(&bytes))),
-        Err(error @ ReadError::System(_)) if !error.is_absent() => Err(error.to_string()),
-        Err(_) => Ok(None),
     }
 }

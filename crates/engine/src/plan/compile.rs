@@ -64,7 +64,7 @@ impl Plan {
     ) -> Result<Compiled, PlanError> {
         let mut compilation = Compilation {
             wanted,
-            caller: CallerValues::new(environment),
+            caller: CallerValues::new(environment, wanted.clone()),
             blobs: BTreeMap::new(),
             nested: BTreeMap::new(),
             below: BTreeMap::new(),
@@ -152,6 +152,8 @@ impl Compilation<'_> {
             }
             work.push(spec);
         }
+        // What was not wanted any more was not read.
+        self.wanted.check(plan.source().path())?;
         let bytes: usize = self.blobs.values().map(Vec::len).sum();
         if bytes > MAX_BLOB_BYTES {
             let message =

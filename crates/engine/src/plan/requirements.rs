@@ -9,6 +9,7 @@ use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::StepWork;
 use super::text::{Diagnostics, PlanError};
+use super::wanted::Wanted;
 
 /// What a plan and the plans in it take from the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Plan {
     /// [`PlanError`] names the variables that are missing, and secrets of one name from two
     /// sources.
     pub fn requirements(&self, environment: &Environment) -> Result<Requirements, PlanError> {
-        let mut caller = CallerValues::new(environment);
+        let mut caller = CallerValues::new(environment, Wanted::default());
         ask(self, &mut caller)?;
         if let Some(command) = self.resolved().on_end() {
             let mut diagnostics = Diagnostics::new(self.source());

@@ -3,28 +3,27 @@
 //! plan.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use antiphon_core::coordination::{Runner, WorkSpec};
 use antiphon_core::digest::Digest;
 
-use crate::plan::{CommandSpec, PlanSpec, digest_now};
+use crate::plan::{CommandSpec, InputDigests, PlanSpec};
 
 /// Takes items back to what their plan says, with the nested plans in them.
 pub(super) struct RecordedPlan<'a> {
     blobs: &'a BTreeMap<Digest, Vec<u8>>,
     /// What each description came to.
     known: BTreeMap<Digest, Digest>,
-    /// The digest of each input file now.
-    hashed: BTreeMap<PathBuf, Option<Digest>>,
+    /// The digests of input files now.
+    digests: InputDigests,
     /// Descriptions that are not recorded so.
     new: Vec<Vec<u8>>,
 }
 
 impl<'a> RecordedPlan<'a> {
     pub(super) fn new(blobs: &'a BTreeMap<Digest, Vec<u8>>) -> Self {
-        let (known, hashed) = (BTreeMap::new(), BTreeMap::new());
-        Self { blobs, known, hashed, new: Vec::new() }
+        Self { blobs, known: BTreeMap::new(), digests: InputDigests::new(), new: Vec::new() }
     }
 
     pub(super) fn items<'w>(
@@ -81,8 +80,8 @@ impl<'a> RecordedPlan<'a> {
     /// The description of a command, if one of its input files is not as it is recorded.
     fn command(&mut self, recorded: &[u8]) -> Option<Vec<u8>> {
         let command = CommandSpec::from_bytes(recorded).ok()?;
-        let digest =
-            |path: &Path| *self.hashed.entry(path.to_owned()).or_insert_with(|| digest_now(path));
+        // One that cannot be read has none.
+        let digest = |path: &Path| self.digests.of(path, &|| true).ok().flatten();
         Some(command.with_inputs_as_now(digest)?.to_bytes())
     }
 }
