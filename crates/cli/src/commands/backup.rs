@@ -13,7 +13,7 @@ use crate::labels::counted;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::stdout::Stdout;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::timestamps;
 
 /// Copy the ledger, even while an engine writes to it
@@ -50,7 +50,7 @@ impl Args {
                 "elapsed_ns": took,
             }))?;
         } else {
-            let place = self.place.display();
+            let place = self.place.display().to_string();
             let (number, took) = (commits.number, timestamps::span(took));
             output.line(format!(
                 "{} in {}, {}, in {took}",
@@ -60,7 +60,7 @@ impl Args {
             ))?;
             output.line(format!(
                 "check it with: antiphon verify --dir {}",
-                printable(&place.to_string())
+                printable(&quoted(&place))
             ))?;
         }
         output.finish()?;

@@ -22,7 +22,7 @@ use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
 use crate::taken_over::TakenOver;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::view::View;
 
 /// Carry out what failed, or has changed, of a run that has ended
@@ -126,10 +126,11 @@ impl Args {
 fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> (RetryRequest, Vec<MissingSecret>) {
     let Some(origin) = origin else { return Default::default() };
     if let Some(file) = origin.file.as_deref().filter(|file| has_changed(file, &origin.text)) {
-        let file = file.display();
+        let file = file.display().to_string();
         let text = format!(
             "note: {file} has changed since {id} was started, and its recorded plan is used; \
-             `antiphon retry {id} {file}` uses the file as it is now"
+             `antiphon retry {id} {}` uses the file as it is now",
+            quoted(&file)
         );
         stderr::say(printable(&text));
     }
