@@ -4,9 +4,11 @@
 
 mod common;
 
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
 
 use common::Fixture;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Midsummer and midwinter are two hours and one ahead of UTC here.
@@ -17,6 +19,23 @@ fn printed(fixture: &Fixture, line: &str, zone: &str) -> String {
     let output = fixture.command(line).env("TZ", zone).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{line}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A process that is killed when the test is over.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // One that has ended needs none.
+        let _ended = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// The first line that it prints with this in it.
+fn line_with(run: &mut Killed, words: &str) -> String {
+    let lines = BufReader::new(run.0.stdout.as_mut().unwrap()).lines();
+    lines.map(Result::unwrap).find(|line| line.contains(words)).unwrap()
 }
 
 /// The words of a text that are times, to the second, and where they end.
@@ -129,9 +148,9 @@ fn a_failed_attempt_is_told_in_the_same_words_everywhere() {
     let fixture = Fixture::empty();
     let plan = "name: test\nbudget: { sessions: 9, duration: 10h }\nwork:\n  flaky: { shell: 'echo bad luck >&2; exit 3', retry: { attempts: 2, backoff: 59s, jitter: 0% } }\n";
     std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
-    let mut run = fixture.command("run --id r plan.yaml").stdout(Stdio::piped()).spawn().unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(run.stdout.take().unwrap()));
-    let line = lines.map(Result::unwrap).find(|line| line.contains(" failed ")).unwrap();
+    let mut command = fixture.command("run --id r plan.yaml");
+    let mut run = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let line = line_with(&mut run, " failed ");
     let end = "after <age>, next try in <age>: exit 3: bad luck";
     assert_eq!(common::masked(&line), format!("<time>  failed flaky (session 1) {end}"));
     let said = |line: &str| fixture.run(line);
@@ -148,5 +167,40 @@ fn a_failed_attempt_is_told_in_the_same_words_everywhere() {
     assert_eq!(why["reasons"].as_array().map(Vec::len), Some(1));
     assert_eq!(fixture.objects("status r --json")[0]["items"][0]["state"], json!("delayed"));
     fixture.succeeds("cancel r");
-    run.wait().unwrap();
+    run.0.wait().unwrap();
+}
+
+/// The moment is one for people in each text, and in UTC in JSON.
+#[test]
+fn what_a_quota_keeps_from_working_says_until_when() {
+    const HOUR: i64 = 3_600;
+    let fixture = Fixture::empty();
+    let until = Timestamp::now().as_second() + HOUR;
+    let told = format!(
+        "{{\\\"deferred\\\": {{\\\"until\\\": {until}, \\\"reason\\\": \\\"rate limit\\\"}}}}"
+    );
+    let plan = format!(
+        "name: test\nbudget: {{ sessions: 9, duration: 10h }}\nwork:\n  quota: {{ shell: 'echo \"{told}\" > \"$ANTIPHON_RESULT\"' }}\n"
+    );
+    std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
+    let mut command = fixture.command("run --id r plan.yaml");
+    let mut run = Killed(command.env("TZ", "XXX-13").stdout(Stdio::piped()).spawn().unwrap());
+    let line = line_with(&mut run, " deferred ");
+    let at = |second: i64| {
+        Timestamp::from_second(second).unwrap().strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    };
+    let waits = format!("waits until {}+13:00", at(until + 13 * HOUR));
+    assert!(line.ends_with(&format!(", {waits}: rate limit")), "{line}");
+    assert!(line.contains("  deferred quota (session 1) after "), "{line}");
+    let local = |line: &str| printed(&fixture, line, "XXX-13");
+    assert!(local("log r").contains(&format!(", {waits}: rate limit\n")));
+    assert!(local("status r").contains(&format!("  {waits}: rate limit\n")));
+    assert_eq!(local("why r quota"), format!("quota: {waits}: rate limit\n"));
+    let shown = local("show r quota");
+    assert!(shown.contains(&format!("s, {waits}, exit 0\n")), "{shown}");
+    let json = local("status r --json");
+    let waits = format!("\"waits\":\"deferred until {}Z\"", at(until));
+    assert!(json.contains(&waits), "{json}");
+    fixture.succeeds("cancel r");
+    run.0.wait().unwrap();
 }

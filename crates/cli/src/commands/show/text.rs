@@ -117,12 +117,15 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
     let next = attempt.retry_ms.zip(attempt.outcome.as_deref()).and_then(|(retry, outcome)| {
         let ended = attempt.ended.as_deref().and_then(timestamps::of_api);
         let retry = retry.saturating_mul(MILLISECOND);
-        // What is deferred waits for a moment, which is named.
-        let next = ended
-            .filter(|_| session_end::is_deferred(outcome))
-            .map_or(NextTry::In(retry), |ended| {
-                NextTry::At(WallTime(ended.0.saturating_add(retry)))
-            });
+        // What is deferred waits for a moment, which is named; less than a millisecond of it is cut
+        // off from what is left.
+        let next = ended.filter(|_| session_end::is_deferred(outcome)).map_or(
+            NextTry::In(retry),
+            |ended| {
+                let until = ended.0.saturating_add(retry);
+                NextTry::At(WallTime(until.checked_next_multiple_of(MILLISECOND).unwrap_or(until)))
+            },
+        );
         next.in_words(outcome)
     });
     match (&attempt.outcome, attempt.took_ms) {
