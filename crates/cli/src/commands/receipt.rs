@@ -7,7 +7,6 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::coordination::CoordinationReceipt;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::export::{Export, export};
 use serde_json::json;
@@ -18,6 +17,11 @@ use crate::named;
 use crate::options::Options;
 use crate::stdout::Stdout;
 use crate::text::ShownOutput;
+
+/// Said of a run whose events cannot vouch for its receipt any more.
+const ERASED: &str = "\
+The payloads of this run were erased. The receipt is as it was recorded; it cannot be rebuilt
+from the events any more, and only its hash can be compared.";
 
 /// Show or export the receipt of a run
 #[derive(Debug, clap::Args)]
@@ -31,7 +35,7 @@ enum Action {
     /// Show the result of a run: verdict, usage, every item, evidence
     ///
     /// With --json, prints the receipt's hash, the receipt, and all items, including those that the
-    /// receipt holds as digests.
+    /// receipt holds as digests; of a pruned run these are left out.
     Show {
         /// A run that has ended; by default the newest run
         #[arg(value_name = "ID", value_parser = ledger::coordination)]
@@ -69,31 +73,21 @@ fn evidence(ledger: &Ledger, id: Option<&CoordinationId>) -> Result<Export, Comm
 
 fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), CommandError> {
     let mut output = Stdout::open();
-    match &export.rendering {
-        Some(rendering) => {
-            let receipt: CoordinationReceipt =
-                serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
-            let items = match receipt.outcome_chunks.as_slice() {
-                [] => receipt.work_outcomes.clone(),
-                _ => items::replayed(ledger, &export.coordination)?,
-            };
-            if options.json {
-                output.json(
-                    &json!({ "hash": export.receipt, "receipt": rendering, "items": items }),
-                )?;
-            } else {
-                let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
-                rendering::print(&receipt, &items, &head, &mut output)?;
-            }
-        }
-        None if options.json => {
-            output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?;
-        }
-        None => {
-            output.line(format!("receipt  {}", export.receipt))?;
-            output.line(
-                "Payloads of this run were erased, so its receipt cannot be rebuilt; only its hash can be compared.",
-            )?;
+    let receipt = export.recorded().map_err(CommandError::internal)?;
+    let is_erased = export.rendering.is_none();
+    let items = match receipt.outcome_chunks.as_slice() {
+        [] => receipt.work_outcomes.clone(),
+        _ if is_erased => receipt.work_outcomes.clone(),
+        _ => items::replayed(ledger, &export.coordination)?,
+    };
+    if options.json {
+        output.json(&json!({ "hash": export.receipt, "receipt": receipt, "items": items }))?;
+    } else {
+        let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
+        rendering::print(&receipt, &items, &head, &mut output)?;
+        if is_erased {
+            output.line("")?;
+            output.line(ERASED)?;
         }
     }
     output.finish()

@@ -3,7 +3,7 @@
 //! The file holds the receipt's canonical bytes, the stream that it is a function of, and the two
 //! commits that it lies between.
 
-use antiphon_core::coordination::CoordinationReceipt;
+use antiphon_core::coordination::{CoordinationReceipt, ReceiptError};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Payload, Recorded};
 use antiphon_core::id::{
@@ -208,6 +208,14 @@ impl Export {
             serde_json::to_vec_pretty(self).expect("BUG: an export is plain data with text keys");
         bytes.push(b'\n');
         bytes
+    }
+
+    /// The receipt as it was recorded, also where it cannot be rebuilt from the events any more.
+    ///
+    /// # Errors
+    /// [`ReceiptError`] if its bytes are none.
+    pub fn recorded(&self) -> Result<CoordinationReceipt, ReceiptError> {
+        CoordinationReceipt::from_bytes(&unhex(&self.canonical).unwrap_or_default())
     }
 
     /// The hash of an event, if it is in the export.

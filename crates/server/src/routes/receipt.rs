@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::{Answer, bytes_of, json};
+use crate::api::{Code, Problem};
 use crate::request::{Addressed, Parameters};
 use crate::state::Shared;
 
@@ -29,5 +30,7 @@ pub(super) async fn receipt(
     if query.0.evidence {
         return Ok(bytes_of(StatusCode::OK, export.to_bytes()));
     }
-    json(StatusCode::OK, &json!({ "hash": export.receipt, "receipt": export.rendering }))
+    let receipt =
+        export.recorded().map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+    json(StatusCode::OK, &json!({ "hash": export.receipt, "receipt": receipt }))
 }
