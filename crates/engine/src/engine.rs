@@ -26,6 +26,7 @@ pub use run::{PrintedStream, Run};
 pub use subscription::Subscription;
 
 use crate::incidents::Incident;
+use crate::items::LastRead;
 use crate::ledger::{HeadQuery, ReadError, Repetition, Store};
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
@@ -63,6 +64,7 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     handle: Handle,
     leftovers: Arc<Leftovers>,
+    last_read: Arc<LastRead>,
     closing: CloseOnce,
     // Tells the decider when the last clone is dropped.
     _guard: DropGuard,
@@ -84,7 +86,8 @@ impl Engine {
         task: JoinHandle<()>,
         leftovers: Arc<Leftovers>,
     ) -> Self {
-        Self(Arc::new(Shared { handle, leftovers, closing: CloseOnce::new(task), _guard: guard }))
+        let (closing, last_read) = (CloseOnce::new(task), Arc::default());
+        Self(Arc::new(Shared { handle, leftovers, last_read, closing, _guard: guard }))
     }
 
     fn handle(&self) -> &Handle {
@@ -141,7 +144,8 @@ impl Engine {
     }
 
     fn run_of(&self, id: CoordinationId) -> Run {
-        Run::new(self.0.handle.clone(), Arc::clone(&self.0.leftovers), id)
+        let Shared { handle, leftovers, last_read, .. } = self.0.as_ref();
+        Run::new(handle.clone(), Arc::clone(leftovers), Arc::clone(last_read), id)
     }
 
     /// The next free id after that of a run, under which the same is done once more, and the runs

@@ -14,6 +14,7 @@ use antiphon_core::head::Stage;
 use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
 
 use super::{Once, Reader, Subscription};
+use crate::items::LastRead;
 use crate::ledger::export::{Export, export};
 use crate::mailbox::{
     AskError, Ended, EvidenceError, Handle, OnEnd, QueryError, ReaderError, ReceiptError, Status,
@@ -64,12 +65,18 @@ pub use printed::PrintedStream;
 pub struct Run {
     handle: Handle,
     leftovers: Arc<Leftovers>,
+    last_read: Arc<LastRead>,
     id: CoordinationId,
 }
 
 impl Run {
-    pub(super) fn new(handle: Handle, leftovers: Arc<Leftovers>, id: CoordinationId) -> Self {
-        Self { handle, leftovers, id }
+    pub(super) fn new(
+        handle: Handle,
+        leftovers: Arc<Leftovers>,
+        last_read: Arc<LastRead>,
+        id: CoordinationId,
+    ) -> Self {
+        Self { handle, leftovers, last_read, id }
     }
 
     /// Its id.

@@ -1,18 +1,21 @@
 //! The items of a run: what each runs, how it did, its value, and what it printed.
 
+use std::sync::Arc;
+
 use super::{PrintedStream, Run};
 use crate::items::{
     ItemDetails, ItemError, Printed, PrintedQuery, PrintedReader, PrintedTo, RunItems, Value,
 };
+use crate::ledger::Store;
 
 impl Run {
     /// Its items with what became of each so far.
     ///
     /// # Errors
     /// [`ItemError`] if there is no such run, or the ledger cannot be read.
-    pub async fn items(&self) -> Result<RunItems, ItemError> {
-        let id = self.id.clone();
-        self.handle.read(move |store| Ok(RunItems::read(store, &id))).await?
+    pub async fn items(&self) -> Result<Arc<RunItems>, ItemError> {
+        let (id, last) = (self.id.clone(), Arc::clone(&self.last_read));
+        self.handle.read(move |store| Ok(last.of(store, &id))).await?
     }
 
     /// One item with everything that is known of it.
@@ -21,7 +24,11 @@ impl Run {
     /// [`ItemError`] if there is no such run or item, or the ledger cannot be read.
     pub async fn item(&self, item: impl Into<String>) -> Result<ItemDetails, ItemError> {
         let (id, item) = (self.id.clone(), item.into());
-        self.handle.read(move |store| Ok(ItemDetails::read(store, &id, &item))).await?
+        let last = Arc::clone(&self.last_read);
+        let read = move |store: &dyn Store| {
+            Ok(last.of(store, &id).and_then(|items| ItemDetails::of(store, &items, &item)))
+        };
+        self.handle.read(read).await?
     }
 
     /// The value that an item puts out: what its last session put out, else what it printed to
