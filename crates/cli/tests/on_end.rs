@@ -137,3 +137,34 @@ fn a_run_that_is_cancelled_while_no_engine_runs_has_its_command_too() -> Result 
     assert_eq!(lines(dir.path(), "told")?, ["aborted 1"]);
     Ok(())
 }
+
+#[test]
+fn a_retry_has_it_carried_out_for_its_own_end() -> Result {
+    let dir = tempfile::tempdir()?;
+    let told = "{ shell: 'echo \"$ANTIPHON_RUN $ANTIPHON_VERDICT $ANTIPHON_SUCCEEDED\" >> told' }";
+    let work = "  one: { command: ['true'] }\n  two: { shell: 'test -e mended', needs: [one] }\n";
+    ending_with(dir.path(), told, work)?;
+    assert_eq!(ran(dir.path(), &["run", "--id", "r", "plan.yaml"])?.status.code(), Some(6));
+    std::fs::write(dir.path().join("mended"), "")?;
+    assert_eq!(ran(dir.path(), &["retry", "r"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "told")?, ["r partial 1", "r@2 succeeded 2"]);
+    Ok(())
+}
+
+/// Needs `crash-points`.
+#[cfg(feature = "crash-points")]
+#[test]
+fn one_that_still_waits_is_carried_out_once_where_its_run_is_pruned() -> Result {
+    let dir = tempfile::tempdir()?;
+    ending_with(dir.path(), "{ shell: 'echo \"$ANTIPHON_VERDICT\" >> done' }", SUCCEEDS)?;
+    let mut run = antiphon(dir.path(), &["run", "--id", "r", "plan.yaml"]);
+    let run = run.env("ANTIPHON_CRASH_AT", "on_end.before:1").output()?;
+    assert_eq!(run.status.code(), None, "{run:?}");
+    let pruned = ran(dir.path(), &["prune", "--keep", "0"])?;
+    assert_eq!(pruned.status.code(), Some(0), "{pruned:?}");
+    assert!(String::from_utf8_lossy(&pruned.stdout).starts_with("pruned 1 run: r\n"));
+    assert_eq!(lines(dir.path(), "done")?, ["succeeded"]);
+    assert_eq!(ran(dir.path(), &["serve", "--idle-exit", "10ms"])?.status.code(), Some(0));
+    assert_eq!(lines(dir.path(), "done")?, ["succeeded"]);
+    Ok(())
+}
