@@ -163,13 +163,30 @@ impl Connection {
     }
 
     /// Gives a command to the engine, or has one here record it; again if the engine goes away over
-    /// it, or as long as the ledger takes nothing in, under a key that makes it one. Gives the answer, and whether an engine runs that acts on
-    /// it.
+    /// it, or as long as the ledger takes nothing in, under a key that makes it one. Gives the
+    /// answer, and whether an engine runs that acts on it.
     pub(crate) async fn command<T>(
         dir: &Path,
         command: impl AsyncFn(&Self, &str) -> Result<T, ClientError>,
     ) -> Result<(T, bool), CommandError> {
-        let (key, mut told) = (Engine::mint().to_string(), false);
+        let mut told = false;
+        let wait = |problem: &Problem| {
+            if !std::mem::replace(&mut told, true) {
+                let text = format!("{problem}; waiting to have the command recorded");
+                stderr::say(printable(&text));
+            }
+            Ok(())
+        };
+        Self::command_unless(wait, dir, command).await
+    }
+
+    /// The same; each refusal that passes by itself is first shown to `hindered`, which may end it.
+    pub(crate) async fn command_unless<T>(
+        mut hindered: impl FnMut(&Problem) -> Result<(), CommandError>,
+        dir: &Path,
+        command: impl AsyncFn(&Self, &str) -> Result<T, ClientError>,
+    ) -> Result<(T, bool), CommandError> {
+        let key = Engine::mint().to_string();
         // The command was looked up in it just now.
         let known = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
         loop {
@@ -183,10 +200,7 @@ impl Connection {
                 sleep(LOOK_AGAIN).await;
             } else if let Some(problem) = refused.and_then(passing) {
                 // Nothing was recorded; it will be once the ledger takes something in.
-                if !std::mem::replace(&mut told, true) {
-                    let text = format!("{problem}; waiting to have the command recorded");
-                    stderr::say(printable(&text));
-                }
+                hindered(problem)?;
                 sleep(REFUSED_AGAIN).await;
             } else {
                 closed?;

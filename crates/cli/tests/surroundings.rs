@@ -307,6 +307,45 @@ fn an_engine_that_cannot_begin_on_a_full_disk_says_so_at_once_and_what_is_there_
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_prune_on_a_full_disk_says_what_to_do_and_erases_nothing_until_there_is_room() -> Result {
+    // The first fill leaves nothing, not even for the index of the log; the second a little.
+    const SCRIPT: &str = r#"
+        mkdir m && mount -t tmpfs -o size=4m tmpfs m || exit 77
+        fill() { head -c 9M /dev/zero > m/filler 2> nothing; }
+        export NO_COLOR=1 ANTIPHON_DIR=m/state
+        exec 2>&1
+        for id in a b c d; do "$0" run plan.yaml --id $id > nothing; done
+        fill; "$0" prune --keep 1; "$0" output a item | wc -c
+        truncate -s -64K m/filler; "$0" prune --keep 1; echo "exit $?"
+        rm m/filler; "$0" prune --keep 1 | head -1; "$0" verify > nothing; echo "exit $?"
+    "#;
+    let dir = tempfile::tempdir()?;
+    let lots = "  item: { shell: 'seq 20000 | head -c 60000; echo $ANTIPHON_RUN' }\n";
+    plan(dir.path(), lots)?;
+    let Some(told) = mounting(dir.path(), SCRIPT)? else { return Ok(()) };
+    let told: Vec<&str> = told.lines().collect();
+    let [unopened, hint, bytes, read_only, rest @ ..] = told.as_slice() else {
+        return Err(format!("{told:?}").into());
+    };
+    assert!(unopened.starts_with("error: could not read the ledger"), "{unopened}");
+    assert!(hint.starts_with("hint: nothing has begun; make room"), "{hint}");
+    assert_eq!(*bytes, "60002");
+    assert!(read_only.starts_with("error: the ledger is read-only until a write"), "{read_only}");
+    assert_eq!(
+        rest,
+        [
+            "hint: to record what is erased takes room itself, of a megabyte or two: remove another \
+             file, and prune again",
+            "exit 3",
+            "pruned 3 runs: a, b, c",
+            "exit 0"
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_result_that_a_full_disk_kept_from_being_known_is_no_failure() -> Result {
     const SCRIPT: &str = r#"
         mkdir m && mount -t tmpfs -o size=4m tmpfs m || exit 77

@@ -39,12 +39,14 @@ pub struct Pruned {
     pub payloads: u64,
     /// How many blobs: inputs, outputs, and what was printed.
     pub blobs: u64,
+    /// How many bytes these payloads and blobs have.
+    pub bytes: u64,
     /// The runs that would go if others that stay had not taken over from them, oldest first.
     pub needed: Vec<CoordinationId>,
     /// How many runs more may go: the next prune takes them.
     pub left: u64,
-    /// Bytes that the ledger took before, and takes now; `None` where nothing was erased.
-    pub bytes: Option<(u64, u64)>,
+    /// Bytes that were in use in the ledger before, and are now; `None` where nothing was erased.
+    pub sizes: Option<(u64, u64)>,
 }
 
 /// Why nothing was pruned, or not all of it.

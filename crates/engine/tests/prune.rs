@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use antiphon::coordination::WorkStage;
 use antiphon::ledger::Location;
 use antiphon::ledger::verify::Scope;
 use antiphon::prune::{PruneError, PruneRequest, Pruned};
@@ -117,9 +118,15 @@ async fn what_runs_stays_with_what_it_is_made_of_and_goes_on() -> Result {
     let pruned = engine.prune(keep(0)).await?;
     assert_eq!((names(&pruned), pruned.nested), (vec!["done", "nested"], 1));
     assert_eq!(engine.blob(Digest::of(b"shared")).await?.as_deref(), Some(&b"shared"[..]));
+    let stages = async || -> Result<Vec<WorkStage>> {
+        Ok(running.items().await?.iter().map(|item| item.stage).collect())
+    };
+    assert_eq!(stages().await?, [WorkStage::Running]);
     running.cancel("").await?;
     running.wait().await?;
+    assert_eq!(stages().await?, [WorkStage::Unfinished], "they are read again after an event");
     assert_eq!(names(&engine.prune(keep(0)).await?), ["running"]);
+    assert_eq!(stages().await?, [], "and after an erasure");
     assert_eq!(engine.blob(Digest::of(b"shared")).await?, None);
     // What was erased may come again.
     let (again, _) = ended(&engine, with_input("again", "write")).await?;

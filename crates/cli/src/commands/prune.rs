@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use antiphon::plan::Millis;
 use antiphon::prune::Survey;
-use antiphon_server::{PruneAnswer, PruneRequest};
+use antiphon_server::{Code, Problem, PruneAnswer, PruneRequest};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
@@ -12,16 +12,26 @@ use crate::labels::counted;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
+use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
 /// Runs that are named before the rest is counted.
 const NAMED: usize = 20;
 
+/// Said where nothing says which runs may go.
+const NOTHING_ERASED: &str =
+    "nothing was erased; say which runs may go with --older-than 30d, --keep 20, or both";
+
+/// What to do where the disk is full.
+const MAKE_ROOM: &str = "to record what is erased takes room itself, of a megabyte or two: remove \
+    another file, and prune again";
+
 /// Erase the inputs, outputs and logs of runs that have ended
 ///
 /// How the runs ended stays, with their ids and receipts, and the ledger can still be verified. With
-/// both --older-than and --keep, only runs go to which both apply.
+/// both --older-than and --keep, only runs go to which both apply; without either, nothing goes and
+/// it says what could.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only runs that ended longer ago, such as 30d
@@ -41,17 +51,15 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let request = PruneRequest {
+        let mut request = PruneRequest {
             older_than_ms: self.older_than.map(|age| age.0),
             keep: self.keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
             forerunners: self.forerunners,
             dry_run: self.dry_run,
         };
-        if !request.asked().is_limited() {
-            let text = "nothing says which runs may go";
-            return Err(CommandError::new(Kind::Usage, text).with_hint(
-                "give --older-than 30d, --keep 20, or both; with --dry-run it only says what would go",
-            ));
+        let is_limited = request.asked().is_limited();
+        if !is_limited {
+            (request.keep, request.dry_run) = (Some(0), true);
         }
         let answer = match request.dry_run {
             true => on_a_runtime(would_go(&ledger, &request))?,
@@ -63,6 +71,9 @@ impl Args {
             false => print(&answer, &mut output)?,
         }
         output.finish()?;
+        if !is_limited && !options.json {
+            stderr::say(NOTHING_ERASED);
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -82,23 +93,34 @@ async fn all_that_may_go(
     request: &PruneRequest,
 ) -> Result<PruneAnswer, CommandError> {
     let prune = async |connection: &Connection, _: &str| connection.client.prune(request).await;
-    let (mut all, _) = Connection::command(&ledger.dir, prune).await?;
+    let (mut all, _) = Connection::command_unless(lacking_room, &ledger.dir, prune).await?;
     while all.left > 0 {
-        let (next, _) = Connection::command(&ledger.dir, prune).await?;
+        let (next, _) = Connection::command_unless(lacking_room, &ledger.dir, prune).await?;
         all.runs += next.runs;
         all.ids.extend(next.ids);
         all.nested += next.nested;
         all.payloads += next.payloads;
         all.blobs += next.blobs;
+        all.bytes += next.bytes;
         all.bytes_after = next.bytes_after.or(all.bytes_after);
         (all.needed, all.left) = (next.needed, next.left);
     }
     Ok(all)
 }
 
+/// A full disk is not waited for: who prunes may do it to make room.
+fn lacking_room(problem: &Problem) -> Result<(), CommandError> {
+    match problem.known_code() {
+        Some(Code::ReadOnly) => {
+            Err(CommandError::new(Kind::State, &problem.detail).with_hint(MAKE_ROOM))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn print(answer: &PruneAnswer, output: &mut Stdout) -> Result<(), CommandError> {
-    let PruneAnswer { dry_run, runs, ids, nested, payloads, blobs, needed, left, .. } = answer;
-    let (done, erased) = match dry_run {
+    let PruneAnswer { runs, ids, nested, payloads, blobs, bytes, needed, left, .. } = answer;
+    let (done, erased) = match answer.dry_run {
         true => ("would prune", "to be erased"),
         false => ("pruned", "erased"),
     };
@@ -117,7 +139,7 @@ fn print(answer: &PruneAnswer, output: &mut Stdout) -> Result<(), CommandError> 
         let runs = counted(*runs, "run");
         output.line(format!("{done} {runs}{nested}: {named}{more}"))?;
         let (payloads, blobs) = (counted(*payloads, "payload"), counted(*blobs, "blob"));
-        output.line(format!("{payloads} and {blobs} {erased}"))?;
+        output.line(format!("{payloads} and {blobs} {erased}, {}", mebibytes(*bytes)))?;
     }
     if !needed.is_empty() {
         output.line(format!(
@@ -126,7 +148,8 @@ fn print(answer: &PruneAnswer, output: &mut Stdout) -> Result<(), CommandError> 
         ))?;
     }
     if let (Some(before), Some(after)) = (answer.bytes_before, answer.bytes_after) {
-        output.line(format!("{} in use before, {} now", mebibytes(before), mebibytes(after)))?;
+        let (before, after) = (mebibytes(before), mebibytes(after));
+        output.line(format!("{before} in use before, {after} now"))?;
     }
     Ok(())
 }

@@ -259,6 +259,10 @@ impl Store for SqliteStore {
         self.readers.read(|reader| reader.blob(digest))
     }
 
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, ReadError> {
+        self.readers.read(|reader| reader.blob_size(digest))
+    }
+
     fn size(&self) -> Result<u64, ReadError> {
         self.readers.read(|reader| reader.size())
     }

@@ -117,6 +117,14 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read at all.
     fn damages(&self) -> Result<Vec<Damage>, ReadError>;
 
+    /// How many bytes a blob has; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`Store::blob`].
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, ReadError> {
+        Ok(self.blob(digest)?.map(|bytes| bytes.len() as u64))
+    }
+
     /// Bytes that what is kept takes: events, blobs and all else, without room that is free.
     ///
     /// # Errors

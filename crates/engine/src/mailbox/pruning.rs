@@ -45,7 +45,7 @@ impl Handle {
         }
         self.erased_is_gone().await?;
         let after = self.read(|store| store.size()).await.map_err(EraseError::from)?;
-        Ok(Pruned { bytes: Some((before, after)), ..pruned })
+        Ok(Pruned { sizes: Some((before, after)), ..pruned })
     }
 
     async fn ask_to_erase(

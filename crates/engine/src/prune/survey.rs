@@ -19,6 +19,8 @@ pub struct Survey {
     pub(super) runs: Vec<Tree>,
     needed: Vec<CoordinationId>,
     left: u64,
+    /// Bytes of all that goes.
+    bytes: u64,
 }
 
 /// Most runs that go at a time, so that a prune ends within a bounded time.
@@ -31,6 +33,8 @@ pub(super) struct Tree {
     /// The payloads that are there, by stream.
     pub(super) payloads: BTreeMap<CoordinationId, Vec<Version>>,
     pub(super) blobs: BTreeSet<Digest>,
+    /// Bytes of the payloads.
+    bytes: u64,
     /// The runs that its events name.
     named: BTreeSet<CoordinationId>,
 }
@@ -78,6 +82,7 @@ impl Survey {
                         kept.blobs.extend(blobs);
                     } else {
                         tree.payloads.entry(id.clone()).or_default().push(event.version);
+                        tree.bytes += event.payload.bytes().map_or(0, <[u8]>::len) as u64;
                         tree.blobs.extend(blobs);
                     }
                 }
@@ -96,7 +101,11 @@ impl Survey {
         assign(&mut going, &kept);
         let left = going.len().saturating_sub(MAX_RUNS) as u64;
         going.truncate(MAX_RUNS);
-        Ok(Self { runs: going, needed, left })
+        let mut bytes = going.iter().map(|tree| tree.bytes).sum();
+        for blob in going.iter().flat_map(|tree| &tree.blobs) {
+            bytes += store.blob_size(blob)?.unwrap_or(0);
+        }
+        Ok(Self { runs: going, needed, left, bytes })
     }
 
     /// What would go.
@@ -111,9 +120,10 @@ impl Survey {
             nested: nested.sum(),
             payloads: payloads.map(|versions| versions.len() as u64).sum(),
             blobs: self.runs.iter().map(|tree| tree.blobs.len() as u64).sum(),
+            bytes: self.bytes,
             needed: self.needed.clone(),
             left: self.left,
-            bytes: None,
+            sizes: None,
         }
     }
 }

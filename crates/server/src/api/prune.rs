@@ -38,15 +38,17 @@ pub struct PruneAnswer {
     pub payloads: u64,
     /// How many blobs: inputs, outputs and what was printed.
     pub blobs: u64,
+    /// How many bytes these payloads and blobs have.
+    pub bytes: u64,
     /// Runs that stay as others that stay have taken over from them, oldest first, at most a
     /// thousand.
     pub needed: Vec<String>,
     /// How many runs more may go: the same request again takes them.
     pub left: u64,
-    /// Bytes that the ledger took before; absent where nothing was erased.
+    /// Bytes that were in use in the ledger before; absent where nothing was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_before: Option<u64>,
-    /// Bytes that it takes now; absent where nothing was erased.
+    /// Bytes that are in use now; absent where nothing was erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_after: Option<u64>,
 }
@@ -70,7 +72,7 @@ impl PruneAnswer {
         let named = |ids: &[antiphon::id::CoordinationId]| {
             ids.iter().take(NAMED).map(ToString::to_string).collect()
         };
-        let (bytes_before, bytes_after) = pruned.bytes.unzip();
+        let (bytes_before, bytes_after) = pruned.sizes.unzip();
         Self {
             dry_run,
             runs: pruned.runs.len() as u64,
@@ -78,6 +80,7 @@ impl PruneAnswer {
             nested: pruned.nested,
             payloads: pruned.payloads,
             blobs: pruned.blobs,
+            bytes: pruned.bytes,
             needed: named(&pruned.needed),
             left: pruned.left,
             bytes_before,

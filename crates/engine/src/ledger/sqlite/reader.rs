@@ -171,6 +171,16 @@ impl ReadConnection {
         Ok(pages * pragma("page_size")? + self.blobs.bytes()?)
     }
 
+    pub(super) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, ReadError> {
+        let row = self.rows(
+            "SELECT size FROM blobs WHERE digest = ?1",
+            [digest.as_bytes()],
+            |_| format!("blob {digest}"),
+            |columns| columns.number(0),
+        )?;
+        Ok(row.into_iter().next())
+    }
+
     /// Whether it sees what is in the files now.
     fn is_current(&self) -> bool {
         self.still.as_ref().is_none_or(Still::holds)
