@@ -32,7 +32,7 @@ pub(crate) use followed_run::not_carried_out;
 use followed_run::{FollowedRun, Stopped};
 use interruption::Interruption;
 pub(crate) use on_end::tell_of_on_end;
-pub(crate) use others::leave;
+pub(crate) use others::{leave, some_of};
 pub(crate) use paused::{is_in, paused_below, waits_for};
 pub(crate) use runs::{Retrial, Runs};
 use troubles::{Troubles, recorded, taken_in};

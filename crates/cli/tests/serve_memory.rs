@@ -144,10 +144,25 @@ fn a_running_session_goes_with_it_and_so_does_all_that_it_had_on_disk() -> Resul
     assert_eq!(names_in(&dir.path().join("tmp"))?.len(), 1);
     let mine = walk(&dir.path().join("tmp"))?.into_iter().find(|file| file.ends_with("mine"));
     let pid = std::fs::read_to_string(mine.ok_or("the scratch directory is elsewhere")?)?;
+    let mut attach = antiphon(dir.path(), &["attach", "r"]);
+    attach.env("ANTIPHON_DIR", &engine.dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut following = Running(attach.spawn()?);
+    let mut lines = BufReader::new(following.0.stdout.take().ok_or("no standard output")?);
+    lines.read_line(&mut String::new())?;
+    following.0.stdout = Some(lines.into_inner());
     let Engine { process, .. } = engine;
     process.signal(Signal::TERM)?;
     let ended = process.end()?;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let said = String::from_utf8(ended.stderr)?;
+    assert!(
+        said.ends_with("\ngone with the ledger in memory before they had ended: r\n"),
+        "{said}"
+    );
+    let following = following.end()?;
+    let said = String::from_utf8(following.stderr)?;
+    assert!(said.contains("its ledger was in the memory of an engine that has ended"), "{said}");
+    assert_eq!(following.status.code(), Some(3));
     assert_eq!(names_in(&dir.path().join("tmp"))?, Vec::<String>::new());
     assert!(!Path::new("/proc").join(pid.trim()).exists() || cfg!(not(target_os = "linux")));
     Ok(())

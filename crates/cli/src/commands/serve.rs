@@ -140,7 +140,10 @@ impl Args {
         };
         let served = self.serve_at(&place, &host, options, &mut interrupts).await;
         readiness::tell("STOPPING=1");
-        let left = leave(&host, None).await;
+        let left = match place.is_in_memory() {
+            true => left::gone(&Ledger::at(place.path())),
+            false => leave(&host, None).await,
+        };
         let closed = host.close().await;
         let removed = place.remove();
         served.and(left).and(closed).and(removed)?;
@@ -200,7 +203,10 @@ impl Args {
             bring_secrets(place.path(), host).await?;
         }
         self.idle(host).await?;
-        left::announce(&Ledger::at(place.path()))
+        match place.is_in_memory() {
+            true => Ok(()),
+            false => left::announce(&Ledger::at(place.path())),
+        }
     }
 
     /// Ends when it has been idle for as long as it may be.

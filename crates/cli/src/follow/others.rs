@@ -70,7 +70,7 @@ async fn wait(host: &Host) -> Result<(), CommandError> {
 }
 
 /// A few names, and how many more there are.
-fn some_of(names: &BTreeSet<CoordinationId>) -> String {
+pub(crate) fn some_of(names: &BTreeSet<CoordinationId>) -> String {
     let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if names.len() > NAMED {
         text.push_str(&format!(" and {} more", names.len() - NAMED));

@@ -53,6 +53,8 @@ pub struct Gone {
 pub enum Loss {
     /// It was removed.
     Removed,
+    /// It was removed by the engine in whose memory the ledger was, at its end.
+    WithItsEngine,
     /// It was renamed.
     Moved {
         /// Where it is now.
@@ -75,6 +77,10 @@ impl fmt::Display for Loss {
                             with it; run them again, and keep it out of what cleans up there";
         match self {
             Self::Removed => f.write_str(LOST),
+            Self::WithItsEngine => f.write_str(
+                "is gone: its ledger was in the memory of an engine that has ended, and the record of \
+                 its runs went with it",
+            ),
             Self::Moved { to } => write!(
                 f,
                 "was moved to {} while it was in use; move it back, then `antiphon resume` \
@@ -182,8 +188,9 @@ impl HeldDirectory {
 
     /// What became of it, as its path leads nowhere.
     fn loss(&self, held: &Stat) -> Loss {
+        let is_of_memory = self.0.files.iter().any(|(name, _)| *name == IN_MEMORY);
         if held.st_nlink == 0 {
-            return Loss::Removed;
+            return if is_of_memory { Loss::WithItsEngine } else { Loss::Removed };
         }
         match path_of(&self.0.folder) {
             Some(to) if stat(&to).is_ok_and(|found| identity(&found) == identity(held)) => {

@@ -183,3 +183,33 @@ impl Location {
         SqliteStore::at(&self.directory, options)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::time::WallTime;
+
+    use super::super::{OpenError, Owner};
+    use super::*;
+
+    #[test]
+    fn a_directory_is_of_one_ledger_on_disk_or_in_memory() {
+        let above = tempfile::tempdir().unwrap();
+        let owner = Owner::this_process(WallTime(0));
+        let memory = Location::memory(above.path().join("memory"));
+        let store = memory.store();
+        let opened = store.open(&owner).unwrap();
+        assert_eq!((opened.epoch.0, opened.seq.0), (1, 0));
+        assert!(memory.files().is_of_memory() && !memory.files().database().exists());
+        assert!(matches!(memory.store().open(&owner), Err(OpenError::InUse { .. })));
+        drop(store);
+        let on_disk = Location::directory(memory.path()).store().open(&owner);
+        assert!(matches!(on_disk, Err(OpenError::WasInMemory { .. })));
+        // What was in memory is gone: the next one is another ledger.
+        assert_ne!(memory.store().open(&owner).unwrap().ledger, opened.ledger);
+
+        let disk = Location::directory(above.path().join("disk").join(STATE));
+        drop(disk.store().open(&owner).unwrap());
+        let in_memory = Location::memory(above.path().join("disk")).store().open(&owner);
+        assert!(matches!(in_memory, Err(OpenError::OnDisk { .. })));
+    }
+}

@@ -1,5 +1,7 @@
 //! The runs that are left when an engine has nothing more to do: each waits for a person.
 
+use std::collections::BTreeSet;
+
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Coordination, Stage};
 use antiphon::id::{CoordinationId, StreamName};
@@ -8,7 +10,7 @@ use antiphon::ledger::{HeadFilter, HeadQuery};
 use crate::command_error::CommandError;
 use crate::commands::resume::unfinished;
 use crate::continuation::{Lack, pause_ended_by};
-use crate::follow::is_in;
+use crate::follow::{is_in, some_of};
 use crate::ledger::{COORDINATIONS, Ledger};
 use crate::stderr;
 use crate::text::printable;
@@ -33,6 +35,16 @@ pub(super) fn announce(ledger: &Ledger) -> Result<(), CommandError> {
     if runs.len() > NAMED {
         let more = runs.len() - NAMED;
         stderr::say(format!("left: {more} more; `antiphon list` shows them"));
+    }
+    Ok(())
+}
+
+/// Names the runs that have not ended and are gone with a ledger in memory.
+pub(super) fn gone(ledger: &Ledger) -> Result<(), CommandError> {
+    let unended: BTreeSet<CoordinationId> = unfinished(ledger)?.into_iter().collect();
+    if !unended.is_empty() {
+        let named = some_of(&unended);
+        stderr::say(format!("gone with the ledger in memory before they had ended: {named}"));
     }
     Ok(())
 }
