@@ -22,8 +22,9 @@ pub(super) const LOCK: &str = "lock";
 pub(super) const HIDES_ALL: &[u8] = b"*\n";
 
 /// How long the lock of an owner that died may take to come free: a child of his that was on its
-/// way to its own program holds it until it is there.
-const DEAD_OWNER: Duration = Duration::from_secs(2);
+/// way to its own program holds it until it is there. And how long a new owner may take to write its
+/// name, which those who come too late are told.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Time between two tries then.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -218,13 +219,14 @@ impl StateDirectory {
     fn lock(&self, folder: &Folder, owner: &Owner) -> Result<Lock, OpenError> {
         let mut file =
             folder.open_or_create(LOCK).map_err(|error| self.fault("open the lock of", error))?;
-        let patience = Instant::now() + DEAD_OWNER;
+        let patience = Instant::now() + SETTLED_WITHIN;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => {
                     let holder = named_in(&mut file);
-                    if !has_died(&holder, owner) || Instant::now() > patience {
+                    let will_change = has_died(&holder, owner) || holder == LockHolder::Unnamed;
+                    if !will_change || Instant::now() > patience {
                         return Err(OpenError::InUse { dir: self.0.clone(), holder });
                     }
                     std::thread::sleep(LOOK_AGAIN);
@@ -301,6 +303,27 @@ mod tests {
         drop(lock);
         assert!(directory.take(&owner).is_ok());
         drop(of_child);
+    }
+
+    #[test]
+    fn who_comes_too_late_is_told_the_name_of_an_owner_that_has_just_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let owner = Owner::this_process(antiphon_core::time::WallTime(0));
+        let mut file = File::create(dir.path().join(LOCK)).unwrap();
+        file.lock().unwrap();
+        let late = std::thread::spawn({
+            let (directory, owner) = (StateDirectory::new(dir.path()), owner.clone());
+            move || directory.take(&owner)
+        });
+        // It has tried by now, or will: either way it finds the name.
+        std::thread::yield_now();
+        file.write_all(&serde_json::to_vec(&owner).unwrap()).unwrap();
+        match late.join().unwrap() {
+            Err(OpenError::InUse { holder: LockHolder::Named(named), .. }) => {
+                assert_eq!(named, owner);
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
