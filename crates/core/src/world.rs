@@ -24,7 +24,7 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use answer::{Done, Origin, Rejection, Started, Written};
+pub use answer::{Asker, Done, Rejection, Started, Written};
 pub use commands::{Ask, Command, EraseRequest, Reply};
 pub use own_stream::LedgerFacts;
 pub use takeover::{SweptEnd, TakenUp};
@@ -122,13 +122,13 @@ impl World {
     pub fn handle<C: Ask>(
         &mut self,
         command: C,
-        origin: Origin,
+        asker: Asker,
         now: &Now,
     ) -> Result<C::Reply, Rejection> {
         if self.is_taking_over() {
             return Err(Rejection::TakingOver);
         }
-        command.carry_out(self, origin, now)
+        command.carry_out(self, asker, now)
     }
 
     /// The earliest moments on the two clocks at which [`World::expire`] has something to do.
@@ -246,10 +246,10 @@ impl World {
     fn repeated(
         &self,
         id: &CoordinationId,
-        origin: &Origin,
+        asker: &Asker,
         effects: &[Effect],
     ) -> Result<Option<Done>, Rejection> {
-        let Some(command) = &origin.id else { return Ok(None) };
+        let Some(command) = &asker.id else { return Ok(None) };
         let accepted = self.coordination(id).and_then(|state| state.accepted(command));
         match accepted {
             None => Ok(None),
@@ -263,16 +263,16 @@ impl World {
     fn decide_once(
         &mut self,
         id: &CoordinationId,
-        origin: &Origin,
+        asker: &Asker,
         effects: &[Effect],
         now: &Now,
         decide: impl FnOnce(&Self, Actor) -> Result<Vec<CoordinationEvent>, Rejection>,
     ) -> Result<Done, Rejection> {
-        if let Some(done) = self.repeated(id, origin, effects)? {
+        if let Some(done) = self.repeated(id, asker, effects)? {
             return Ok(done);
         }
-        let events = decide(self, origin.actor.clone())?;
-        self.record_all(id, events, origin, now)
+        let events = decide(self, asker.actor.clone())?;
+        self.record_all(id, events, asker, now)
     }
 
     /// Records decided events of one command; the first carries its id.
@@ -280,15 +280,15 @@ impl World {
         &mut self,
         id: &CoordinationId,
         events: Vec<CoordinationEvent>,
-        origin: &Origin,
+        asker: &Asker,
         now: &Now,
     ) -> Result<Done, Rejection> {
         self.note_interruption(id, now)?;
         let member = self.member(id)?;
         let version = member.tip().version.next();
-        let mut cause = origin.id.as_ref();
+        let mut cause = asker.id.as_ref();
         for event in events {
-            let stamp = Stamp { now, actor: &origin.actor, cause: cause.take() };
+            let stamp = Stamp { now, actor: &asker.actor, cause: cause.take() };
             member.record(&event, stamp)?;
         }
         self.collect(id);

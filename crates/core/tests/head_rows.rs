@@ -8,7 +8,7 @@ use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig, WorkSp
 use antiphon_core::event::StopKind;
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, Origin, commands};
+use antiphon_core::world::{Asker, Command, commands};
 
 use common::empty_world;
 
@@ -31,7 +31,7 @@ fn words(commands: &[fn(CoordinationId) -> Command]) -> Vec<String> {
     let commands = std::iter::once(start).chain(commands.iter().map(|command| command(id.clone())));
     let mut words = Vec::new();
     for command in commands {
-        world.handle(command, Origin { actor: "alice".parse().unwrap(), id: None }, &NOW).unwrap();
+        world.handle(command, Asker { actor: "alice".parse().unwrap(), id: None }, &NOW).unwrap();
         words.extend(
             world.take_turn(&NOW).unwrap().append.heads.into_iter().map(|head| head.status),
         );

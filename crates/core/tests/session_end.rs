@@ -13,7 +13,7 @@ use antiphon_core::coordination::{
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon_core::id::{SessionId, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, Origin, World, commands};
+use antiphon_core::world::{Action, Asker, Command, World, commands};
 
 use common::empty_world;
 
@@ -25,7 +25,7 @@ fn heard_late(outcome: SessionOutcome, ran: Option<Duration>) -> SessionUnbound 
     let end = SessionEnd { ran, ..SessionEnd::new(outcome) };
     let mut end = commands::EndSession::new(session, fence, end);
     end.asked = Some(StopCause::Timeout);
-    world.handle(end, Origin::engine(), &now).unwrap();
+    world.handle(end, Asker::engine(), &now).unwrap();
     let event = &world.take_turn(&now).unwrap().append.events[0];
     match CoordinationEvent::of(event).unwrap() {
         CoordinationEvent::SessionUnbound(unbound) => unbound,
@@ -61,7 +61,7 @@ fn bound() -> (World, SessionId, Version) {
     let work = WorkSpec::function("a", "work").unwrap().with_timeout_ticks(1_000);
     let config = Box::new(CoordinationConfig::of_work(vec![work], budget).unwrap());
     let start = commands::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() };
-    world.handle(Command::Start(start), Origin::engine(), &now).unwrap();
+    world.handle(Command::Start(start), Asker::engine(), &now).unwrap();
     let turn = world.take_turn(&now).unwrap();
     let [Action::Spawn(spawn)] = &turn.actions[..] else { panic!("one session starts") };
     let (session, fence) = (spawn.session.clone(), spawn.fence);
@@ -72,7 +72,7 @@ fn bound() -> (World, SessionId, Version) {
 fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let now = Now::from(1);
     let mut world = empty_world(1);
-    let origin = Origin { actor: "alice".parse().unwrap(), id: None };
+    let asker = Asker { actor: "alice".parse().unwrap(), id: None };
     let mut runners = Runners::default();
     runners.add_function("work".parse().unwrap(), Capability::default());
     world.set_runners(runners);
@@ -82,7 +82,7 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     world
         .handle(
             Command::Start(commands::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() }),
-            origin.clone(),
+            asker.clone(),
             &now,
         )
         .unwrap();
@@ -99,7 +99,7 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     end.scores.clone_from(&kept);
     end.scores.extend((0..MAX_SCORES).map(|number| (name(number, "\u{1}"), 1)));
     let end = commands::EndSession::new(spawn.session.clone(), spawn.fence, end);
-    world.handle(end, origin, &now).unwrap();
+    world.handle(end, asker, &now).unwrap();
     let event = &world.take_turn(&now).unwrap().append.events[0];
     let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event).unwrap() else {
         panic!("the session ended")

@@ -13,7 +13,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{MAX_APPEND_BYTES, StreamTip};
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, Origin, Rejection, Turn, World, commands};
+use antiphon_core::world::{Asker, Command, Rejection, Turn, World, commands};
 
 use common::empty_world;
 
@@ -55,14 +55,14 @@ fn start(id: &str, items: usize) -> Command {
     })
 }
 
-fn origin() -> Origin {
-    Origin { actor: "alice".parse().unwrap(), id: None }
+fn asker() -> Asker {
+    Asker { actor: "alice".parse().unwrap(), id: None }
 }
 
 #[test]
 fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anything_binds() {
     let mut first = world(1);
-    first.handle(start("c0", SESSIONS), origin(), &now()).unwrap();
+    first.handle(start("c0", SESSIONS), asker(), &now()).unwrap();
     let _ = turns(&mut first);
     let run = first.coordination(&"c0".parse().unwrap()).unwrap();
     assert_eq!(run.bindings().len(), SESSIONS);
@@ -75,7 +75,7 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
         second.restore(Coordination::restore(other.as_bytes()).unwrap(), tip);
     }
     second.resume(&now()).unwrap();
-    let refused = second.handle(start("new", 1), origin(), &now()).unwrap_err();
+    let refused = second.handle(start("new", 1), asker(), &now()).unwrap_err();
     assert_eq!(refused, Rejection::TakingOver);
 
     let (mut lost, mut bytes) = (0, 0);
@@ -108,7 +108,7 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
     assert!(bytes > MAX_APPEND_BYTES, "{bytes} bytes are too few to try this");
     assert_eq!(lost, COORDINATIONS * SESSIONS);
     assert_eq!(resumed, (0..COORDINATIONS).map(|number| stream(&format!("c{number}"))).collect());
-    second.handle(start("new", 1), origin(), &now()).unwrap();
+    second.handle(start("new", 1), asker(), &now()).unwrap();
 }
 
 fn stream(id: &str) -> StreamName {

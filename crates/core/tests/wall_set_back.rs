@@ -13,7 +13,7 @@ use antiphon_core::envelope::StreamTip;
 use antiphon_core::event::CoordinationEvent;
 use antiphon_core::id::{CoordinationId, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, Origin, Turn, World, commands};
+use antiphon_core::world::{Action, Asker, Command, Turn, World, commands};
 
 use common::empty_world;
 
@@ -32,7 +32,7 @@ fn world(epoch: u64) -> World {
 }
 
 fn handle(world: &mut World, command: Command, now: &Now) {
-    world.handle(command, Origin { actor: "alice".parse().unwrap(), id: None }, now).unwrap();
+    world.handle(command, Asker { actor: "alice".parse().unwrap(), id: None }, now).unwrap();
 }
 
 /// The events and the number of expansions asked for, over all turns that follow; a world that asks

@@ -18,7 +18,7 @@ use antiphon_core::coordination::{
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, Origin, Reply, Turn, Written, commands};
+use antiphon_core::world::{Action, Asker, Command, Reply, Turn, Written, commands};
 use auditor::{Audited, Restart};
 use proptest::prelude::*;
 
@@ -240,14 +240,14 @@ impl Desk {
                 return self.turns();
             }
             _ => {
-                let origin = Origin {
+                let asker = Asker {
                     actor: "bob".parse().unwrap(),
                     id: Some(format!("k{}", b % 4).parse().unwrap()),
                 };
                 let now = self.now();
                 let first = self.audited.tell_as(
                     Command::Pause(commands::Pause { coordination: coordination.clone(), reason }),
-                    origin.clone(),
+                    asker.clone(),
                     &now,
                 );
                 self.turns();
@@ -258,7 +258,7 @@ impl Desk {
                         coordination,
                         reason: "again".to_owned(),
                     });
-                    let again = self.audited.tell_as(again, origin, &now);
+                    let again = self.audited.tell_as(again, asker, &now);
                     assert_eq!(again, Ok(first), "the same command id is answered the same");
                     assert!(
                         self.audited.turns(&now, usize::MAX).is_empty(),

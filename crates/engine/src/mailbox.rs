@@ -4,6 +4,7 @@
 //! decider, which receives.
 
 mod archived_work;
+mod asker;
 mod erased;
 mod error;
 mod feed;
@@ -11,12 +12,12 @@ mod forerunner;
 mod handle;
 mod inputs;
 mod on_end;
-mod origin;
 mod pruning;
 mod request;
 mod secrets;
 mod status;
 
+pub(crate) use asker::operator;
 pub use error::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
     SubmitError, Unavailable,
@@ -25,7 +26,6 @@ pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;
 pub(crate) use on_end::AttemptsEnd;
 pub use on_end::OnEnd;
-pub(crate) use origin::operator;
 pub(crate) use request::{Release, Request};
 pub(crate) use status::head_of;
 pub use status::{Ended, Status};

@@ -11,13 +11,13 @@ use crate::live::EmitError;
 /// Who asks, and under which id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields' names say it")]
-pub struct Origin {
+pub struct Asker {
     pub actor: Actor,
     /// An id that makes the command idempotent.
     pub id: Option<CommandId>,
 }
 
-impl Origin {
+impl Asker {
     /// The engine, on its own.
     #[must_use]
     pub fn engine() -> Self {

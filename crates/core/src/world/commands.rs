@@ -17,7 +17,7 @@ pub use steering::{Continue, Pause, RaiseBudget, Stop};
 pub use working::{AddSessionWork, AddWork, Skip};
 
 use super::World;
-use super::answer::{Done, Origin, Rejection, Started, Written};
+use super::answer::{Asker, Done, Rejection, Started, Written};
 use crate::coordination::Effect;
 use crate::time::Now;
 
@@ -26,7 +26,7 @@ pub trait Ask: Into<Command> + carry_out::CarryOut {}
 
 /// Sealed: only the world carries commands out, as only it knows when it may.
 pub(super) mod carry_out {
-    use super::{Effect, Now, Origin, Rejection, World};
+    use super::{Asker, Effect, Now, Rejection, World};
 
     /// A command, as the world carries it out.
     pub trait CarryOut {
@@ -46,7 +46,7 @@ pub(super) mod carry_out {
         fn carry_out(
             self,
             world: &mut World,
-            origin: Origin,
+            asker: Asker,
             now: &Now,
         ) -> Result<Self::Reply, Rejection>;
     }
@@ -92,12 +92,12 @@ macro_rules! commands {
             fn carry_out(
                 self,
                 world: &mut World,
-                origin: Origin,
+                asker: Asker,
                 now: &Now,
             ) -> Result<Reply, Rejection> {
                 match self {
                     $(Self::$name(command) => {
-                        command.carry_out(world, origin, now).map(Reply::$name)
+                        command.carry_out(world, asker, now).map(Reply::$name)
                     })*
                 }
             }

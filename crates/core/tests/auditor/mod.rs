@@ -13,7 +13,7 @@ use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
 use antiphon_core::time::Now;
 use antiphon_core::world::{
-    Action, Command, LedgerFacts, Origin, Rejection, Reply, TakenUp, Turn, World,
+    Action, Asker, Command, LedgerFacts, Rejection, Reply, TakenUp, Turn, World,
 };
 
 /// Larger coordinations have their whole state compared only now and then.
@@ -70,18 +70,18 @@ impl Audited {
     /// Gives a command; one that is refused must leave no trace.
     #[allow(dead_code, reason = "each test binary uses its own part")]
     pub(crate) fn tell(&mut self, command: Command, now: &Now) -> Result<Reply, Rejection> {
-        self.tell_as(command, Origin { actor: "alice".parse().unwrap(), id: None }, now)
+        self.tell_as(command, Asker { actor: "alice".parse().unwrap(), id: None }, now)
     }
 
-    /// The same under an origin.
+    /// The same from this asker.
     pub(crate) fn tell_as(
         &mut self,
         command: Command,
-        origin: Origin,
+        asker: Asker,
         now: &Now,
     ) -> Result<Reply, Rejection> {
         let before = self.drained.then(|| self.snapshots());
-        let reply = self.world.handle(command, origin, now);
+        let reply = self.world.handle(command, asker, now);
         if let (Err(rejection), Some(before)) = (&reply, before) {
             assert!(
                 self.world.take_turn(now).is_none(),

@@ -11,7 +11,7 @@ use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{
-    Action, Command, Done, Origin, Reply, Started, TakenUp, Turn, Written, commands,
+    Action, Asker, Command, Done, Reply, Started, TakenUp, Turn, Written, commands,
 };
 
 use super::render;
@@ -116,8 +116,8 @@ impl Story {
         };
         let actor =
             words.get("by").filter(|by| !by.contains('.')).unwrap_or("alice").parse().unwrap();
-        let origin = Origin { actor, id: words.get("id").map(|id| id.parse().unwrap()) };
-        let reply = self.audited.tell_as(command, origin, &now(self.passed));
+        let asker = Asker { actor, id: words.get("id").map(|id| id.parse().unwrap()) };
+        let reply = self.audited.tell_as(command, asker, &now(self.passed));
         let mut out = vec![match &reply {
             Ok(Reply::Expanded(())) => "done".to_owned(),
             Ok(Reply::Start(Started::New)) => "done at 1".to_owned(),

@@ -4,7 +4,7 @@
 use antiphon_core::coordination::{SessionEnd, SessionOutcome};
 use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Origin, commands};
+use antiphon_core::world::{Asker, commands};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -82,7 +82,7 @@ impl Decider {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
             let command = commands::EndSession::new(session, fence, end);
-            if let Err(error) = self.world.handle(command, Origin::engine(), now) {
+            if let Err(error) = self.world.handle(command, Asker::engine(), now) {
                 self.incidents.note(Incident::LossNotRecorded, &subject, &error);
             }
         }

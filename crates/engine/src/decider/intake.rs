@@ -5,7 +5,7 @@ use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::head::without_erased;
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{EraseRequest, Origin, Rejection, Started, Written, commands};
+use antiphon_core::world::{Asker, EraseRequest, Rejection, Started, Written, commands};
 
 use super::Decider;
 use crate::incidents::Incident;
@@ -31,7 +31,7 @@ impl Decider {
             asked: end.asked,
             blobs: end.blobs.clone(),
         };
-        match self.world.handle(command, Origin::engine(), now) {
+        match self.world.handle(command, Asker::engine(), now) {
             Ok(Written::Refused) => self.incidents.note(
                 Incident::StaleEnd,
                 &end.session,
@@ -45,9 +45,9 @@ impl Decider {
 
     pub(super) fn on_request(&mut self, request: Request, now: &Now) {
         match request {
-            Request::Start { start, origin, minted, secrets, reply } => {
+            Request::Start { start, asker, minted, secrets, reply } => {
                 let id = start.id.clone();
-                let result = self.on_start(start, origin, minted, now);
+                let result = self.on_start(start, asker, minted, now);
                 let is_taken_in = result.is_ok();
                 if is_taken_in && self.sessions.hold_secrets(&id, secrets) {
                     self.world.hold_secrets(&id);
@@ -60,8 +60,8 @@ impl Decider {
                     false => self.draft.answer(release),
                 }
             }
-            Request::Erase { request, origin, spares, reply } => {
-                let result = self.on_erase(request, origin, spares, now);
+            Request::Erase { request, asker, spares, reply } => {
+                let result = self.on_erase(request, asker, spares, now);
                 self.draft.answer(Box::new(move |durable| {
                     drop(reply.send(durable.map_err(EraseError::from).and(result)));
                 }));
@@ -132,7 +132,7 @@ impl Decider {
     fn on_start(
         &mut self,
         start: commands::Start,
-        origin: Origin,
+        asker: Asker,
         minted: bool,
         now: &Now,
     ) -> Result<Started, SubmitError> {
@@ -142,13 +142,13 @@ impl Decider {
         if !minted && let Some(found) = self.find_ended(&start.id, &start.config)? {
             return Ok(found);
         }
-        Ok(self.world.handle(start, origin, now)?)
+        Ok(self.world.handle(start, asker, now)?)
     }
 
     fn on_erase(
         &mut self,
         mut request: EraseRequest,
-        origin: Origin,
+        asker: Asker,
         spares: bool,
         now: &Now,
     ) -> Result<(), EraseError> {
@@ -162,7 +162,7 @@ impl Decider {
             }
         }
         let redacted = self.check_erasure(&request)?;
-        self.world.handle(request, origin, now)?;
+        self.world.handle(request, asker, now)?;
         if let Some(head) = redacted {
             self.draft.redact(head);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::Runner;
 use antiphon_core::id::{CoordinationId, SessionId, WorkId};
-use antiphon_core::world::{Action, Origin, commands};
+use antiphon_core::world::{Action, Asker, commands};
 
 use super::Decider;
 use super::disk::TurnOutcome;
@@ -166,7 +166,7 @@ impl Decider {
         let (now, subject) = (self.now(), format!("{work} of {coordination}"));
         if let Err(error) = self.world.handle(
             commands::Expanded { coordination, work, config },
-            Origin::engine(),
+            Asker::engine(),
             &now,
         ) {
             self.incidents.note(Incident::LateExpansion, &subject, &error);

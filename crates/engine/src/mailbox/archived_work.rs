@@ -8,7 +8,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
 use antiphon_core::replay::Replay;
-use antiphon_core::world::{Ask, Origin, Rejection, Written, commands};
+use antiphon_core::world::{Ask, Asker, Rejection, Written, commands};
 
 use super::error::{AskError, SubmitError};
 use super::handle::Handle;
@@ -21,9 +21,9 @@ impl Handle {
         coordination: CoordinationId,
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
-        origin: Origin,
+        asker: Asker,
     ) -> Result<Version, SubmitError> {
-        let id = origin.id.clone();
+        let id = asker.id.clone();
         let command = |archived| commands::AddWork {
             coordination: coordination.clone(),
             items: items.clone(),
@@ -31,7 +31,7 @@ impl Handle {
             blobs: inputs.clone(),
         };
         self.require_inputs(&items, &inputs).await?;
-        match self.ask_for_work(command, &coordination, &items, origin).await {
+        match self.ask_for_work(command, &coordination, &items, asker).await {
             Err(SubmitError::Rejected(rejection)) => {
                 let effects = effects_of(&command(Vec::new()));
                 self.accepted_before(&coordination, id, effects, rejection).await
@@ -47,7 +47,7 @@ impl Handle {
         fence: Fence,
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
-        origin: Origin,
+        asker: Asker,
     ) -> Result<Written, SubmitError> {
         let command = |archived| commands::AddSessionWork {
             session: session.clone(),
@@ -57,7 +57,7 @@ impl Handle {
             blobs: inputs.clone(),
         };
         self.require_inputs(&items, &inputs).await?;
-        self.ask_for_work(command, &session.coordination, &items, origin).await
+        self.ask_for_work(command, &session.coordination, &items, asker).await
     }
 
     /// Repeats a command with what the decider says must be read first. That is rare, and each
@@ -67,14 +67,14 @@ impl Handle {
         command: impl Fn(Vec<ArchivedWork>) -> C,
         coordination: &CoordinationId,
         items: &[WorkSpec],
-        origin: Origin,
+        asker: Asker,
     ) -> Result<C::Reply, SubmitError>
     where
         C: Ask<Reply: Send> + Send + 'static,
     {
         let mut archived: Vec<ArchivedWork> = Vec::new();
         loop {
-            match self.ask(command(archived.clone()), origin.clone()).await {
+            match self.ask(command(archived.clone()), asker.clone()).await {
                 Err(AskError::Rejected(Rejection::ArchivesNeeded { archives })) => {
                     let items = Arc::new(items.to_vec());
                     for archive in archives {

@@ -15,7 +15,7 @@ use antiphon_core::id::{
 };
 use antiphon_core::time::Now;
 use antiphon_core::world::{
-    Ask, Done, EraseRequest, Origin, Rejection, Started, World, Written, commands,
+    Ask, Asker, Done, EraseRequest, Rejection, Started, World, Written, commands,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -75,14 +75,14 @@ impl Handle {
     }
 
     /// Has a command carried out, and waits for what it came to.
-    pub(crate) async fn ask<C>(&self, command: C, origin: Origin) -> Result<C::Reply, AskError>
+    pub(crate) async fn ask<C>(&self, command: C, asker: Asker) -> Result<C::Reply, AskError>
     where
         C: Ask<Reply: Send> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let carry = Request::Command(Box::new(move |world, now| {
             let result = match world {
-                Ok(world) => world.handle(command, origin, now).map_err(AskError::from),
+                Ok(world) => world.handle(command, asker, now).map_err(AskError::from),
                 Err(unavailable) => Err(unavailable.into()),
             };
             // A caller that no longer waits is no error.
@@ -99,13 +99,13 @@ impl Handle {
         &self,
         run: &CoordinationId,
         command: C,
-        origin: Origin,
+        asker: Asker,
     ) -> Result<Version, AskError>
     where
         C: Ask<Reply = Done> + Send + 'static,
     {
-        let (id, effects) = (origin.id.clone(), command.effects());
-        match self.ask(command, origin).await {
+        let (id, effects) = (asker.id.clone(), command.effects());
+        match self.ask(command, asker).await {
             Err(AskError::Rejected(rejection)) => {
                 self.accepted_before(run, id, effects, rejection).await
             }
@@ -141,13 +141,13 @@ impl Handle {
         id: CoordinationId,
         config: CoordinationConfig,
         blobs: Vec<Blob>,
-        origin: Origin,
+        asker: Asker,
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Started, SubmitError> {
         let submitted = (!minted).then(|| (config.clone(), blobs.clone()));
         let start = commands::Start { id: id.clone(), config: Box::new(config), blobs };
-        let started = self.start_once(start, origin.clone(), minted, secrets.clone()).await;
+        let started = self.start_once(start, asker.clone(), minted, secrets.clone()).await;
         let (Err(SubmitError::Rejected(Rejection::Conflict { .. })), Some((config, blobs))) =
             (&started, submitted)
         else {
@@ -157,7 +157,7 @@ impl Handle {
         match self.read(move |store| identify(store, &run, config, blobs)).await? {
             Identity::Same(config, blobs) => {
                 let start = commands::Start { id, config, blobs };
-                self.start_once(start, origin, minted, secrets).await
+                self.start_once(start, asker, minted, secrets).await
             }
             Identity::Different { differences, ended } => {
                 Err(SubmitError::Different { run: id, differences, ended })
@@ -168,7 +168,7 @@ impl Handle {
     async fn start_once(
         &self,
         start: commands::Start,
-        origin: Origin,
+        asker: Asker,
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Started, SubmitError> {
@@ -177,17 +177,17 @@ impl Handle {
         self.require_on_end(&start.config, &start.blobs).await?;
         self.require_forerunner(&start.config).await?;
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Start { start, origin, minted, secrets, reply }).await?;
+        self.send(Request::Start { start, asker, minted, secrets, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
     pub(crate) async fn erase(
         &self,
         request: EraseRequest,
-        origin: Origin,
+        asker: Asker,
     ) -> Result<(), EraseError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Erase { request, origin, spares: false, reply }).await?;
+        self.send(Request::Erase { request, asker, spares: false, reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)??;
         self.erased_is_gone().await
     }
@@ -205,8 +205,8 @@ impl Handle {
         inputs: Vec<Blob>,
     ) -> Result<(), SubmitError> {
         let actor = Actor::new(format!("session:{session}")).map_err(SubmitError::Session)?;
-        let origin = Origin { actor, id: None };
-        match self.add_session_work(session, fence, items, inputs, origin).await? {
+        let asker = Asker { actor, id: None };
+        match self.add_session_work(session, fence, items, inputs, asker).await? {
             Written::Done(_) => Ok(()),
             Written::Refused => {
                 let error = TerminationError::SessionNotBound { session_id: session.to_string() };
@@ -226,7 +226,7 @@ impl Handle {
             Err(error) => Err(error.to_string()),
         };
         let expanded = commands::Expanded { coordination, work, config };
-        if let Err(error) = self.ask(expanded, Origin::engine()).await {
+        if let Err(error) = self.ask(expanded, Asker::engine()).await {
             self.incidents.note(Incident::LateExpansion, &subject, &error);
         }
     }

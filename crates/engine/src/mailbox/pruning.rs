@@ -6,9 +6,9 @@ use std::sync::Arc;
 use antiphon_core::world::EraseRequest;
 use tokio::sync::oneshot;
 
+use super::asker::operator;
 use super::error::{EraseError, Unavailable};
 use super::handle::Handle;
-use super::origin::operator;
 use super::request::Request;
 use crate::prune::{PruneError, PruneRequest, Pruned, Survey};
 
@@ -53,8 +53,8 @@ impl Handle {
         request: EraseRequest,
     ) -> Result<oneshot::Receiver<Result<(), EraseError>>, EraseError> {
         let (reply, answer) = oneshot::channel();
-        let origin = operator(None);
-        self.send(Request::Erase { request, origin, spares: true, reply }).await?;
+        let asker = operator(None);
+        self.send(Request::Erase { request, asker, spares: true, reply }).await?;
         Ok(answer)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Weak;
 
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{EraseRequest, Origin, Started, World, commands};
+use antiphon_core::world::{Asker, EraseRequest, Started, World, commands};
 use tokio::sync::oneshot;
 
 use super::error::{EraseError, SubmitError, Unavailable};
@@ -28,7 +28,7 @@ pub(crate) type Carry = Box<dyn FnOnce(Result<&mut World, Unavailable>, &Now) ->
 pub(crate) enum Request {
     Start {
         start: commands::Start,
-        origin: Origin,
+        asker: Asker,
         /// Whether the id was made for it, so that no other run can have it.
         minted: bool,
         /// Values of secrets that come with it, by name.
@@ -37,7 +37,7 @@ pub(crate) enum Request {
     },
     Erase {
         request: EraseRequest,
-        origin: Origin,
+        asker: Asker,
         /// Whether blobs stay that were named since a prune began.
         spares: bool,
         reply: oneshot::Sender<Result<(), EraseError>>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
-use antiphon_core::world::{Origin, commands};
+use antiphon_core::world::{Asker, commands};
 
 use super::report::Leftovers;
 use crate::mailbox::{AskError, Handle, Unavailable};
@@ -64,7 +64,7 @@ pub(crate) fn watch(
 impl Handle {
     /// Tells the decider that nothing of a session is left.
     async fn cleared(&self, session: SessionId) -> Result<(), AskError> {
-        self.ask(commands::Cleared { session }, Origin::engine()).await.map(|_| ())
+        self.ask(commands::Cleared { session }, Asker::engine()).await.map(|_| ())
     }
 }
 

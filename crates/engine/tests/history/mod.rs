@@ -15,7 +15,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, Version};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, EraseRequest, Origin, Reply, Spawn, World, commands};
+use antiphon_core::world::{Action, Asker, Command, EraseRequest, Reply, Spawn, World, commands};
 
 const WALL: u64 = 1_700_000_000_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -105,8 +105,8 @@ impl<'a> History<'a> {
 
     fn command(&mut self, command: Command) -> Reply {
         let now = self.now();
-        let origin = Origin { actor: Actor::new("operator").unwrap(), id: None };
-        self.world.handle(command, origin, &now).unwrap()
+        let asker = Asker { actor: Actor::new("operator").unwrap(), id: None };
+        self.world.handle(command, asker, &now).unwrap()
     }
 
     /// Lets everything happen that can, but what hangs.

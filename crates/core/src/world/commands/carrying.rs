@@ -6,7 +6,7 @@ use crate::id::CoordinationId;
 use crate::live::Stamp;
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Done, Origin, Rejection};
+use crate::world::answer::{Asker, Done, Rejection};
 use crate::world::step::{Interruption, Step};
 
 /// Carry a run out that was interrupted. One that is carried out stays as it is.
@@ -34,14 +34,14 @@ impl CarryOut for TakeUp {
         vec![Effect::Resumed]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination: id } = self;
-        if let Some(done) = world.repeated(&id, &origin, &effects)? {
+        if let Some(done) = world.repeated(&id, &asker, &effects)? {
             return Ok(done);
         }
         refuse_nested(world.unended(&id)?)?;
-        let stamp = Stamp { now, actor: &origin.actor, cause: origin.id.as_ref() };
+        let stamp = Stamp { now, actor: &asker.actor, cause: asker.id.as_ref() };
         world.take_up(&id, stamp)?;
         Ok(Done { version: world.known(&id)?.version() })
     }
@@ -54,10 +54,10 @@ impl CarryOut for Interrupt {
         vec![Effect::Interrupted]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination: id, reason, ends_sessions } = self;
-        if let Some(done) = world.repeated(&id, &origin, &effects)? {
+        if let Some(done) = world.repeated(&id, &asker, &effects)? {
             return Ok(done);
         }
         let run = world.unended(&id)?;
@@ -65,8 +65,8 @@ impl CarryOut for Interrupt {
         let changes = run.is_carried() || (ends_sessions && !run.ends_sessions());
         if changes {
             let reason = shortened(reason, MAX_TEXT_BYTES);
-            let why = Interruption::new(origin.actor.clone(), reason, ends_sessions);
-            let stamp = Stamp { now, actor: &origin.actor, cause: origin.id.as_ref() };
+            let why = Interruption::new(asker.actor.clone(), reason, ends_sessions);
+            let stamp = Stamp { now, actor: &asker.actor, cause: asker.id.as_ref() };
             world.interrupt_one(&id, &why, 0, stamp)?;
             let nested = world.nested_in(&id).into_iter();
             world.takeover.extend(nested.map(|id| Step::Interrupt(id, why.clone())));

@@ -8,7 +8,7 @@ use crate::id::{CoordinationId, StreamName, Version};
 use crate::ledger::event::{LedgerErased, LedgerEvent, MAX_ERASED_AT_ONCE};
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Done, Origin, Rejection};
+use crate::world::answer::{Asker, Done, Rejection};
 
 /// What to erase, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl CarryOut for EraseRequest {
 
     /// Records an erasure; the append carries it out. The caller has seen that the coordination
     /// ended and which versions are terminal.
-    fn carry_out(self, world: &mut World, _origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, _asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let versions = self.payloads.as_ref().map_or(0, |(_, versions)| versions.len());
         let actual = versions + self.blobs.len();
         if actual == 0 || actual > MAX_ERASED_AT_ONCE {

@@ -10,7 +10,7 @@ use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::live::Stamp;
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Origin, Rejection};
+use crate::world::answer::{Asker, Rejection};
 
 /// Answer to [`Action::Expand`](crate::world::Action::Expand).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl CarryOut for Expanded {
     type Reply = ();
 
     /// Binds the parent's item and starts the child, in one turn.
-    fn carry_out(self, world: &mut World, _origin: Origin, now: &Now) -> Result<(), Rejection> {
+    fn carry_out(self, world: &mut World, _asker: Asker, now: &Now) -> Result<(), Rejection> {
         let Self { coordination: parent, work, config } = self;
         let runners = world.runners.clone();
         let member = world.member(&parent)?;

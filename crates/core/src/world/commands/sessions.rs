@@ -8,7 +8,7 @@ use crate::id::{Fence, SessionId};
 use crate::live::Stamp;
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Done, Origin, Rejection, Written};
+use crate::world::answer::{Asker, Done, Rejection, Written};
 
 /// A session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +41,7 @@ pub struct Cleared {
 impl CarryOut for EndSession {
     type Reply = Written;
 
-    fn carry_out(
-        self,
-        world: &mut World,
-        _origin: Origin,
-        now: &Now,
-    ) -> Result<Written, Rejection> {
+    fn carry_out(self, world: &mut World, _asker: Asker, now: &Now) -> Result<Written, Rejection> {
         let Self { session, fence, end, asked, blobs } = self;
         let id = &session.coordination;
         let state = world.unended(id)?;
@@ -72,11 +67,11 @@ impl CarryOut for EndSession {
 impl CarryOut for Cleared {
     type Reply = Done;
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let Self { session } = self;
         world.unended(&session.coordination)?.may_clear(session.number)?;
         let event = CoordinationEvent::SessionCleared(SessionCleared { session: session.number });
-        world.record_all(&session.coordination, vec![event], &origin, now)
+        world.record_all(&session.coordination, vec![event], &asker, now)
     }
 }
 
@@ -93,7 +88,7 @@ impl World {
         if self.unended(id)?.is_first_refusal(number, kind) {
             let refused = WriteRefused { session: number, fence, kind: kind.to_owned() };
             let event = CoordinationEvent::WriteRefused(refused);
-            self.record_all(id, vec![event], &Origin::engine(), now)?;
+            self.record_all(id, vec![event], &Asker::engine(), now)?;
         }
         Ok(())
     }

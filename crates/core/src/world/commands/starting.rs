@@ -9,7 +9,7 @@ use crate::id::{CoordinationId, SessionId};
 use crate::live::{Live, Stamp};
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Origin, Rejection, Started};
+use crate::world::answer::{Asker, Rejection, Started};
 use crate::world::member::Member;
 
 /// Start a coordination under an id. The caller has seen that no ended one has it.
@@ -27,7 +27,7 @@ impl CarryOut for Start {
     type Reply = Started;
 
     /// The same start again finds the first, and continues one that was cut off.
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Started, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Started, Rejection> {
         let Self { id, config, blobs } = self;
         if let Some(state) = world.coordination(&id) {
             if state.started().plan != config.digest() {
@@ -41,14 +41,14 @@ impl CarryOut for Start {
                 let events = work_events(rest)?;
                 world.starting.push_back((id.clone(), events.into()));
             }
-            world.take_up(&id, Stamp { now, actor: &origin.actor, cause: None })?;
+            world.take_up(&id, Stamp { now, actor: &asker.actor, cause: None })?;
             return Ok(Started::Existing { coordination: id });
         }
         // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that
         // carry them out.
         let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
         config.work().iter().try_for_each(WorkSpec::check_new).map_err(ControllerError::from)?;
-        let stamp = Stamp { now, actor: &origin.actor, cause: origin.id.as_ref() };
+        let stamp = Stamp { now, actor: &asker.actor, cause: asker.id.as_ref() };
         world.begin(id, *config, None, stamp)?;
         world.draft.add_blobs(blobs);
         Ok(Started::New)

@@ -10,7 +10,7 @@ use crate::coordination::{
 use crate::id::CoordinationId;
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Done, Origin, Rejection};
+use crate::world::answer::{Asker, Done, Rejection};
 
 /// End a coordination in some way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +54,10 @@ impl CarryOut for Stop {
         vec![Effect::Stopping(self.kind)]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination, kind, reason } = self;
-        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
+        world.decide_once(&coordination, &asker, &effects, now, |world, by| {
             world.unended(&coordination)?.allow(Change::Stop(kind))?;
             let reason = shortened(reason, MAX_TEXT_BYTES);
             let request = StopRequested { kind, by, reason, parent: None };
@@ -73,10 +73,10 @@ impl CarryOut for Pause {
         vec![Effect::Paused]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination, reason } = self;
-        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
+        world.decide_once(&coordination, &asker, &effects, now, |world, by| {
             world.unended(&coordination)?.allow(Change::Pause)?;
             let reason = shortened(reason, MAX_TEXT_BYTES);
             Ok(vec![CoordinationEvent::Paused(Paused { by, reason })])
@@ -92,10 +92,10 @@ impl CarryOut for Continue {
         vec![Effect::Continued, Effect::Raised]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination, raise } = self;
-        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
+        world.decide_once(&coordination, &asker, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Continue)?;
             let mut budget = state.budget().clone();
@@ -122,10 +122,10 @@ impl CarryOut for RaiseBudget {
         vec![Effect::Raised]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination, raise } = self;
-        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
+        world.decide_once(&coordination, &asker, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Raise)?;
             let budget = raised(world, state, &raise)?;

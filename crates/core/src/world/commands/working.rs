@@ -7,7 +7,7 @@ use crate::envelope::Blob;
 use crate::id::{CoordinationId, Fence, SessionId};
 use crate::time::Now;
 use crate::world::World;
-use crate::world::answer::{Done, Origin, Rejection, Written};
+use crate::world::answer::{Asker, Done, Rejection, Written};
 
 /// Add work, from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,11 @@ impl CarryOut for AddWork {
         added(&self.items)
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
-        if let Some(done) = world.repeated(&self.coordination, &origin, &self.effects())? {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
+        if let Some(done) = world.repeated(&self.coordination, &asker, &self.effects())? {
             return Ok(done);
         }
-        add(world, self, None, &origin, now)
+        add(world, self, None, &asker, now)
     }
 }
 
@@ -65,10 +65,10 @@ impl CarryOut for AddSessionWork {
         added(&self.items)
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Written, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Written, Rejection> {
         let effects = self.effects();
         let Self { session, fence, items, archived, blobs } = self;
-        if let Some(done) = world.repeated(&session.coordination, &origin, &effects)? {
+        if let Some(done) = world.repeated(&session.coordination, &asker, &effects)? {
             return Ok(Written::Done(done));
         }
         if !world.member(&session.coordination)?.state().shows_fence(session.number, fence) {
@@ -76,7 +76,7 @@ impl CarryOut for AddSessionWork {
             return Ok(Written::Refused);
         }
         let work = AddWork { coordination: session.coordination, items, archived, blobs };
-        add(world, work, Some(session.number), &origin, now).map(Written::Done)
+        add(world, work, Some(session.number), &asker, now).map(Written::Done)
     }
 }
 
@@ -91,7 +91,7 @@ fn add(
     world: &mut World,
     work: AddWork,
     adder: Option<u64>,
-    origin: &Origin,
+    asker: &Asker,
     now: &Now,
 ) -> Result<Done, Rejection> {
     let AddWork { coordination, items, archived, blobs } = work;
@@ -105,7 +105,7 @@ fn add(
         return Err(Rejection::ArchivesNeeded { archives: missing });
     }
     let events = state.decide_work(items, adder, &archived)?;
-    let done = world.record_all(&coordination, events, origin, now)?;
+    let done = world.record_all(&coordination, events, asker, now)?;
     world.draft.add_blobs(blobs);
     Ok(done)
 }
@@ -117,10 +117,10 @@ impl CarryOut for Skip {
         vec![Effect::Skipped]
     }
 
-    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
         let effects = self.effects();
         let Self { coordination, work, because } = self;
-        world.decide_once(&coordination, &origin, &effects, now, |world, _| {
+        world.decide_once(&coordination, &asker, &effects, now, |world, _| {
             let skip = world.known(&coordination)?.decide_skip(&work, because)?;
             Ok(vec![CoordinationEvent::WorkSkipped(skip)])
         })
