@@ -6,27 +6,36 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{Fixture, check};
 use serde_json::{Value, json};
 
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/released/b045367");
+/// The first version of which a ledger is kept.
+const FIRST: &str = "b045367";
 
-/// A state directory as the killed engine of that version left it.
-fn left_behind() -> Fixture {
+/// One that wrote members of events before they had a schema of their own.
+const WITHOUT_SCHEMAS: &str = "a27e6b6";
+
+/// What is kept of a version.
+fn kept(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/released").join(version)
+}
+
+/// A state directory as the killed engine of a version left it.
+fn left_behind(version: &str) -> Fixture {
     let fixture = Fixture::empty();
     fs::create_dir(fixture.state()).unwrap();
     for file in ["ledger.db", "ledger.db-wal", "head"] {
-        fs::copy(Path::new(KEPT).join(file), fixture.state().join(file)).unwrap();
+        fs::copy(kept(version).join(file), fixture.state().join(file)).unwrap();
     }
     fixture
 }
 
 /// Verifies each receipt that the version exported, by itself and against the ledger.
-fn verify_receipts(fixture: &Fixture) {
+fn verify_receipts(fixture: &Fixture, version: &str, receipts: usize) {
     let mut verified = 0;
-    for entry in fs::read_dir(Path::new(KEPT).join("receipts")).unwrap() {
+    for entry in fs::read_dir(kept(version).join("receipts")).unwrap() {
         let file = entry.unwrap().path();
         let file = file.to_str().unwrap();
         for line in [format!("verify {file}"), format!("verify --against {file}")] {
@@ -35,7 +44,7 @@ fn verify_receipts(fixture: &Fixture) {
         }
         verified += 1;
     }
-    assert_eq!(verified, 8);
+    assert_eq!(verified, receipts);
 }
 
 /// What the sessions of a run came to after it was resumed: the work and the outcome of each.
@@ -54,17 +63,17 @@ fn outcomes(fixture: &Fixture, id: &str) -> Vec<(Value, Value)> {
 
 #[test]
 fn the_ledger_of_an_earlier_version_and_its_receipts_verify() {
-    let fixture = left_behind();
+    let fixture = left_behind(FIRST);
     check(
         &fixture.run("verify"),
         "93 events in 11 streams, <n> commits\n8 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n",
     );
-    verify_receipts(&fixture);
+    verify_receipts(&fixture, FIRST, 8);
 }
 
 #[test]
 fn what_an_earlier_version_left_unfinished_is_carried_out_to_its_end() {
-    let fixture = left_behind();
+    let fixture = left_behind(FIRST);
     let said = fixture.run("continue waiting --sessions 4");
     assert!(said.ends_with("--- exit 0\n"), "{said}");
     // `waiting` has an item that failed, and another that did what was left.
@@ -80,7 +89,7 @@ fn what_an_earlier_version_left_unfinished_is_carried_out_to_its_end() {
         said.ends_with("\n10 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n"),
         "{said}"
     );
-    verify_receipts(&fixture);
+    verify_receipts(&fixture, FIRST, 8);
 }
 
 /// The plan of `overnight`, as it was submitted then.
@@ -94,7 +103,7 @@ work:
 
 #[test]
 fn a_run_of_an_earlier_version_is_found_to_be_the_same_from_another_terminal() {
-    let fixture = left_behind();
+    let fixture = left_behind(FIRST);
     let file = fixture.path("overnight.yaml");
     let submit = |plan: &str| {
         fs::write(&file, plan).unwrap();
@@ -115,4 +124,33 @@ fn a_run_of_an_earlier_version_is_found_to_be_the_same_from_another_terminal() {
     let continued = [("second", "LOST"), ("second", "SUCCESS"), ("third", "SUCCESS")]
         .map(|(work, outcome)| (json!(work), json!(outcome)));
     assert_eq!(outcomes(&fixture, "overnight"), continued);
+}
+
+/// The schemas that a run's start and its items are recorded in.
+fn schemas(fixture: &Fixture, id: &str) -> [Value; 2] {
+    let events = fixture.objects(&format!("log {id} --json"));
+    ["coordination.started", "coordination.work_added"]
+        .map(|kind| events.iter().find(|event| event["type"] == kind).unwrap()["schema"].clone())
+}
+
+#[test]
+fn members_that_had_no_schema_are_read_as_they_were_written_and_written_in_one_from_then_on() {
+    let fixture = left_behind(WITHOUT_SCHEMAS);
+    assert_eq!(schemas(&fixture, "overnight@2"), [json!(2), json!(2)]);
+    let said = fixture.run("resume overnight@2");
+    assert!(said.ends_with("--- exit 0\n"), "{said}");
+    let interrupted = [("second", "LOST"), ("second", "SUCCESS"), ("third", "SUCCESS")]
+        .map(|(work, outcome)| (json!(work), json!(outcome)));
+    assert_eq!(outcomes(&fixture, "overnight@2"), interrupted);
+
+    assert_eq!(schemas(&fixture, "matrix@3"), [json!(3), json!(2)]);
+    let said = fixture.run("retry matrix@3 --item second");
+    assert!(said.ends_with("--- exit 0\n"), "{said}");
+    assert_eq!(schemas(&fixture, "matrix@4"), [json!(5), json!(3)]);
+    let said = fixture.run("verify");
+    assert!(
+        said.ends_with("\n9 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n"),
+        "{said}"
+    );
+    verify_receipts(&fixture, WITHOUT_SCHEMAS, 7);
 }

@@ -101,12 +101,12 @@ pub trait AggregateEvent: Sized {
 }
 
 /// Reads a payload of a type whose schemas from 1 to `highest` are known. Members that came with a
-/// later schema have a default in today's type; `lowest` says which schema a value needs.
+/// later schema have a default in today's type; `needed` says which schema a value needs.
 pub(crate) fn read<T: DeserializeOwned>(
     kind: &str,
     schema: u32,
     highest: u32,
-    lowest: impl FnOnce(&T) -> u32,
+    needed: impl FnOnce(&T) -> u32,
     payload: &[u8],
 ) -> Result<T, DecodeError> {
     let malformed =
@@ -115,7 +115,7 @@ pub(crate) fn read<T: DeserializeOwned>(
         return Err(DecodeError::UnknownSchema { kind: kind.to_owned(), schema, highest });
     }
     let value = serde_json::from_slice(payload).map_err(|error| malformed(error.to_string()))?;
-    match lowest(&value) {
+    match needed(&value) {
         needed if needed > schema => {
             Err(malformed(format!("it says what only schema {needed} can")))
         }
@@ -125,19 +125,23 @@ pub(crate) fn read<T: DeserializeOwned>(
 
 /// The table of an aggregate's events: `Variant(Payload) = "type"`, followed by
 /// `, up to HIGHEST by LOWEST` once a type has more than one schema, where `LOWEST` is a function
-/// from the payload to the lowest schema that can say it.
+/// from the payload to the lowest schema that can say it. `; read by NEEDED` follows where a version
+/// wrote a member before it had a schema of its own: `NEEDED` leaves such members out.
 macro_rules! events {
     (@highest) => { 1 };
     (@highest $highest:literal) => { $highest };
     (@lowest) => { |_| 1 };
     (@lowest $lowest:path) => { $lowest };
+    (@needed) => { |_| 1 };
+    (@needed $lowest:path) => { $lowest };
+    (@needed $lowest:path, $needed:path) => { $needed };
     (
         $(#[$doc:meta])*
         $visibility:vis enum $name:ident {
             $(
                 $(#[$variant_doc:meta])*
                 $variant:ident($payload:ty) = $kind:literal
-                $(up to $highest:literal by $lowest:path)?,
+                $(up to $highest:literal by $lowest:path $(; read by $needed:path)?)?,
             )*
         }
     ) => {
@@ -180,8 +184,9 @@ macro_rules! events {
                 match kind {
                     $($kind => {
                         let highest = events!(@highest $($highest)?);
-                        let lowest: fn(&$payload) -> u32 = events!(@lowest $($lowest)?);
-                        $crate::schema::read(kind, schema, highest, lowest, payload)
+                        let needed: fn(&$payload) -> u32 =
+                            events!(@needed $($lowest $(, $needed)?)?);
+                        $crate::schema::read(kind, schema, highest, needed, payload)
                             .map(Self::$variant)
                     })*
                     _ => Err($crate::schema::DecodeError::UnknownType {
@@ -207,10 +212,17 @@ mod tests {
         /// Came with schema 2, as it changes what follows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         twice: Option<bool>,
+        /// Came without a schema, and has the third since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     }
 
     impl Rung {
         fn lowest(&self) -> u32 {
+            if self.by.is_some() { 3 } else { self.needed() }
+        }
+
+        fn needed(&self) -> u32 {
             1 + u32::from(self.twice.is_some())
         }
     }
@@ -222,14 +234,14 @@ mod tests {
         /// What can happen to a bell.
         enum BellEvent {
             /// It rang.
-            Rung(Rung) = "bell.rung" up to 2 by Rung::lowest,
+            Rung(Rung) = "bell.rung" up to 3 by Rung::lowest; read by Rung::needed,
             /// It will not be heard.
             Muffled(Muffled) = "bell.muffled",
         }
     }
 
     fn rung(twice: Option<bool>) -> BellEvent {
-        BellEvent::Rung(Rung { bell: 7, twice })
+        BellEvent::Rung(Rung { bell: 7, twice, by: None })
     }
 
     #[test]
@@ -239,6 +251,17 @@ mod tests {
         assert_eq!(written(rung(None)), (1, r#"{"bell":7}"#.to_owned()));
         assert_eq!(written(rung(Some(true))), (2, r#"{"bell":7,"twice":true}"#.to_owned()));
         assert_eq!(written(BellEvent::Muffled(Muffled {})), (1, "{}".to_owned()));
+    }
+
+    #[test]
+    fn a_member_that_was_written_before_it_had_a_schema_is_read_in_the_earlier_ones() {
+        let payload = br#"{"bell":7,"by":"the sexton"}"#;
+        let by = Some("the sexton".to_owned());
+        let expected = BellEvent::Rung(Rung { bell: 7, twice: None, by });
+        for schema in 1..=3 {
+            assert_eq!(BellEvent::decode("bell.rung", schema, payload).as_ref(), Ok(&expected));
+        }
+        assert_eq!((expected.schema(), expected.encode()), (3, payload.to_vec()));
     }
 
     #[test]
@@ -254,14 +277,14 @@ mod tests {
         assert_eq!(
             [
                 refused(0, r#"{"bell":7}"#),
-                refused(3, r#"{"bell":7}"#),
+                refused(4, r#"{"bell":7}"#),
                 refused(1, r#"{"bell":7,"twice":true}"#),
                 refused(1, "{}"),
             ],
             [
-                "bell.rung (schema 0) is not known to this version, which reads up to schema 2; \
+                "bell.rung (schema 0) is not known to this version, which reads up to schema 3; \
                  open the ledger with the version that wrote it",
-                "bell.rung (schema 3) is not known to this version, which reads up to schema 2; \
+                "bell.rung (schema 4) is not known to this version, which reads up to schema 3; \
                  open the ledger with the version that wrote it",
                 "the payload of bell.rung is not what schema 1 promises: \
                  it says what only schema 2 can",
@@ -269,6 +292,7 @@ mod tests {
                  missing field `bell` at line 1 column 2",
             ]
         );
+        assert_eq!(read(3, r#"{"bell":7,"twice":true}"#), Ok(rung(Some(true))));
         assert_eq!(
             BellEvent::decode("bell.muffled", 2, b"{}"),
             Err(DecodeError::UnknownSchema {

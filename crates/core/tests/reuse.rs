@@ -78,6 +78,32 @@ fn only_a_retry_is_recorded_in_schemas_that_earlier_versions_refuse() {
 }
 
 #[test]
+fn members_that_came_without_a_schema_are_recorded_in_one_and_read_in_those_before() {
+    let requested = || StopCondition::UserRequested;
+    let origin = Some(Digest::of(b"origin"));
+    let from_somewhere = recorded(config(vec![item("a")]).with_origin(origin), requested());
+    assert_eq!(schemas(&from_somewhere), ["started 5", "work_added 1", "completed 1"]);
+    let again = config(vec![item("a").again("it failed before")]).retrying(forerunner());
+    let again = recorded(again.with_origin(origin), requested());
+    assert_eq!(schemas(&again), ["started 5", "work_added 3", "completed 1"]);
+    let some = vec![taken_over("a"), item("b").again("it failed before")];
+    let some = recorded(config(some).retrying(forerunner()).with_origin(origin), requested());
+    assert_eq!(schemas(&some), ["started 5", "work_added 3", "completed 3"]);
+
+    // The lowest schema that each was written in before.
+    for (events, lowest) in [(&from_somewhere, [1, 1]), (&again, [2, 1]), (&some, [2, 2])] {
+        for (event, lowest) in events.iter().zip(lowest) {
+            let event = CoordinationEvent::of(event).unwrap();
+            let read = |schema| CoordinationEvent::decode(event.kind(), schema, &event.encode());
+            for schema in lowest..=event.schema() {
+                assert_eq!(read(schema).as_ref(), Ok(&event), "{schema}");
+            }
+            assert!(read(lowest - 1).is_err(), "{event:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_taken_over_is_recorded_with_where_it_came_from() {
     let reused = Reused {
         from: forerunner().coordination,

@@ -22,9 +22,11 @@ events! {
     #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
-        Started(Box<Started>) = "coordination.started" up to 4 by lowest_started,
+        Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
+            read by needed_for_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added" up to 2 by WorkAdded::lowest,
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 3 by WorkAdded::lowest;
+            read by WorkAdded::needed,
         /// A session was bound to an item.
         SessionBound(SessionBound) = "coordination.session_bound",
         /// A session ended; what follows for its item is inside.
@@ -179,7 +181,7 @@ pub struct Started {
     pub forerunner: Option<Forerunner>,
     /// Digest of the blob that says where it was started from and what its sessions inherit from
     /// there. It is no part of `plan`: the same from elsewhere is the same start. What is nested has
-    /// that of the run that it is in.
+    /// that of the run that it is in. Has schema 5 since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Digest>,
     /// Digest of the description of the command that is carried out once it has ended. Came with
@@ -213,10 +215,19 @@ pub struct WorkAdded {
 }
 
 impl WorkAdded {
-    /// Schema 2 adds items that have their outcome already.
+    fn all(&self) -> impl Iterator<Item = &WorkSpec> {
+        self.items.iter().chain(self.recalled.iter().map(|item| &item.work))
+    }
+
+    /// Schema 3 says why a retry carries an item out.
     fn lowest(&self) -> u32 {
-        let recalled = self.recalled.iter().map(|item| &item.work);
-        if self.items.iter().chain(recalled).any(|item| item.reused.is_some()) { 2 } else { 1 }
+        if self.all().any(|item| item.again.is_some()) { 3 } else { self.needed() }
+    }
+
+    /// Schema 2 adds items that have their outcome already. The reason of a retry was written
+    /// before it had a schema.
+    fn needed(&self) -> u32 {
+        if self.all().any(|item| item.reused.is_some()) { 2 } else { 1 }
     }
 }
 
@@ -518,10 +529,16 @@ impl CoordinationEvent {
     }
 }
 
-/// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it; schema 4
-/// names a command for its end.
+/// Schema 5 says where it was started from.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_started(started: &Box<Started>) -> u32 {
+    if started.origin.is_some() { 5 } else { needed_for_started(started) }
+}
+
+/// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it; schema 4
+/// names a command for its end. Where it was started from was written before it had a schema.
+#[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
+fn needed_for_started(started: &Box<Started>) -> u32 {
     match started.forerunner {
         _ if started.on_end.is_some() => 4,
         _ if !started.policies.on_tripped.is_default() => 3,

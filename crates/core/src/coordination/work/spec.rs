@@ -183,7 +183,8 @@ pub struct WorkSpec {
     /// Where it succeeded before: it is taken over and never runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Reused>,
-    /// Why a retry carries it out, in words. Nothing follows from it.
+    /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
+    /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
 }
