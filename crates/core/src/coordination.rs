@@ -134,7 +134,8 @@ pub use reused::{Forerunner, Reused};
 pub use runners::{Capability, Runners};
 pub(crate) use session::shortened;
 pub use session::{
-    Binding, Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport,
+    Binding, Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause,
+    TreeReport,
 };
 pub use spent::SpentCeiling;
 pub use state::Coordination;

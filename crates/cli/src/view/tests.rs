@@ -263,7 +263,7 @@ note: shown as it was before version 8, which cannot be read: its payload was er
 ",
     );
     let mut history = story();
-    history.events[7].schema = 3;
+    history.events[7].schema = 99;
     check(
         &shown(&history.board(), &history, 5, 100),
         r"

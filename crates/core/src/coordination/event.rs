@@ -31,7 +31,7 @@ events! {
         SessionBound(SessionBound) = "coordination.session_bound",
         /// A session ended; what follows for its item is inside.
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
-            up to 2 by SessionUnbound::lowest,
+            up to 3 by SessionUnbound::lowest,
         /// Nothing is left of a session that had left something running.
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
@@ -301,9 +301,13 @@ impl SessionUnbound {
         }
     }
 
+    /// Schema 2 says what is left of declared files; schema 3 says what went wrong with the program.
     fn lowest(&self) -> u32 {
-        let has_files = self.tree.as_ref().is_some_and(|tree| tree.files.is_some());
-        if has_files { 2 } else { 1 }
+        match self.tree.as_deref() {
+            Some(TreeReport { fault: Some(_), .. }) => 3,
+            Some(TreeReport { files: Some(_), .. }) => 2,
+            _ => 1,
+        }
     }
 }
 

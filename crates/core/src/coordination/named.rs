@@ -73,6 +73,7 @@ impl TreeReport {
             killed: _,
             leftovers: _,
             files,
+            fault: _,
         } = self;
         [*stdout, *stderr, *files].into_iter().flatten()
     }

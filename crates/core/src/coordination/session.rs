@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use illegal::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
 pub(crate) use outcome::shortened;
-pub use outcome::{Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport};
+pub use outcome::{
+    Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause, TreeReport,
+};
 
 use super::budget::Grant;
 use super::event::{SessionBound, WriteRefused};

@@ -62,26 +62,14 @@ pub enum Cause {
 /// Why a program did not start; an exit with code 127 is something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartFailure {
-    /// The step that failed, as in "cannot .. ".
-    pub step: String,
+    /// Whether it is the program itself that cannot be started, and not what comes before it. An end
+    /// that an earlier version left does not tell.
+    #[serde(default)]
+    pub is_of_program: bool,
     /// The number of the error.
     pub errno: i32,
     /// The whole of it, for people.
     pub text: String,
-}
-
-/// How the step begins that starts the program itself.
-pub(super) const START: &str = "start ";
-
-impl StartFailure {
-    /// The number of the error that kept a program from being started, as far as the text of its
-    /// failure tells: the record keeps nothing else of it. `None` if another step failed.
-    pub(crate) fn errno_of(text: &str) -> Option<rustix::io::Errno> {
-        text.strip_prefix("cannot ")?.strip_prefix(START)?;
-        let (_, number) = text.rsplit_once("(os error ")?;
-        let (number, _) = number.split_once(')')?;
-        number.parse().ok().map(rustix::io::Errno::from_raw_os_error)
-    }
 }
 
 /// A limit of the whole tree.

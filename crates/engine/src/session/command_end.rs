@@ -1,13 +1,8 @@
 //! How the command of a session ended, as the record of the session tells: the one place where
 //! that is read, for whoever passes it on as an exit code.
 
-use antiphon_core::coordination::SessionOutcome;
+use antiphon_core::coordination::{ProgramFault, SessionOutcome};
 use antiphon_core::event::SessionUnbound;
-
-use crate::process::StartFailure;
-
-/// How the text begins of a session that was ended at a limit of its tree.
-pub(crate) const EXCEEDED: &str = "it exceeded its ";
 
 /// How the command of a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,20 +23,17 @@ pub enum CommandEnd {
 
 impl CommandEnd {
     /// What the last event of a session says. A check that failed a session says nothing of how its
-    /// command ended.
+    /// command ended, and what the session says for people decides nothing.
     #[must_use]
     pub fn of(session: &SessionUnbound) -> Self {
-        let text = session.text.as_deref().unwrap_or_default();
-        match session.outcome {
-            SessionOutcome::Timeout => Self::Ceiling,
-            SessionOutcome::Failure if text.starts_with(EXCEEDED) => Self::Ceiling,
-            SessionOutcome::SpawnFailed => match StartFailure::errno_of(text) {
-                Some(rustix::io::Errno::NOENT) => Self::NotFound,
-                Some(_) => Self::NotExecutable,
-                None => Self::Other,
-            },
-            SessionOutcome::Success | SessionOutcome::Failure => {
-                let exit = session.tree.as_ref().and_then(|tree| tree.exit.as_deref());
+        let tree = session.tree.as_deref();
+        match (session.outcome, tree.and_then(|tree| tree.fault)) {
+            (SessionOutcome::Timeout, _) => Self::Ceiling,
+            (_, Some(ProgramFault::NotFound)) => Self::NotFound,
+            (_, Some(ProgramFault::NotExecutable)) => Self::NotExecutable,
+            (_, Some(ProgramFault::OverLimit)) => Self::Ceiling,
+            (SessionOutcome::Success | SessionOutcome::Failure, _) => {
+                let exit = tree.and_then(|tree| tree.exit.as_deref());
                 exit.and_then(Self::of_exit).unwrap_or(Self::Other)
             }
             _ => Self::Other,
@@ -61,6 +53,10 @@ impl CommandEnd {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use antiphon_core::coordination::{NextStep, TreeReport, Usage, WorkItemOutcome};
+
     use super::*;
 
     #[test]
@@ -69,5 +65,45 @@ mod tests {
         assert_eq!(CommandEnd::of_exit("signal 9"), Some(CommandEnd::Signal(9)));
         assert_eq!(CommandEnd::of_exit("signal 11, with a core"), Some(CommandEnd::Signal(11)));
         assert_eq!(CommandEnd::of_exit("exit"), None);
+    }
+
+    #[test]
+    fn a_message_in_another_wording_does_not_change_how_a_command_ended() {
+        let ended = |outcome, exit: Option<&str>, fault, text: Option<&str>| {
+            let (exit, text) = (exit.map(str::to_owned), text.map(str::to_owned));
+            CommandEnd::of(&SessionUnbound {
+                session: 1,
+                work: "command".parse().unwrap(),
+                outcome,
+                text,
+                used: Usage::default(),
+                scores: BTreeMap::new(),
+                output: None,
+                then: NextStep::Done(WorkItemOutcome::Failed),
+                tree: Some(Box::new(TreeReport { exit, fault, ..TreeReport::default() })),
+            })
+        };
+        let (failed, spawn_failed) = (SessionOutcome::Failure, SessionOutcome::SpawnFailed);
+        let cases = [
+            (failed, Some("exit 3"), None, CommandEnd::Code(3)),
+            (failed, Some("signal 9"), None, CommandEnd::Signal(9)),
+            (failed, Some("signal 9"), Some(ProgramFault::OverLimit), CommandEnd::Ceiling),
+            (SessionOutcome::Timeout, Some("signal 9"), None, CommandEnd::Ceiling),
+            (spawn_failed, None, Some(ProgramFault::NotFound), CommandEnd::NotFound),
+            (spawn_failed, None, Some(ProgramFault::NotExecutable), CommandEnd::NotExecutable),
+            (spawn_failed, None, None, CommandEnd::Other),
+        ];
+        let texts = [
+            None,
+            Some("something else"),
+            Some("it exceeded its memory limit with 9 bytes"),
+            Some("cannot start \"a\": No such file or directory (os error 2)"),
+            Some("cannot start \"a\": Permission denied (os error 13)"),
+        ];
+        for (outcome, exit, fault, expected) in cases {
+            for text in texts {
+                assert_eq!(ended(outcome, exit, fault, text), expected, "{text:?}");
+            }
+        }
     }
 }

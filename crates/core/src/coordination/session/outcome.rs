@@ -110,6 +110,23 @@ pub struct TreeReport {
     /// Digest of the blob that says what it left of its declared files. Came with schema 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Digest>,
+    /// What went wrong with its own program, where neither the session's outcome nor `exit` tells.
+    /// Came with schema 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<ProgramFault>,
+}
+
+/// What kept the program of a session from running, or ended it from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ProgramFault {
+    /// There is no such program.
+    NotFound,
+    /// There is one, and it cannot be executed.
+    NotExecutable,
+    /// It was ended at a limit on the memory, processes or CPU time of its tree.
+    OverLimit,
 }
 
 fn is_zero(value: &u32) -> bool {

@@ -16,7 +16,7 @@ use super::listener::Listener;
 use crate::process::launch::Limits;
 use crate::process::mark::Mark;
 use crate::process::packets::Packets;
-use crate::process::tree_end::{START, StartFailure};
+use crate::process::tree_end::StartFailure;
 use crate::process::wire::{Order, OsText};
 
 /// Steps of the child that can fail, as bytes on the pipe that reports them.
@@ -125,14 +125,15 @@ impl ForkedProgram {
 }
 
 fn describe(step: u8, errno: i32, program: &Program<'_>) -> StartFailure {
+    let is_of_program = !matches!(step, DIRECTORY | LIMITS | OUTPUTS);
     let step = match step {
         DIRECTORY => format!("enter the directory {}", program.directory.lossy()),
         LIMITS => "set the limits".to_owned(),
         OUTPUTS => "connect the outputs".to_owned(),
-        _ => format!("{START}{:?}", program.command.first().map(OsText::lossy).unwrap_or_default()),
+        _ => format!("start {:?}", program.command.first().map(OsText::lossy).unwrap_or_default()),
     };
     let text = format!("cannot {step}: {}", io::Error::from_raw_os_error(errno));
-    StartFailure { step, errno, text }
+    StartFailure { is_of_program, errno, text }
 }
 
 /// Forks a program and leaves it at its gate. `kept_from_child` are descriptors that its end must

@@ -37,8 +37,8 @@ impl ProgramEnd {
 
     pub(super) fn not_started(step: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(0);
-        let failure =
-            StartFailure { step: step.to_owned(), errno, text: format!("cannot {step}: {error}") };
+        let text = format!("cannot {step}: {error}");
+        let failure = StartFailure { is_of_program: false, errno, text };
         Self {
             cause: Cause::NotStarted(failure),
             status: None,

@@ -26,7 +26,7 @@ impl ProgramStage {
             Self::Running { .. } => Cause::Exited,
             Self::Stopping { cause, .. } => cause,
             Self::AtGate => Cause::NotStarted(StartFailure {
-                step: "wait to be started".to_owned(),
+                is_of_program: false,
                 errno: 0,
                 text: "the process was ended before its program was started".to_owned(),
             }),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use antiphon_core::coordination::{Report, SessionOutcome, TreeReport};
+use antiphon_core::coordination::{ProgramFault, Report, SessionOutcome, TreeReport};
 use antiphon_core::envelope::Blob;
 use antiphon_core::time::WallTime;
 use serde_json::Value;
@@ -16,7 +16,6 @@ use crate::process::{
     TreeEnd,
 };
 use crate::room::shortage_of;
-use crate::session::command_end::EXCEEDED;
 use crate::session::{Failed, Output, SessionResult};
 use crate::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, claude, result_file};
 
@@ -80,6 +79,7 @@ pub(crate) fn result_of(
         killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
         leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
         files: None,
+        fault: fault_of(&end.cause),
     };
     let ran = Duration::from_millis(end.used.time_ms);
     let reading = read(spec, end.result, end.stdout.tail, folder, charged, now);
@@ -222,6 +222,18 @@ fn resumes(run: &plan::Invocation) -> bool {
                 false => words.iter().flat_map(|word| word.split_whitespace()).any(is_long),
             }
         }
+    }
+}
+
+/// What went wrong with the session's own program, as `do` passes it on.
+fn fault_of(cause: &Cause) -> Option<ProgramFault> {
+    match cause {
+        Cause::NotStarted(failure) if failure.is_of_program => {
+            let is_missing = failure.errno == rustix::io::Errno::NOENT.raw_os_error();
+            Some(if is_missing { ProgramFault::NotFound } else { ProgramFault::NotExecutable })
+        }
+        Cause::OverLimit(_) => Some(ProgramFault::OverLimit),
+        _ => None,
     }
 }
 
@@ -382,7 +394,7 @@ fn over(limit: Limit) -> String {
         Limit::Processes { found } => format!("limit on processes with {found}"),
         Limit::Cpu { found } => format!("limit on CPU time with {found} ms"),
     };
-    format!("{EXCEEDED}{what}")
+    format!("it exceeded its {what}")
 }
 
 #[cfg(test)]
