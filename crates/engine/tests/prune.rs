@@ -95,8 +95,12 @@ async fn a_run_that_a_kept_one_has_taken_over_from_stays_unless_it_is_asked_for(
     assert_eq!(
         one.to_string().lines().skip(1).collect::<Vec<_>>(),
         [
-            "1 receipt rebuilt, 0 payloads erased",
+            "1 receipt rebuilt, 6 payloads erased",
+            "forerunners verified: x@2, x",
+            "`coordination/x@2`: not rebuildable: 3 erased",
+            "`coordination/x`: not rebuildable: 3 erased",
             "`coordination/x@3`: forerunner pruned: x@2",
+            "`coordination/x@2`: forerunner pruned: x",
             "sound"
         ]
     );

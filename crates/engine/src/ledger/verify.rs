@@ -51,7 +51,8 @@ pub(super) use self::stream::{Consequence, StreamCheck};
 #[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Scope {
     Ledger,
-    /// One coordination: its stream, its receipt, and the commit that ends it.
+    /// One coordination: its stream, its receipt, and the commit that ends it; and the same of the
+    /// one that it retries, of the one that this retries, and so on.
     Coordination(CoordinationId),
     /// Everything, and that it continues an earlier receipt.
     Against(Earlier),
@@ -219,6 +220,7 @@ impl<'a> LedgerPass<'a> {
             Consequence::Started { forerunner, origin } => {
                 if let Some(named) = forerunner
                     && forerunner::check(self.store, &named, event, &mut self.findings)?
+                        == forerunner::Left::End
                 {
                     self.report.name_pruned(stream, *named);
                 }

@@ -10,20 +10,30 @@ use super::finding::{Findings, Wrong};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::Store;
 
+/// What is left of the run that a retry names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Its events, as far as is known.
+    All,
+    /// Only its end: it was pruned since.
+    End,
+    /// Nothing that is as the retry names it, which is a finding.
+    Nothing,
+}
+
 /// Looks at the event that a retry names. The last event of a run is there for ever, whatever else
-/// of it is erased; one that cannot be read is found where it lies. Gives whether the run was
-/// pruned since.
+/// of it is erased; one that cannot be read is found where it lies.
 pub(super) fn check(
     store: &dyn Store,
     named: &Forerunner,
     retry: &Recorded,
     findings: &mut Findings,
-) -> Result<bool, ReadError> {
+) -> Result<Left, ReadError> {
     let run = &named.coordination;
     let before = Version(named.version.0.saturating_sub(1));
     let last = match store.read_stream(&StreamName::Coordination(run.clone()), before, 1) {
         Ok(events) => events.into_iter().next(),
-        Err(ReadError::Damaged { .. }) => return Ok(false),
+        Err(ReadError::Damaged { .. }) => return Ok(Left::All),
         Err(fault) => return Err(fault),
     };
     let is_named = |last: Recorded| {
@@ -33,9 +43,9 @@ pub(super) fn check(
     if !last.is_some_and(is_named) {
         let wrong = Wrong::ForerunnerDiffers { run: run.clone() };
         findings.event(&retry.stream, retry.version, wrong);
-        return Ok(false);
+        return Ok(Left::Nothing);
     }
-    was_pruned(store, named)
+    Ok(if was_pruned(store, named)? { Left::End } else { Left::All })
 }
 
 /// Whether nothing of what a run did is left but its end: the event after the first is erased, and

@@ -4,7 +4,7 @@ use std::fmt;
 
 use antiphon_core::coordination::Forerunner;
 use antiphon_core::id::{CoordinationId, StreamName};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Findings, as_text};
 
@@ -25,6 +25,10 @@ pub struct VerifyReport {
     pub blobs_erased: u64,
     /// Streams that ended and whose receipt cannot be rebuilt any more, as payloads were erased.
     pub not_rebuildable: Vec<NotRebuildable>,
+    /// Where one run was asked for: the one that it retries, the one that this retries, and so on,
+    /// which were verified with it.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "all_as_text")]
+    pub forerunners: Vec<CoordinationId>,
     /// Retries whose forerunner was pruned: what they took over of it is there, and its end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forerunners_pruned: Vec<PrunedForerunner>,
@@ -83,6 +87,11 @@ impl fmt::Display for VerifyReport {
             write!(f, ", {} erased", counted(self.blobs_erased, "blob"))?;
         }
         writeln!(f)?;
+        if !self.forerunners.is_empty() {
+            let forerunners: Vec<&str> =
+                self.forerunners.iter().map(CoordinationId::as_str).collect();
+            writeln!(f, "forerunners verified: {}", forerunners.join(", "))?;
+        }
         for NotRebuildable { stream, erased } in &self.not_rebuildable {
             writeln!(f, "`{stream}`: not rebuildable: {erased} erased")?;
         }
@@ -98,6 +107,10 @@ impl fmt::Display for VerifyReport {
             all => writeln!(f, "NOT SOUND: {all} findings"),
         }
     }
+}
+
+fn all_as_text<S: Serializer>(runs: &[CoordinationId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(runs.iter().map(CoordinationId::as_str))
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -1,4 +1,5 @@
-//! One coordination: its stream from the first event, its receipt, and the commit that ends it.
+//! One coordination: its stream from the first event, its receipt, and the commit that ends it; then
+//! the same of what it retries.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
 use super::finding::{Findings, Place, Wrong};
-use super::forerunner;
+use super::forerunner::{self, Left};
 use super::head_rows;
 use super::report::{NotRebuildable, VerifyReport};
 use super::stream::{Consequence, StreamCheck};
@@ -25,40 +26,59 @@ pub(super) fn coordination(
     store: &dyn Store,
     id: &CoordinationId,
 ) -> Result<VerifyReport, ReadError> {
-    let stream = StreamName::Coordination(id.clone());
     let (mut report, mut findings) = (VerifyReport::default(), Findings::default());
+    let mut retried = run(store, id, &mut report, &mut findings)?;
+    // No run comes twice in what an engine writes.
+    while let Some(next) = retried.filter(|run| run != id && !report.forerunners.contains(run)) {
+        retried = run(store, &next, &mut report, &mut findings)?;
+        report.forerunners.push(next);
+    }
+    report.take(findings);
+    Ok(report)
+}
+
+/// Verifies one run, and gives the one that it retries, unless that is not the one that it names.
+fn run(
+    store: &dyn Store,
+    id: &CoordinationId,
+    report: &mut VerifyReport,
+    findings: &mut Findings,
+) -> Result<Option<CoordinationId>, ReadError> {
+    let stream = StreamName::Coordination(id.clone());
     let mut check = StreamCheck::new(stream.clone());
-    let mut missing = Vec::new();
+    let (mut missing, mut retried) = (Vec::new(), None);
     let torn = read_stream(store, &stream, |event| {
         report.events += 1;
         let before = if Event::is_terminal_kind(&event.kind) {
-            Some(ending_commit(store, event, &mut findings)?)
+            Some(ending_commit(store, event, findings)?)
         } else {
             None
         };
         let commit = before.flatten();
         report.commits += u64::from(commit.is_some());
-        match check.check(event, commit, &mut findings) {
+        match check.check(event, commit, findings) {
             Consequence::Erased => report.erased += 1,
             Consequence::Started { forerunner, origin } => {
-                if let Some(named) = forerunner
-                    && forerunner::check(store, &named, event, &mut findings)?
-                {
-                    report.name_pruned(&event.stream, *named);
+                if let Some(named) = forerunner {
+                    let left = forerunner::check(store, &named, event, findings)?;
+                    retried = (left != Left::Nothing).then(|| named.coordination.clone());
+                    if left == Left::End {
+                        report.name_pruned(&event.stream, *named);
+                    }
                 }
                 if let Some(origin) = origin {
-                    blob_is_there(store, origin, event, &mut missing, &mut findings)?;
+                    blob_is_there(store, origin, event, &mut missing, findings)?;
                 }
             }
             Consequence::Names(blobs) => {
                 for blob in blobs {
-                    blob_is_there(store, blob, event, &mut missing, &mut findings)?;
+                    blob_is_there(store, blob, event, &mut missing, findings)?;
                 }
             }
             Consequence::Ended { receipt: Some(receipt), rebuilt } => {
                 report.receipts_rebuilt +=
-                    u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
-                blob_is_there(store, receipt, event, &mut missing, &mut findings)?;
+                    u64::from(same_receipt(receipt, rebuilt.as_deref(), event, findings));
+                blob_is_there(store, receipt, event, &mut missing, findings)?;
             }
             Consequence::Nothing
             | Consequence::Ledger(_)
@@ -74,27 +94,38 @@ pub(super) fn coordination(
         }
         Err(fault) => return Err(fault),
     }
-    report.streams = 1;
-    report.blobs_erased = erased_or_missing(store, &stream, missing, &mut findings)?;
+    report.streams += 1;
+    report.blobs_erased += erased_or_missing(store, &stream, missing, findings)?;
     if check.erased() > 0 {
         report
             .not_rebuildable
             .push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
     }
-    let place = || Place::Stream { stream: stream.clone() };
-    match store.heads(&HeadQuery::Stream(stream.clone())) {
+    head_row(store, stream, &check, findings)?;
+    Ok(retried)
+}
+
+/// Compares the head row of a stream with its events.
+fn head_row(
+    store: &dyn Store,
+    stream: StreamName,
+    check: &StreamCheck,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    let rows = store.heads(&HeadQuery::Stream(stream.clone()));
+    let place = Place::Stream { stream };
+    match rows {
         Ok(rows) => match rows.first() {
             Some(row) if check.version() > Version(0) => {
-                head_rows::live_row(store, row, &check, &mut findings)?;
+                head_rows::live_row(store, row, check, findings)?;
             }
-            Some(_) => findings.add(place(), Wrong::EventsMissing),
-            None => findings.add(place(), Wrong::HeadMissing),
+            Some(_) => findings.add(place, Wrong::EventsMissing),
+            None => findings.add(place, Wrong::HeadMissing),
         },
-        Err(ReadError::Damaged { how, .. }) => findings.add(place(), Wrong::Damaged { how }),
+        Err(ReadError::Damaged { how, .. }) => findings.add(place, Wrong::Damaged { how }),
         Err(fault) => return Err(fault),
     }
-    report.take(findings);
-    Ok(report)
+    Ok(())
 }
 
 /// Hands out all events of a stream in order.
