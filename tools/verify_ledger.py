@@ -306,6 +306,9 @@ class Receipt:
     forerunner: bytes | None = None
     reused_chunks: list[bytes] = field(default_factory=list)
     reused: list[bytes] = field(default_factory=list)
+    # Which sessions carried that out, as far as it is recorded.
+    carried_out_chunks: list[bytes] = field(default_factory=list)
+    carried_out: list[bytes] = field(default_factory=list)
 
     def take(self, kind: str, said: dict, at: int, wall: int) -> None:
         """Takes in the next event, unless it is the last."""
@@ -354,13 +357,24 @@ class Receipt:
             self.reused_chunks.append(sha(words("antiphon.reused-chunk.1"), *self.reused))
             self.reused = []
         self.reused.append(words(work) + words(reused.get("work") or work))
+        if (session := reused.get("session")) is None:
+            return
+        if len(self.carried_out) == 1000:
+            self.carried_out_chunks.append(sha(words("antiphon.carried-out-chunk.1"), *self.carried_out))
+            self.carried_out = []
+        run, _, number = session.rpartition(".")
+        self.carried_out.append(words(work) + words(run) + u64(int(number)))
 
-    def section(self) -> list[bytes]:
-        """What was taken over, where the run is a retry."""
+    def sections(self) -> list[bytes]:
+        """What was taken over, and who had carried it out, where the run is a retry."""
         if self.forerunner is None:
             return []
         chunks, reused = self.reused_chunks, self.reused
-        return [words("reused"), self.forerunner, u32(len(chunks)), *chunks, u32(len(reused)), *reused]
+        section = [words("reused"), self.forerunner, u32(len(chunks)), *chunks, u32(len(reused)), *reused]
+        if self.carried_out:
+            chunks, carried_out = self.carried_out_chunks, self.carried_out
+            section += [words("carried out"), u32(len(chunks)), *chunks, u32(len(carried_out)), *carried_out]
+        return section
 
     def pass_time(self, at: int) -> None:
         until = at if self.paused_since is None else min(at, self.paused_since)
@@ -423,7 +437,7 @@ class Receipt:
             u32(budget["max_episodes"]), u64(ticks), u64(rate), optional(None if tokens is None else u64(tokens)),
             optional(None if cost is None else u64(cost)), optional(None if currency is None else words(currency)),
             u64(self.started_wall), u64(wall), *(u64(self.counts[name]) for name in COUNTS),
-            u64(1), last, commit, u32(len(self.epochs)), *self.epochs, *self.section(),
+            u64(1), last, commit, u32(len(self.epochs)), *self.epochs, *self.sections(),
         ])
 
 

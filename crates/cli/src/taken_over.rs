@@ -16,6 +16,8 @@ pub(crate) struct TakenOver {
     reused: u64,
     /// How many of these have changed since, where that is known.
     changed: u64,
+    /// How many of them an earlier run than the forerunner had carried out, by that run.
+    carried_out: BTreeMap<String, u64>,
     again: u64,
     /// Items that run again by why they do, where that is known.
     reasons: BTreeMap<String, u64>,
@@ -25,15 +27,20 @@ impl TakenOver {
     /// Of a run as it is recorded; `None` if it retries none.
     pub(crate) fn of(run: &Coordination) -> Option<Self> {
         let forerunner = run.started().forerunner.as_ref()?;
-        let reused = run.work_queue().filter(|work| {
-            run.work_tracking(work.as_str()).is_some_and(|found| found.spec.reused.is_some())
-        });
-        let reused = reused.count() as u64;
+        let tracked = run.work_queue().filter_map(|work| run.work_tracking(work.as_str()));
+        let (mut reused, mut carried_out) = (0, BTreeMap::new());
+        for taken in tracked.filter_map(|found| found.spec.reused.as_ref()) {
+            reused += 1;
+            if let Some(earlier) = taken.earlier_run() {
+                *carried_out.entry(earlier.to_string()).or_default() += 1;
+            }
+        }
         Some(Self {
             id: run.coordination_id().to_string(),
             forerunner: forerunner.coordination.to_string(),
             reused,
             changed: 0,
+            carried_out,
             again: run.work_count().saturating_sub(reused),
             reasons: BTreeMap::new(),
         })
@@ -42,30 +49,44 @@ impl TakenOver {
     fn taken(&self) -> String {
         match self.reused {
             0 => "nothing taken over".to_owned(),
-            reused => {
+            _ => {
                 let changed = match self.changed {
                     0 => String::new(),
                     changed => format!(" ({changed} changed since)"),
                 };
-                let reused = counted(reused, "item");
-                format!("{reused} taken over from {}{changed}", self.forerunner)
+                self.items() + &changed
             }
+        }
+    }
+
+    /// From which run, and which earlier ones had carried them out.
+    fn items(&self) -> String {
+        let taken = format!("{} taken over from {}", counted(self.reused, "item"), self.forerunner);
+        let earlier = self.carried_out.iter().map(|(run, count)| format!("{count} in {run}"));
+        match earlier.collect::<Vec<_>>().as_slice() {
+            [] => taken,
+            earlier => format!("{taken} (carried out before that: {})", earlier.join(", ")),
         }
     }
 
     /// The same at its end.
     pub(crate) fn at_end(&self) -> String {
-        let taken = counted(self.reused, "item");
-        format!("{taken} taken over from {}, {} ran again", self.forerunner, self.again)
+        format!("{}, {} ran again", self.items(), self.again)
     }
 }
 
 impl From<&RetryAnswer> for TakenOver {
     fn from(answer: &RetryAnswer) -> Self {
-        let RetryAnswer { id, forerunner, reused, changed, again, reasons, .. } = answer;
-        let (id, forerunner, reasons) = (id.clone(), forerunner.clone(), reasons.clone());
-        let (reused, changed, again) = (*reused, *changed, *again);
-        Self { id, forerunner, reused, changed, again, reasons }
+        let answer = answer.clone();
+        Self {
+            id: answer.id,
+            forerunner: answer.forerunner,
+            reused: answer.reused,
+            changed: answer.changed,
+            carried_out: answer.carried_out,
+            again: answer.again,
+            reasons: answer.reasons,
+        }
     }
 }
 

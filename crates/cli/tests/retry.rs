@@ -57,7 +57,10 @@ fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Res
         why("b")?,
         "b: it has succeeded; this retry of r carries it out: it failed before\n"
     );
-    assert_eq!(why("a")?, "a: it succeeded as a of run r and was taken over from there\n");
+    assert_eq!(
+        why("a")?,
+        "a: session r.1 carried it out; it succeeded as a of run r and was taken over from there\n"
+    );
     let status = String::from_utf8(ran(dir, &["status", "r@2"])?.stdout)?;
     for line in
         ["a     succeeded  -        -     taken over from a of r", "b     succeeded  1        "]
@@ -67,12 +70,75 @@ fn what_failed_runs_again_with_what_needs_it_and_the_rest_is_taken_over() -> Res
     // Of a retry, too; what was taken over once is taken over again.
     assert_eq!(
         told(&ran(dir, &["retry", "r@2", "--item", "d"])?)?,
-        ("r@3: 3 items taken over from r@2, 1 runs again: 1 asked for\n".to_owned(), Some(0))
+        (
+            "r@3: 3 items taken over from r@2 (carried out before that: 1 in r), 1 runs again: \
+             1 asked for\n"
+                .to_owned(),
+            Some(0)
+        )
     );
     assert_eq!(carried_out(dir)?, "d");
-    for run in ["r@2", "r@3"] {
-        assert_eq!(ran(dir, &["verify", run])?.status.code(), Some(0));
-    }
+    Ok(())
+}
+
+#[test]
+fn what_is_taken_over_twice_names_who_carried_it_out_and_is_verified_with_all_that_it_rests_on()
+-> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    std::fs::write(dir.join("mended"), "")?;
+    assert_eq!(ran(dir, &["retry", "r"])?.status.code(), Some(0));
+    let third = ran(dir, &["retry", "r@2", "--item", "d"])?;
+    let last = String::from_utf8(third.stderr)?;
+    assert!(
+        last.ends_with(
+            "\n3 items taken over from r@2 (carried out before that: 1 in r), 1 ran again\n"
+        ),
+        "{last}"
+    );
+
+    let said = |arguments: &[&str]| -> Result<String> {
+        Ok(String::from_utf8(ran(dir, arguments)?.stdout)?)
+    };
+    // `a` is from the first run, `b` from the second.
+    let why = said(&["why", "r@3", "a"])?;
+    let text =
+        "session r.1 carried it out; it succeeded as a of run r@2 and was taken over from there";
+    assert_eq!(why, format!("a: {text}\n"));
+    let show = said(&["show", "r@3", "a"])?;
+    assert!(show.contains("from a of r@2; session r.1 carried it out\n"), "{show}");
+    let show = said(&["show", "r@3", "b"])?;
+    assert!(show.contains("from b of r@2; session r@2.1 carried it out\n"), "{show}");
+    let item: serde_json::Value = serde_json::from_str(&said(&["show", "r@3", "a", "--json"])?)?;
+    assert_eq!(item["reused"], serde_json::json!({ "run": "r@2", "item": "a", "session": "r.1" }));
+    let status = said(&["status", "r@3"])?;
+    let told = "taken over from a of r@2; session r.1 carried it out";
+    assert!(status.contains(told), "{status}");
+    let receipt = said(&["receipt", "show", "r@3"])?;
+    let row = |item: &str| {
+        let mut rows = receipt.lines().map(str::split_whitespace);
+        rows.find_map(|mut row| (row.next() == Some(item)).then(|| row.nth(2).map(str::to_owned)))
+    };
+    assert_eq!(
+        ["a", "b", "d"].map(|item| row(item).flatten()),
+        ["r.1", "r@2.1", "1"].map(|session| Some(session.to_owned())),
+        "{receipt}"
+    );
+
+    let verified = |run: &str| -> Result<Vec<String>> {
+        Ok(said(&["verify", run])?.lines().map(str::to_owned).collect())
+    };
+    assert_eq!(
+        verified("r@3")?[1..],
+        ["3 receipts rebuilt, 0 payloads erased", "forerunners verified: r@2, r", "sound"]
+    );
+    assert_eq!(
+        verified("r@2")?[1..],
+        ["2 receipts rebuilt, 0 payloads erased", "forerunners verified: r", "sound"]
+    );
+    assert_eq!(verified("r")?[1..], ["1 receipt rebuilt, 0 payloads erased", "sound"]);
     Ok(())
 }
 
@@ -201,7 +267,12 @@ fn only_what_failed_runs_where_that_is_asked_for_and_the_rest_is_recorded_as_it_
     // What was left as it was is still another one in the plan.
     assert_eq!(
         told(&ran(dir, &["retry", "r@2", "plan.yaml"])?)?,
-        ("r@3: 3 items taken over from r@2, 1 runs again: 1 changed\n".to_owned(), Some(0))
+        (
+            "r@3: 3 items taken over from r@2 (carried out before that: 1 in r), 1 runs again: \
+             1 changed\n"
+                .to_owned(),
+            Some(0)
+        )
     );
     assert_eq!(carried_out(dir)?, "new d");
     Ok(())
@@ -280,7 +351,8 @@ fn a_nested_plan_is_gone_into_and_items_are_named_in_it() -> Result {
         ),
         (
             &["retry", "r@2", "--item", "inner/d", "--item", "m[2]"],
-            "r@3: 4 items taken over from r@2, 2 run again: 2 asked for\n",
+            "r@3: 4 items taken over from r@2 (carried out before that: 1 in r, 1 in r.1), 2 run \
+             again: 2 asked for\n",
             "d m",
         ),
         // The nested plan was taken over whole.
@@ -291,8 +363,8 @@ fn a_nested_plan_is_gone_into_and_items_are_named_in_it() -> Result {
         ),
         (
             &["retry", "r@4", "--item", "inner/b"],
-            "r@5: 4 items taken over from r@4, 2 run again: 1 asked for, 1 that need what runs \
-             again\n",
+            "r@5: 4 items taken over from r@4 (carried out before that: 2 in r.1), 2 run again: \
+             1 asked for, 1 that need what runs again\n",
             "b c",
         ),
     ] {

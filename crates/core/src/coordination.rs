@@ -125,8 +125,8 @@ pub use planner::{
 pub use propose::Proposal;
 pub use raise::Raise;
 pub use receipt::{
-    ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
-    ReceiptError, ReusedItem, ReusedWork, WorkOutcome,
+    CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt, Counts, Ending, Evidence,
+    HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;

@@ -243,7 +243,13 @@ fn a_need_on_an_item_that_left_memory_is_met_and_brings_its_output() {
 fn what_was_taken_over_leaves_memory_and_comes_back_with_its_output() {
     let output = Digest::of(b"output of an earlier run");
     let earlier: CoordinationId = "earlier".parse().unwrap();
-    let reused = Reused { from: earlier.clone(), work: None, output: Some(output), files: None };
+    let reused = Reused {
+        from: earlier.clone(),
+        work: None,
+        output: Some(output),
+        files: None,
+        session: None,
+    };
     let work = many(0, ITEMS).into_iter().map(|item| item.reused(reused.clone())).collect();
     let forerunner = Forerunner {
         coordination: earlier,

@@ -3,17 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use antiphon_core::coordination::{
-    AbortReason, BudgetType, BudgetUsage, CoordinationBudget, CoordinationError,
-    CoordinationReceipt, Counts, Ending, Evidence, Forerunner, ParentStop, ReceiptBuilder,
-    ReceiptError, ReusedItem, ReusedWork, SkipReason, StopCondition, Usage, Verdict,
-    WorkItemOutcome, WorkOutcome,
+    AbortReason, BudgetType, BudgetUsage, CarriedOutItem, CarriedOutWork, CoordinationBudget,
+    CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, ParentStop,
+    ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SkipReason, StopCondition, Usage,
+    Verdict, WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
 use antiphon_core::event::{
     Aborted, AggregateEvent, Completed, CoordinationEvent, DecodeError, StopKind, StopRequested,
 };
-use antiphon_core::id::{Actor, CommitNumber, Epoch, Version};
+use antiphon_core::id::{Actor, CommitNumber, Epoch, SessionId, Version};
 use antiphon_core::time::WallTime;
 use proptest::prelude::*;
 
@@ -145,6 +145,15 @@ fn reused() -> impl Strategy<Value = Option<ReusedWork>> {
     }))
 }
 
+fn carried_out() -> impl Strategy<Value = Option<CarriedOutWork>> {
+    let items = ("\\PC{1,10}", "[a-z.]{1,9}", any::<u64>()).prop_map(|(id, run, number)| {
+        let session = SessionId { coordination: run.parse().unwrap(), number };
+        CarriedOutItem { work_id: id.parse().unwrap(), session }
+    });
+    let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(items, 0..4));
+    prop::option::of(lists.prop_map(|(chunks, items)| CarriedOutWork { chunks, items }))
+}
+
 fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
     let verdict = prop_oneof![
         Just(Verdict::Succeeded),
@@ -164,7 +173,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
     let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(outcomes(), 0..4));
     (
         ("[a-z.]{1,9}", endings(), verdict, lists),
-        (usages(), budgets(), any::<(u64, u64)>(), counts(), evidence, reused()),
+        (usages(), budgets(), any::<(u64, u64)>(), counts(), evidence, (reused(), carried_out())),
     )
         .prop_map(
             |(
@@ -175,7 +184,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     (started_at, completed_at),
                     totals,
                     evidence,
-                    reused,
+                    (reused, carried_out),
                 ),
             )| {
                 CoordinationReceipt {
@@ -191,6 +200,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     totals: Counts { work_reused: counted(&reused), ..totals },
                     evidence,
                     reused,
+                    carried_out,
                 }
             },
         )
@@ -226,10 +236,16 @@ proptest! {
     #[test]
     fn a_part_of_a_receipt_is_none(receipt in receipts(), more in 1..40_usize) {
         let bytes = receipt.canonical_bytes();
-        // A receipt without its section is another receipt, and the tag of one says what it is.
-        let whole = CoordinationReceipt { reused: None, ..receipt }.canonical_bytes().len();
-        let tag = whole + "....reused".len();
-        for length in (0..bytes.len()).filter(|length| !(whole..tag).contains(length)) {
+        // A receipt without a section is another receipt, and the tag of one says what it is.
+        let without_last = CoordinationReceipt { carried_out: None, ..receipt };
+        let first = without_last.canonical_bytes().len();
+        let bare = CoordinationReceipt { reused: None, ..without_last }.canonical_bytes().len();
+        let tags = [
+            first..first + "....carried out".len(),
+            bare..bare + "....reused".len(),
+        ];
+        let is_another = |length: &usize| tags.iter().any(|tag| tag.contains(length));
+        for length in (0..bytes.len()).filter(|length| !is_another(length)) {
             let read = CoordinationReceipt::from_bytes(&bytes[..length]);
             prop_assert!(
                 matches!(read, Err(ReceiptError::CutOff { .. } | ReceiptError::NotAReceipt)),

@@ -35,6 +35,7 @@ fn taken_over(id: &str) -> WorkSpec {
         work: None,
         output: None,
         files: None,
+        session: None,
     })
 }
 
@@ -70,7 +71,11 @@ fn only_a_retry_is_recorded_in_schemas_that_earlier_versions_refuse() {
     let some = config(vec![taken_over("a"), item("b")]).retrying(forerunner());
     let some = recorded(some, requested());
     assert_eq!(schemas(&some), ["started 2", "work_added 2", "completed 3"]);
-    for event in &some {
+    let reused = taken_over("a").reused.unwrap();
+    let known = item("a").reused(Reused { session: Some("w.3".parse().unwrap()), ..reused });
+    let known = recorded(config(vec![known]).retrying(forerunner()), requested());
+    assert_eq!(schemas(&known), ["started 2", "work_added 3", "completed 3"]);
+    for event in some.iter().chain(&known) {
         let read = CoordinationEvent::of(event).unwrap();
         let older = CoordinationEvent::decode(read.kind(), event.schema - 1, &read.encode());
         assert!(matches!(older, Err(DecodeError::Malformed { .. })), "{read:?}");
@@ -110,6 +115,7 @@ fn what_is_taken_over_is_recorded_with_where_it_came_from() {
         work: Some("first".parse().unwrap()),
         output: Some(Digest::of(b"output")),
         files: Some(Digest::of(b"files")),
+        session: Some("w.3".parse().unwrap()),
     };
     let config = config(vec![item("a").reused(reused)]).retrying(forerunner());
     let events = recorded(config, StopCondition::AllWorkCompleted);
@@ -122,7 +128,7 @@ fn what_is_taken_over_is_recorded_with_where_it_came_from() {
     assert_eq!(
         String::from_utf8(added).unwrap(),
         format!(
-            r#"{{"items":[{{"id":"a","runner":{{"function":"work"}},"reused":{{"from":"x","work":"first","output":"{output}","files":"{files}"}}}}]}}"#
+            r#"{{"items":[{{"id":"a","runner":{{"function":"work"}},"reused":{{"from":"x","work":"first","output":"{output}","files":"{files}","session":"w.3"}}}}]}}"#
         )
     );
 }
@@ -150,6 +156,22 @@ fn the_receipt_of_a_retry_ends_with_what_was_taken_over() {
         .length(0)
         .length(2);
     section.text("a").text("a").text("b").text("b");
+    assert_eq!(whole.strip_prefix(without.as_slice()), Some(section.into_bytes().as_slice()));
+}
+
+#[test]
+fn a_receipt_names_the_sessions_that_carried_out_what_was_taken_over_as_far_as_they_are_known() {
+    let session = |run: &str| Some(format!("{run}.3").parse().unwrap());
+    let known = |id: &str, run: &str| {
+        let reused = taken_over(id).reused.unwrap();
+        item(id).reused(Reused { session: session(run), ..reused })
+    };
+    let receipt = receipt(vec![known("a", "x"), taken_over("b"), known("c", "w")]);
+    let whole = receipt.canonical_bytes();
+    let without = CoordinationReceipt { carried_out: None, ..receipt }.canonical_bytes();
+    let mut section = Canonical::new("carried out");
+    section.length(0).length(2);
+    section.text("a").text("x").u64(3).text("c").text("w").u64(3);
     assert_eq!(whole.strip_prefix(without.as_slice()), Some(section.into_bytes().as_slice()));
 }
 

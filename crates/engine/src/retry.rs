@@ -20,7 +20,7 @@ use std::fmt;
 
 use antiphon_core::coordination::{Forerunner, WorkItemOutcome, WorkSpec};
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{GroupName, WorkId};
+use antiphon_core::id::{GroupName, SessionId, WorkId};
 
 pub use change::Change;
 pub use composition::Composed;
@@ -39,6 +39,8 @@ pub struct EarlierItem {
     pub output: Option<Digest>,
     /// Digest of the blob that says what it left of its declared files.
     pub files: Option<Digest>,
+    /// Its last session that ended, in the run that carried it out, if that is known.
+    pub session: Option<SessionId>,
     /// Whether each of these files is still what it left, by the name of the output.
     pub left: BTreeMap<String, bool>,
 }

@@ -59,7 +59,13 @@ fn names(pruned: &Pruned) -> Vec<&str> {
 /// A retry of a run that takes its only item over.
 fn retry(id: &str, forerunner: Forerunner) -> CoordinationConfig {
     let output = Some(Digest::of(b"written"));
-    let reused = Reused { from: forerunner.coordination.clone(), work: None, output, files: None };
+    let reused = Reused {
+        from: forerunner.coordination.clone(),
+        work: None,
+        output,
+        files: None,
+        session: None,
+    };
     let work = vec![item("a", "write").reused(reused), item("b", "write")];
     config(id, work).retrying(forerunner)
 }

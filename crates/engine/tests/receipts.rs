@@ -87,14 +87,17 @@ fn the_receipt_of_a_retry_is_read_and_put_together() {
     };
     let output = Some(Digest::of(&history::output("earlier")));
     let (from, work) = (forerunner.coordination.clone(), Some("item-0".parse().unwrap()));
-    let reused = Reused { from: from.clone(), work, output, files: None };
+    let session = Some("some.thing.7".parse().unwrap());
+    let reused = Reused { from: from.clone(), work, output, files: None, session };
     let item = |id: &str| WorkSpec::function(id, "ok").unwrap();
     let mut work: Vec<WorkSpec> = (0..1_100)
         .map(|number| item(&format!("w{number}")).reused(reused.clone()))
         .chain([item("rest").needs_work("w7").unwrap()])
         .collect();
     work.push(
-        item("last").reused(Reused { from, work: None, output: None, files: None }).critical(),
+        item("last")
+            .reused(Reused { from, work: None, output: None, files: None, session: None })
+            .critical(),
     );
     let budget = CoordinationBudget::new(1_000, 1_000_000, 1_000, None).unwrap();
     let config = |work| CoordinationConfig::of_work(work, budget.clone()).unwrap();
@@ -107,6 +110,9 @@ fn the_receipt_of_a_retry_is_read_and_put_together() {
     let reused = receipt.reused.as_ref().unwrap();
     assert_eq!((reused.chunks.len(), reused.items.len(), receipt.totals.sessions), (1, 101, 1));
     assert_eq!((&reused.forerunner, receipt.verdict.as_str()), (&forerunner, "succeeded"));
+    let carried_out = receipt.carried_out.as_ref().unwrap();
+    assert_eq!((carried_out.chunks.len(), carried_out.items.len()), (1, 100));
+    assert_eq!(carried_out.items[0].session.to_string(), "some.thing.7");
     assert_eq!(receipt.canonical_bytes(), bytes);
     let first = verify_directory(dir.path(), &Scope::Ledger).unwrap();
     assert!(first.findings.is_empty(), "{first}");
@@ -136,7 +142,13 @@ fn an_output_that_is_gone_and_another_end_than_a_retry_names_are_found_by_both_v
     let output = Digest::of(b"nowhere");
     let from = forerunner.coordination.clone();
     let item = || WorkSpec::function("a", "ok").unwrap();
-    let gone = item().reused(Reused { from, work: None, output: Some(output), files: None });
+    let gone = item().reused(Reused {
+        from,
+        work: None,
+        output: Some(output),
+        files: None,
+        session: None,
+    });
     let budget = CoordinationBudget::new(10, 1_000_000, 1_000, None).unwrap();
     let config = |item| CoordinationConfig::of_work(vec![item], budget.clone()).unwrap();
     history.start_with("gone", config(gone).retrying(forerunner.clone()));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use antiphon::coordination::WorkItemOutcome;
+use antiphon::id::SessionId;
 use antiphon::plan::{CommandSpec, Compiled, Environment, Plan, PlanSpec};
 use antiphon::retry::{Asked, Composed, Decision, EarlierItem, EarlierRun, Retry};
 use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId, WorkSpec};
@@ -59,6 +60,7 @@ fn earlier(plan: &Planned, but: &[(&str, Option<WorkItemOutcome>)]) -> Vec<Earli
         outcome: outcome(&spec.id),
         output: Some(Digest::of(spec.id.as_str().as_bytes())),
         files: None,
+        session: None,
         left: left(spec, plan),
         spec: spec.clone(),
     });
@@ -437,6 +439,7 @@ work:
         outcome: failed(spec.id.as_str()).or(Some(WorkItemOutcome::Succeeded)),
         output: None,
         files: None,
+        session: None,
         left: BTreeMap::new(),
         spec: spec.clone(),
     });
@@ -462,6 +465,14 @@ work:
         PlanSpec::from_bytes(&older).unwrap_err().to_string(),
         "this is not a nested plan: it says what only schema 2 can"
     );
+
+    // The earlier run had taken it over itself.
+    let session: SessionId = "w.2.7".parse().unwrap();
+    earlier_run.below.get_mut("inner").unwrap().items[0].session = Some(session.clone());
+    let named = composed(&earlier_run, &plan, &plan, &asked(&[]));
+    let named = inner(&named.blobs, &named);
+    let reused = named.work[0].reused.as_ref().unwrap();
+    assert_eq!((named.schema, reused.from.as_str(), &reused.session), (4, "x.2", &Some(session)));
 
     let below = BTreeMap::from([("inner".parse().unwrap(), asked(&["b"]))]);
     let within = Asked { items: BTreeSet::new(), below };

@@ -43,6 +43,7 @@ fn taken(from: &Forerunner, id: &str, output: Option<&str>) -> WorkSpec {
         work: None,
         output,
         files: None,
+        session: None,
     })
 }
 
@@ -124,7 +125,7 @@ async fn why_of_an_item_names_the_run_that_it_was_taken_over_from() -> Result {
     let work = vec![taken(&x, "a", None), item("b", "hang")];
     let run = engine.submit(config("x@2", work).retrying(x)).await?;
     let why = run.why("a").await?;
-    assert_eq!(why, [Blocked::TakenOver { from: "x".parse()?, work: "a".parse()? }]);
+    assert_eq!(why, [Blocked::TakenOver { from: "x".parse()?, work: "a".parse()?, session: None }]);
     run.cancel("").await?;
     engine.close().await?;
     Ok(())

@@ -105,9 +105,13 @@ impl<'a> Rows<'a> {
             row.waits = Some("what became of it cannot be read".to_owned());
             return row;
         }
-        row.told = tracking.spec.reused.as_ref().map(|Reused { from, work, .. }| {
+        row.told = tracking.spec.reused.as_ref().map(|reused| {
+            let Reused { from, work, session, .. } = reused;
             let work = work.as_ref().unwrap_or(&item.id);
-            printable(&format!("taken over from {work} of {from}")).into_owned()
+            let session = session.as_ref().filter(|_| reused.earlier_run().is_some());
+            let session =
+                session.map(|id| format!("; session {id} carried it out")).unwrap_or_default();
+            printable(&format!("taken over from {work} of {from}{session}")).into_owned()
         });
         row.attempt = tracking.attempt_count;
         row.sessions = tracking.sessions.to_vec();

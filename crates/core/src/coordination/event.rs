@@ -219,15 +219,16 @@ impl WorkAdded {
         self.items.iter().chain(self.recalled.iter().map(|item| &item.work))
     }
 
-    /// Schema 3 says why a retry carries an item out.
+    /// Schema 3 says why a retry carries an item out, too.
     fn lowest(&self) -> u32 {
         if self.all().any(|item| item.again.is_some()) { 3 } else { self.needed() }
     }
 
-    /// Schema 2 adds items that have their outcome already. The reason of a retry was written
-    /// before it had a schema.
+    /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
+    /// them out. The reason of a retry was written before it had a schema.
     fn needed(&self) -> u32 {
-        if self.all().any(|item| item.reused.is_some()) { 2 } else { 1 }
+        let reused = self.all().filter_map(|item| item.reused.as_ref());
+        reused.map(|reused| if reused.session.is_some() { 3 } else { 2 }).max().unwrap_or(1)
     }
 }
 

@@ -24,6 +24,7 @@ impl CoordinationEvent {
     }
 
     /// The runs that it names: the one that is retried, and those that outcomes are taken over from.
+    /// Those that carried them out before are named by these.
     #[must_use]
     pub fn runs(&self) -> Vec<&CoordinationId> {
         match self {
@@ -49,7 +50,7 @@ impl WorkSpec {
 impl Reused {
     /// The blobs that were taken over.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> + use<> {
-        let Self { from: _, work: _, output, files } = self;
+        let Self { from: _, work: _, output, files, session: _ } = self;
         [*output, *files].into_iter().flatten()
     }
 }

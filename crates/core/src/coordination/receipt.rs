@@ -16,7 +16,9 @@ mod wording;
 use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
-pub use self::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
+pub use self::content::{
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+};
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
 pub use self::store::ContentStore;
@@ -56,6 +58,9 @@ pub struct CoordinationReceipt {
     /// What was taken over, if it is a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<ReusedWork>,
+    /// Which sessions carried that out, if it is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_out: Option<CarriedOutWork>,
 }
 
 /// The receipt is not the one that was expected.

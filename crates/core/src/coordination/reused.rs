@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::id::{CoordinationId, Version, WorkId};
+use crate::id::{CoordinationId, SessionId, Version, WorkId};
 
 /// The ended run that another one retries, with what finds its evidence and tells it apart from
 /// every other.
@@ -36,4 +36,17 @@ pub struct Reused {
     /// Digest of the blob that says what it left of its declared files there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<Digest>,
+    /// The session that carried it out. It belongs to another run than `from` where that one had
+    /// taken the item over, too. Came with schema 3 of `work_added`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+}
+
+impl Reused {
+    /// The run that carried it out, where that is known not to be the one that it is taken over
+    /// from.
+    #[must_use]
+    pub fn earlier_run(&self) -> Option<&CoordinationId> {
+        self.session.as_ref().map(|session| &session.coordination).filter(|run| **run != self.from)
+    }
 }

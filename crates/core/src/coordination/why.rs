@@ -69,6 +69,8 @@ pub enum Blocked {
         from: CoordinationId,
         /// The item there.
         work: WorkId,
+        /// The session that carried it out, there or in an earlier run, if that is known.
+        session: Option<SessionId>,
     },
     /// Nothing that keeps it from running: why this retry carries it out.
     Retried {
@@ -163,9 +165,14 @@ impl fmt::Display for Blocked {
                 )
             }
             Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
-            Self::TakenOver { from, work } => {
+            Self::TakenOver { from, work, session: None } => {
                 write!(f, "it succeeded as {work} of run {from} and was taken over from there")
             }
+            Self::TakenOver { from, work, session: Some(session) } => write!(
+                f,
+                "session {session} carried it out; it succeeded as {work} of run {from} and was \
+                 taken over from there"
+            ),
             Self::Retried { of, reason } => {
                 write!(f, "this retry of {of} carries it out: {reason}")
             }
@@ -224,9 +231,10 @@ impl Coordination {
 
     fn kept_by(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let item = self.work().known(work)?;
-        if let Some(Reused { from, work, .. }) = &item.spec().reused {
+        if let Some(Reused { from, work, session, .. }) = &item.spec().reused {
             let work = work.as_ref().unwrap_or_else(|| item.id()).clone();
-            return Ok(vec![Blocked::TakenOver { from: from.clone(), work }]);
+            let (from, session) = (from.clone(), session.clone());
+            return Ok(vec![Blocked::TakenOver { from, work, session }]);
         }
         match item.state() {
             WorkState::Done(outcome) => {

@@ -140,7 +140,7 @@ fn forerunner() -> Forerunner {
 /// Taken over from there, with or without an output.
 pub(super) fn reused(output: bool) -> Reused {
     let output = output.then(|| Digest::of(b"output"));
-    Reused { from: forerunner().coordination, work: None, output, files: None }
+    Reused { from: forerunner().coordination, work: None, output, files: None, session: None }
 }
 
 impl Draft {

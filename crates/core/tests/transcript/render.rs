@@ -272,6 +272,9 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
             items.map(|item| format!("{} is {} there", name(&item.work_id), name(&item.from))),
         );
     }
+    for item in receipt.carried_out.iter().flat_map(|carried_out| &carried_out.items) {
+        out.push(format!("{} was carried out by session {}", name(&item.work_id), item.session));
+    }
     out
 }
 
@@ -413,10 +416,11 @@ fn item(spec: &WorkSpec) -> String {
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));
     }
-    if let Some(Reused { from, work, output, files: _ }) = &spec.reused {
+    if let Some(Reused { from, work, output, files: _, session }) = &spec.reused {
         let work = work.as_ref().map(|work| format!("{work} of ")).unwrap_or_default();
         let output = if output.is_some() { " with its output" } else { "" };
-        out.push_str(&format!(" from {work}{from}{output}"));
+        let session = session.as_ref().map(|id| format!(", session {id}")).unwrap_or_default();
+        out.push_str(&format!(" from {work}{from}{output}{session}"));
     }
     if spec.critical {
         out.push_str(" critical");

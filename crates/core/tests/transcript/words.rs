@@ -239,6 +239,7 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
             work: work.map(|work| WorkId::new(work).unwrap()),
             output: words.has("output").then(|| Digest::of(id.as_bytes())),
             files: None,
+            session: words.get("session").map(|session| session.parse().unwrap()),
         }
     });
     item.max_tokens = words.number("tokens");

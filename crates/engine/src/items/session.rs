@@ -171,7 +171,11 @@ fn absent(
         }
         (_, Some(reused)) => {
             let work = reused.work.as_ref().unwrap_or(&record.spec.id);
-            format!("{item} of {run} was taken over; what it printed is in {} {work}", reused.from)
+            let place = match (reused.earlier_run(), &reused.session) {
+                (Some(run), Some(session)) => format!("{run}, session {}", session.number),
+                _ => format!("{} {work}", reused.from),
+            };
+            format!("{item} of {run} was taken over; what it printed is in {place}")
         }
         _ => format!("no session of {item} has started"),
     };

@@ -91,7 +91,7 @@ impl Records<'_> {
         match self.read.entry(id.clone()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(free) => {
-                let mut record = Record::default();
+                let mut record = Record::of(id.clone());
                 let stream = StreamName::Coordination(id.clone());
                 for event in Events::after(self.store, stream, Version(0)) {
                     if let Ok(event) = CoordinationEvent::of(&event?) {
@@ -141,7 +141,7 @@ impl Records<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let mut record = self.read.remove(id).unwrap_or_default();
+        let mut record = self.read.remove(id).unwrap_or_else(|| Record::of(id.clone()));
         let started = record.started();
         let mut items = record.into_items();
         for item in &mut items {

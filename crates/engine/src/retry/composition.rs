@@ -49,7 +49,8 @@ impl Retry<'_, '_> {
                     let from = self.earlier.forerunner.coordination.clone();
                     let work = Some(work.clone()).filter(|work| *work != item.id);
                     let files = before.and_then(|before| before.files);
-                    item.reused(Reused { from, work, output: *output, files })
+                    let session = before.and_then(|before| before.session.clone());
+                    item.reused(Reused { from, work, output: *output, files, session })
                 }
                 Decision::Run(reason) => {
                     let item = item.again(reason.to_string());

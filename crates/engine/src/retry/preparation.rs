@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{ConfigError, CoordinationConfig, WorkSpec};
+use antiphon_core::coordination::{ConfigError, CoordinationConfig, Reused, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::CoordinationId;
 
@@ -37,6 +37,8 @@ pub struct Prepared {
     pub reused: u64,
     /// How many of these have changed since.
     pub changed: u64,
+    /// How many of them an earlier run than the one that is retried had carried out, by that run.
+    pub carried_out: BTreeMap<CoordinationId, u64>,
     /// What runs again, in the order of the plan. A nested plan that is gone into is not named, but
     /// its items are.
     pub runs: Vec<RunsAgain>,
@@ -141,8 +143,8 @@ impl Retried {
         }
         let config = config.retrying(self.run.forerunner.clone()).with_work(composed.work)?;
         inputs.extend(composed.blobs);
-        let Told { reused, changed, runs, .. } = told;
-        Ok(Prepared { config, inputs, reused, changed, runs })
+        let Told { reused, changed, carried_out, runs, .. } = told;
+        Ok(Prepared { config, inputs, reused, changed, carried_out, runs })
     }
 }
 
@@ -173,6 +175,7 @@ impl Retried {
 struct Told {
     reused: u64,
     changed: u64,
+    carried_out: BTreeMap<CoordinationId, u64>,
     runs: Vec<RunsAgain>,
     /// Sessions that are taken if none fails, as far as it is known here.
     sessions: u64,
@@ -185,6 +188,10 @@ impl Told {
                 Decision::TakeOver { changed, .. } => {
                     self.reused += 1;
                     self.changed += u64::from(changed.is_some());
+                    let earlier = item.reused.as_ref().and_then(Reused::earlier_run);
+                    if let Some(run) = earlier {
+                        *self.carried_out.entry(run.clone()).or_default() += 1;
+                    }
                     continue;
                 }
                 Decision::Run(reason) => reason.clone(),

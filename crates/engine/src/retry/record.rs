@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use antiphon_core::coordination::{NextStep, Reused, WorkItemOutcome, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{CoordinationEvent, Started};
-use antiphon_core::id::WorkId;
+use antiphon_core::id::{CoordinationId, SessionId, WorkId};
 
 use super::EarlierItem;
 
 /// What the events of a run say of its items, one event after the other. What was erased is left
 /// out: an item of which nothing is known runs again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
+    run: CoordinationId,
     started: Option<Started>,
     items: Vec<EarlierItem>,
     places: BTreeMap<WorkId, usize>,
@@ -30,6 +31,12 @@ pub(crate) enum Below {
 }
 
 impl Record {
+    /// Nothing yet, of this run.
+    pub(crate) fn of(run: CoordinationId) -> Self {
+        let (places, nested) = (BTreeMap::new(), BTreeMap::new());
+        Self { run, started: None, items: Vec::new(), places, nested }
+    }
+
     /// Takes in the next event.
     pub(crate) fn take(&mut self, event: CoordinationEvent) {
         match event {
@@ -46,12 +53,13 @@ impl Record {
                     _ => None,
                 };
                 let files = unbound.tree.and_then(|tree| tree.files);
-                self.note(&unbound.work, outcome, unbound.output, files);
+                let session = SessionId { coordination: self.run.clone(), number: unbound.session };
+                self.note(&unbound.work, outcome, unbound.output, files, Some(session));
             }
             CoordinationEvent::WorkSkipped(skipped) => {
                 for work in &skipped.works {
                     let because = skipped.because.clone();
-                    self.note(work, Some(WorkItemOutcome::Skipped(because)), None, None);
+                    self.note(work, Some(WorkItemOutcome::Skipped(because)), None, None, None);
                 }
             }
             _ => {}
@@ -62,8 +70,10 @@ impl Record {
         let outcome = spec.reused.as_ref().map(|_| WorkItemOutcome::Succeeded);
         let output = spec.reused.as_ref().and_then(|reused| reused.output);
         let files = spec.reused.as_ref().and_then(|reused| reused.files);
+        let session = spec.reused.as_ref().and_then(|reused| reused.session.clone());
         self.places.insert(spec.id.clone(), self.items.len());
-        self.items.push(EarlierItem { spec, outcome, output, files, left: BTreeMap::new() });
+        let left = BTreeMap::new();
+        self.items.push(EarlierItem { spec, outcome, output, files, session, left });
     }
 
     fn note(
@@ -72,12 +82,14 @@ impl Record {
         outcome: Option<WorkItemOutcome>,
         output: Option<Digest>,
         files: Option<Digest>,
+        session: Option<SessionId>,
     ) {
         if let Some(place) = self.places.get(work) {
             let item = &mut self.items[*place];
             item.outcome = outcome.or(item.outcome.take());
             item.output = output.or(item.output);
             item.files = files.or(item.files);
+            item.session = session.or(item.session.take());
         }
     }
 

@@ -102,6 +102,9 @@ pub struct Item {
 pub struct ItemSource {
     pub run: String,
     pub item: String,
+    /// The session that carried it out, there or in an earlier run, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 /// Something that an item waits for.
@@ -260,6 +263,7 @@ impl From<&ItemDetails> for Item {
             reused: spec.reused.as_ref().map(|reused| ItemSource {
                 run: reused.from.to_string(),
                 item: reused.work.as_ref().unwrap_or(&spec.id).to_string(),
+                session: reused.session.as_ref().map(ToString::to_string),
             }),
         }
     }

@@ -58,10 +58,14 @@ impl Why {
                 ("nested_paused", json!({ "run": coordination }))
             }
             Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
-            Blocked::TakenOver { from, work } => (
-                "taken_over",
-                json!({ "outcome": WorkStage::Succeeded.as_str(), "from": from, "work": work }),
-            ),
+            Blocked::TakenOver { from, work, session } => {
+                let outcome = WorkStage::Succeeded.as_str();
+                let mut members = json!({ "outcome": outcome, "from": from, "work": work });
+                if let Some(session) = session {
+                    members["session"] = session.to_string().into();
+                }
+                ("taken_over", members)
+            }
             Blocked::Retried { of, .. } => ("retried", json!({ "of": of })),
             Blocked::Paused { .. } => ("paused", json!({})),
             Blocked::Stopping { .. } => ("stopping", json!({})),
@@ -151,8 +155,16 @@ mod tests {
             ),
             (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
             (
-                Blocked::TakenOver { from: "nightly".parse()?, work: work.clone() },
+                Blocked::TakenOver { from: "nightly".parse()?, work: work.clone(), session: None },
                 r#""taken_over",{"from":"nightly","outcome":"succeeded","work":"models"}"#,
+            ),
+            (
+                Blocked::TakenOver {
+                    from: "nightly@2".parse()?,
+                    work: work.clone(),
+                    session: Some("nightly.3".parse()?),
+                },
+                r#""taken_over",{"from":"nightly@2","outcome":"succeeded","session":"nightly.3","work":"models"}"#,
             ),
             (
                 Blocked::Retried { of: "nightly".parse()?, reason: "it failed".to_owned() },

@@ -68,6 +68,9 @@ pub struct RetryAnswer {
     pub reused: u64,
     /// How many of these have changed since; with `failed` only.
     pub changed: u64,
+    /// How many of them an earlier run than the one that is retried had carried out, by that run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carried_out: BTreeMap<String, u64>,
     /// How many items run again.
     pub again: u64,
     /// The same by why they do: `failed`, `skipped`, `unfinished`, `changed`, `new`, `asked` and so
@@ -94,7 +97,7 @@ impl RetryAnswer {
     /// What is said of a retry once it was submitted.
     #[must_use]
     pub fn new(id: String, forerunner: String, existing: bool, prepared: &Prepared) -> Self {
-        let Prepared { reused, changed, runs, .. } = prepared;
+        let Prepared { reused, changed, carried_out, runs, .. } = prepared;
         let mut reasons = BTreeMap::new();
         for runs in runs {
             *reasons.entry(runs.reason.as_str().to_owned()).or_default() += 1;
@@ -102,8 +105,19 @@ impl RetryAnswer {
         let again = runs.len() as u64;
         let named: Vec<Again> = runs.iter().take(NAMED).map(Again::from).collect();
         let left_out = again - named.len() as u64;
-        let (reused, changed) = (*reused, *changed);
-        Self { id, forerunner, existing, reused, changed, again, reasons, runs: named, left_out }
+        let carried_out = carried_out.iter().map(|(run, count)| (run.to_string(), *count));
+        Self {
+            id,
+            forerunner,
+            existing,
+            reused: *reused,
+            changed: *changed,
+            carried_out: carried_out.collect(),
+            again,
+            reasons,
+            runs: named,
+            left_out,
+        }
     }
 }
 

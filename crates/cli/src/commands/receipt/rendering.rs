@@ -1,6 +1,7 @@
 //! A receipt for people: verdict first, then usage against ceilings, every item, and where the
 //! evidence is.
 
+use antiphon::WorkId;
 use antiphon::append::HeadRow;
 use antiphon::coordination::{
     CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCOMES, WorkOutcome, WorkStage,
@@ -162,13 +163,20 @@ fn work(
             work_id.to_string(),
             final_outcome.as_ref().map_or_else(|| stage.to_string(), work_outcome),
             attempts.to_string(),
-            numbers(sessions),
+            carried_out_by(receipt, work_id).unwrap_or_else(|| numbers(sessions)),
             output.map_or_else(|| "-".to_owned(), |digest| digest.to_string()),
         ];
         table.row_in(stage, cells);
     }
     output.line("")?;
     table.print("", output)
+}
+
+/// The session of an earlier run that carried out an item which was taken over.
+fn carried_out_by(receipt: &CoordinationReceipt, work: &WorkId) -> Option<String> {
+    let items = &receipt.carried_out.as_ref()?.items;
+    let item = items.iter().find(|item| item.work_id == *work)?;
+    Some(item.session.to_string())
 }
 
 fn numbers(sessions: &[u64]) -> String {

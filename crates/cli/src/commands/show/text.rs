@@ -30,7 +30,9 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
         page.field("cell", &item.cell.join(", "))?;
     }
     if let Some(reused) = &item.reused {
-        page.field("taken over", &format!("from {} of {}", reused.item, reused.run))?;
+        let session = reused.session.as_ref();
+        let session = session.map_or(String::new(), |id| format!("; session {id} carried it out"));
+        page.field("taken over", &format!("from {} of {}{session}", reused.item, reused.run))?;
     }
     if item.command.is_none() {
         page.field("runner", &item.runner)?;

@@ -505,6 +505,7 @@ fn retried(taken_over: &[&str]) -> Vec<String> {
                     work: None,
                     output: None,
                     files: None,
+                    session: None,
                 }),
                 false => item(id),
             };

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::CoordinationReceipt;
-use super::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
+use super::content::{
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+};
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
 use crate::coordination::reused::{Forerunner, Reused};
@@ -52,6 +54,8 @@ pub struct ReceiptBuilder {
     outcomes: Vec<WorkOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reused: Option<ReusedWork>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carried_out: Option<CarriedOutWork>,
     epochs: Vec<(Epoch, String)>,
     tip: (Version, Digest),
     commit: CommitTip,
@@ -74,6 +78,7 @@ impl ReceiptBuilder {
             chunks: Vec::new(),
             outcomes: Vec::new(),
             reused: None,
+            carried_out: None,
             epochs: Vec::new(),
             tip: (Version(0), Digest::GENESIS),
             commit: CommitTip::default(),
@@ -128,6 +133,16 @@ impl ReceiptBuilder {
         let from = reused.work.as_ref().unwrap_or(work).clone();
         taken.items.push(ReusedItem { work_id: work.clone(), from });
         self.totals.work_reused += 1;
+        let Some(session) = reused.session.clone() else { return };
+        let carried_out = self.carried_out.get_or_insert_default();
+        if carried_out.items.len() == MAX_WORK_OUTCOMES {
+            let mut bytes = Canonical::new("antiphon.carried-out-chunk.1");
+            for item in carried_out.items.drain(..) {
+                item.write(&mut bytes);
+            }
+            carried_out.chunks.push(bytes.hash());
+        }
+        carried_out.items.push(CarriedOutItem { work_id: work.clone(), session });
     }
 
     /// Adds a session that ended.
@@ -232,6 +247,7 @@ impl ReceiptBuilder {
                 epochs: self.epochs,
             },
             reused: self.reused,
+            carried_out: self.carried_out,
         }
     }
 }

@@ -2,19 +2,22 @@
 //! stored. Nothing here may change for what an earlier version could write.
 
 use super::CoordinationReceipt;
-use super::content::{Ending, ReusedItem, ReusedWork, WorkOutcome};
+use super::content::{CarriedOutItem, CarriedOutWork, Ending, ReusedItem, ReusedWork, WorkOutcome};
 use super::counts::Counts;
 use super::wording;
 use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::StopCondition;
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
-use crate::digest::Canonical;
+use crate::digest::{Canonical, Digest};
 
 /// What the bytes of every receipt begin with.
 pub(super) const TAG: &str = "antiphon.receipt.1";
 
 /// What the section begins with that says what was taken over.
 pub(super) const REUSED: &str = "reused";
+
+/// What the section begins with that says which sessions carried it out.
+pub(super) const CARRIED_OUT: &str = "carried out";
 
 impl CoordinationReceipt {
     /// The bytes that are hashed and stored: every text carries its length, so that nothing in a
@@ -33,10 +36,7 @@ impl CoordinationReceipt {
             Ending::Aborted(reason) => bytes.u8(b'A').text(&wording::abort(reason)),
         };
         bytes.text(self.verdict.as_str());
-        bytes.length(self.outcome_chunks.len());
-        for chunk in &self.outcome_chunks {
-            bytes.digest(chunk);
-        }
+        write_chunks(&self.outcome_chunks, &mut bytes);
         bytes.length(self.work_outcomes.len());
         for outcome in &self.work_outcomes {
             outcome.write(&mut bytes);
@@ -81,6 +81,10 @@ impl CoordinationReceipt {
         if let Some(reused) = &self.reused {
             bytes.text(REUSED);
             reused.write(&mut bytes);
+        }
+        if let Some(carried_out) = &self.carried_out {
+            bytes.text(CARRIED_OUT);
+            carried_out.write(&mut bytes);
         }
         bytes.into_bytes()
     }
@@ -159,15 +163,38 @@ impl ReusedWork {
             .text(forerunner.coordination.as_str())
             .digest(&forerunner.receipt)
             .u64(forerunner.version.0)
-            .digest(&forerunner.hash)
-            .length(self.chunks.len());
-        for chunk in &self.chunks {
-            bytes.digest(chunk);
-        }
+            .digest(&forerunner.hash);
+        write_chunks(&self.chunks, bytes);
         bytes.length(self.items.len());
         for item in &self.items {
             item.write(bytes);
         }
+    }
+}
+
+fn write_chunks(chunks: &[Digest], bytes: &mut Canonical) {
+    bytes.length(chunks.len());
+    for chunk in chunks {
+        bytes.digest(chunk);
+    }
+}
+
+impl CarriedOutWork {
+    fn write(&self, bytes: &mut Canonical) {
+        write_chunks(&self.chunks, bytes);
+        bytes.length(self.items.len());
+        for item in &self.items {
+            item.write(bytes);
+        }
+    }
+}
+
+impl CarriedOutItem {
+    pub(super) fn write(&self, bytes: &mut Canonical) {
+        bytes
+            .text(self.work_id.as_str())
+            .text(self.session.coordination.as_str())
+            .u64(self.session.number);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
-use crate::id::{Epoch, Version, WorkId};
+use crate::id::{Epoch, SessionId, Version, WorkId};
 
 /// How a coordination ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,26 @@ pub struct ReusedWork {
     /// The items after those.
     #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     pub items: Vec<ReusedItem>,
+}
+
+/// Which sessions carried out what a retry took over, as far as that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CarriedOutWork {
+    /// Digests over each full thousand of items, in the order of addition.
+    pub chunks: Vec<Digest>,
+    /// The items after those.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
+    pub items: Vec<CarriedOutItem>,
+}
+
+/// The session that carried out an item which was taken over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub struct CarriedOutItem {
+    pub work_id: WorkId,
+    pub session: SessionId,
 }
 
 /// An item that was taken over.

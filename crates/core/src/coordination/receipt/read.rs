@@ -3,8 +3,10 @@
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::{REUSED, TAG};
-use super::content::{Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome};
+use super::bytes::{CARRIED_OUT, REUSED, TAG};
+use super::content::{
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+};
 use super::counts::Counts;
 use super::error::ReceiptError;
 use super::reader::Reader;
@@ -16,7 +18,7 @@ use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
-use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, Version, WorkId};
+use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, SessionId, Version, WorkId};
 use crate::time::WallTime;
 
 impl CoordinationReceipt {
@@ -60,6 +62,7 @@ impl CoordinationReceipt {
             totals: Counts::read(read)?,
             evidence: evidence(read)?,
             reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
+            carried_out: if read.section(CARRIED_OUT) { Some(carried_out(read)?) } else { None },
         };
         receipt.totals.work_reused = receipt.reused.as_ref().map_or(0, ReusedWork::count);
         reader.end()?;
@@ -232,6 +235,23 @@ fn reused(read: &mut Reader<'_>) -> Result<ReusedWork, ReceiptError> {
             Ok(ReusedItem {
                 work_id: work(read, "a reused item")?,
                 from: work(read, "the item of the forerunner")?,
+            })
+        })?,
+    })
+}
+
+fn carried_out(read: &mut Reader<'_>) -> Result<CarriedOutWork, ReceiptError> {
+    Ok(CarriedOutWork {
+        chunks: read.list("the digests of items carried out before", usize::MAX, |read| {
+            read.digest("a digest of items carried out before")
+        })?,
+        items: read.list("the items carried out before", MAX_WORK_OUTCOMES, |read| {
+            Ok(CarriedOutItem {
+                work_id: work(read, "an item carried out before")?,
+                session: SessionId {
+                    coordination: id(read, "the run that carried it out")?,
+                    number: read.u64("the number of its session")?,
+                },
             })
         })?,
     })

@@ -13,7 +13,7 @@ use crate::tagged::{self, Schema, TaggedError};
 
 /// The highest version of the form that nested plans are written in. Each is written in the lowest
 /// one that can say it.
-pub const PLAN_SCHEMA: u32 = 3;
+pub const PLAN_SCHEMA: u32 = 4;
 
 /// The version that names a run that is retried.
 const RETRY_SCHEMA: u32 = 2;
@@ -21,13 +21,16 @@ const RETRY_SCHEMA: u32 = 2;
 /// The version that says that the breaker does not end it.
 const BREAKER_SCHEMA: u32 = 3;
 
+/// The version that names the sessions which carried out what is taken over.
+const SESSION_SCHEMA: u32 = 4;
+
 /// A plan as it is recorded, so that a nested one can be started after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct PlanSpec {
     /// The lowest version of the form that can say it: 1, 2 if it retries a run, 3 if its breaker
-    /// does not end it.
+    /// does not end it, 4 if it names the sessions that carried out what is taken over.
     pub schema: u32,
     pub name: String,
     pub budget: CoordinationBudget,
@@ -95,8 +98,7 @@ impl PlanSpec {
             TaggedError::Malformed(error) => PlanSpecError::Malformed(error),
         });
         read.and_then(|spec: Self| {
-            let retries = if spec.forerunner.is_some() { RETRY_SCHEMA } else { 1 };
-            let needed = Self::lowest(spec.on_tripped).max(retries);
+            let needed = spec.lowest();
             if spec.schema < needed {
                 let message = format!("it says what only schema {needed} can");
                 return Err(PlanSpecError::Malformed(serde::de::Error::custom(message)));
@@ -105,22 +107,33 @@ impl PlanSpec {
         })
     }
 
-    /// The lowest version that can say what happens when the breaker trips.
-    pub(in crate::plan) fn lowest(on_tripped: OnTripped) -> u32 {
-        if on_tripped.is_default() { 1 } else { BREAKER_SCHEMA }
+    /// The lowest version that can say it.
+    fn lowest(&self) -> u32 {
+        let mut reused = self.work.iter().filter_map(|item| item.reused.as_ref());
+        match self.forerunner {
+            _ if reused.any(|reused| reused.session.is_some()) => SESSION_SCHEMA,
+            _ if !self.on_tripped.is_default() => BREAKER_SCHEMA,
+            Some(_) => RETRY_SCHEMA,
+            None => 1,
+        }
+    }
+
+    /// The same in the lowest version that can say it.
+    #[must_use]
+    pub(in crate::plan) fn in_lowest_schema(self) -> Self {
+        Self { schema: self.lowest(), ..self }
     }
 
     /// The same as a retry of an earlier run of it, from which these items may be taken over.
     #[must_use]
     pub fn retrying(self, forerunner: Forerunner, work: Vec<WorkSpec>) -> Self {
-        let schema = self.schema.max(RETRY_SCHEMA);
-        Self { schema, work, forerunner: Some(forerunner), ..self }
+        Self { work, forerunner: Some(forerunner), ..self }.in_lowest_schema()
     }
 
     /// The same without the run that it retries, and with these items, none of which is taken over.
     #[must_use]
     pub(crate) fn planned(self, work: Vec<WorkSpec>) -> Self {
-        Self { schema: 1, work, forerunner: None, ..self }
+        Self { work, forerunner: None, ..self }.in_lowest_schema()
     }
 
     /// What is started.
@@ -151,5 +164,39 @@ impl PlanSpec {
             config = config.with_width(group.clone(), *width)?;
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_retry_made_of_a_plan_is_taken_back_and_the_rest_stays_what_it_says() {
+        let budget = CoordinationBudget::new(9, 60_000, 1_000, None).unwrap();
+        let plan = PlanSpec {
+            schema: BREAKER_SCHEMA,
+            name: "inner".to_owned(),
+            budget,
+            concurrency: 1,
+            attempts: None,
+            breaker: Some(2),
+            on_tripped: OnTripped::Pause,
+            pausing: false,
+            labels: BTreeMap::new(),
+            widths: BTreeMap::new(),
+            work: vec![WorkSpec::function("a", "work").unwrap()],
+            forerunner: None,
+        };
+        let forerunner = Forerunner {
+            coordination: "x.1".parse().unwrap(),
+            receipt: crate::Digest::of(b"receipt"),
+            version: crate::Version(9),
+            hash: crate::Digest::of(b"head"),
+        };
+        let retry = plan.clone().retrying(forerunner, plan.work.clone());
+        assert_eq!(PlanSpec::from_bytes(&retry.to_bytes()).unwrap(), retry);
+        let planned = retry.planned(plan.work.clone());
+        assert_eq!(PlanSpec::from_bytes(&planned.to_bytes()).unwrap(), plan);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::PlanAst;
-use super::plan_spec::PlanSpec;
+use super::plan_spec::{PLAN_SCHEMA, PlanSpec};
 use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
 use crate::plan::objects::breaker::BreakerAst;
@@ -164,8 +164,8 @@ impl ResolvedPlan {
     /// The plan as it is recorded, with these items; `pausing` is what an item that runs it says of
     /// its ceilings.
     pub(in crate::plan) fn record(&self, work: Vec<WorkSpec>, pausing: Option<bool>) -> PlanSpec {
-        PlanSpec {
-            schema: PlanSpec::lowest(self.breaker.on_tripped),
+        let plan = PlanSpec {
+            schema: PLAN_SCHEMA,
             name: self.name.clone(),
             budget: self.budget.clone(),
             concurrency: self.concurrency,
@@ -177,6 +177,7 @@ impl ResolvedPlan {
             widths: self.widths.clone(),
             work,
             forerunner: None,
-        }
+        };
+        plan.in_lowest_schema()
     }
 }
