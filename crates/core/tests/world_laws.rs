@@ -12,13 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise,
-    Report, Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Forerunner, Need,
+    Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
 };
+use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Asker, Command, Reply, Turn, Written, commands};
+use antiphon_core::world::{Action, Asker, Command, Reply, TakenUp, Turn, Written, commands};
 use auditor::{Audited, Restart};
 use proptest::prelude::*;
 
@@ -173,7 +174,9 @@ impl Desk {
             27 => {
                 let how =
                     if a.is_multiple_of(2) { Restart::FromEvents } else { Restart::FromSnapshots };
-                self.crash(how);
+                // Some engines carry out only what they are asked for.
+                let taken_up = if b.is_multiple_of(3) { TakenUp::Asked } else { TakenUp::All };
+                self.crash(taken_up, how);
             }
             28 => self.wait_for_what_is_due(),
             _ => self.operate(kind, a, b),
@@ -230,6 +233,11 @@ impl Desk {
                     commands::AddSessionWork { session, fence, items, archived, blobs }.into()
                 }
             }
+            40..=42 => {
+                let ends_sessions = b.is_multiple_of(2);
+                Command::Interrupt(commands::Interrupt { coordination, reason, ends_sessions })
+            }
+            43..=45 => Command::TakeUp(commands::TakeUp { coordination }),
             // Time that went back.
             38 => {
                 let then = now(self.passed.saturating_sub(u64::from(b) * SECOND / 100));
@@ -271,10 +279,10 @@ impl Desk {
         self.tell(command);
     }
 
-    fn crash(&mut self, how: Restart) {
+    fn crash(&mut self, taken_up: TakenUp, how: Restart) {
         self.ended.append(&mut self.running);
         self.expanding.clear();
-        let turns = self.audited.restart(how, &self.now());
+        let turns = self.audited.restart_carrying(taken_up, how, &self.now());
         self.carry_out(&turns);
     }
 
@@ -291,8 +299,8 @@ impl Desk {
         }
     }
 
-    /// Lets everything come to its end: sessions end, plans come, pauses are lifted, open
-    /// coordinations closed.
+    /// Lets everything come to its end: what was interrupted is taken up, sessions end, plans come,
+    /// pauses are lifted, open coordinations closed.
     fn finish(&mut self) {
         self.register(true);
         self.turns();
@@ -305,7 +313,9 @@ impl Desk {
                 );
                 return;
             }
-            if let Some(session) = self.running.keys().next().cloned() {
+            if let Some(coordination) = self.left_alone() {
+                assert!(self.tell(Command::TakeUp(commands::TakeUp { coordination })));
+            } else if let Some(session) = self.running.keys().next().cloned() {
                 self.end(&session, SessionEnd::new(SessionOutcome::Success));
             } else if !self.expanding.is_empty() {
                 self.expand(0, true);
@@ -345,6 +355,13 @@ impl Desk {
                     reason: String::new(),
                 }))
         })
+    }
+
+    /// A coordination that nobody carries out, and that is not nested.
+    fn left_alone(&self) -> Option<CoordinationId> {
+        let mut all = self.audited.world.coordinations();
+        let left = all.find(|run| !run.is_carried() && run.started().parent.is_none())?;
+        Some(left.coordination_id().clone())
     }
 
     fn waiting_open(&self) -> Option<CoordinationId> {
@@ -481,7 +498,27 @@ fn some_config(number: u16) -> CoordinationConfig {
         1 => OnTripped::Ignore,
         _ => OnTripped::Stop,
     });
-    if dice.below(3) == 0 { config.pausing_when_exhausted() } else { config }
+    let config = if dice.below(3) == 0 { config.pausing_when_exhausted() } else { config };
+    if dice.below(3) == 0 { retry(config, &mut dice) } else { config }
+}
+
+/// The same as a retry, which takes some of its items over, whatever they need.
+fn retry(config: CoordinationConfig, dice: &mut Dice) -> CoordinationConfig {
+    let from: CoordinationId = "earlier".parse().unwrap();
+    let work = config.work().iter().cloned().map(|item| match dice.below(3) {
+        0 => item.again("it failed before"),
+        known => item.reused(Reused {
+            from: from.clone(),
+            work: None,
+            output: Some(Digest::of(b"output")).filter(|_| dice.below(2) == 0),
+            files: None,
+            session: Some("earlier.3".parse().unwrap()).filter(|_| known == 1),
+        }),
+    });
+    let work = work.collect();
+    let (receipt, hash) = (Digest::of(b"receipt"), Digest::of(b"head"));
+    let forerunner = Forerunner { coordination: from.clone(), receipt, version: Version(9), hash };
+    config.retrying(forerunner).with_work(work).unwrap()
 }
 
 /// The configuration of a nested item.
@@ -500,7 +537,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..40, any::<u16>(), any::<u16>()), 1..80)) {
+    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..46, any::<u16>(), any::<u16>()), 1..80)) {
         let mut desk = Desk::new();
         for step in steps {
             desk.step(step);

@@ -354,11 +354,25 @@ impl Audited {
         let taken = receipt.reused.as_ref();
         let named = taken.map_or(0, |reused| reused.chunks.len() * 1000 + reused.items.len());
         assert_eq!(named as u64, receipt.totals.work_reused, "so is all that {id} took over");
+        let carried_out = receipt.carried_out.as_ref();
+        let carried_out = carried_out.map_or(0, |out| out.chunks.len() * 1000 + out.items.len());
+        assert_eq!(carried_out, self.sessions_named(id), "{id} names who had carried that out");
         assert_eq!(
             taken.map(|reused| &reused.forerunner),
             session.started().forerunner.as_ref(),
             "{id} names what it retries"
         );
+    }
+
+    /// How many items of a coordination were added with the session that had carried them out.
+    fn sessions_named(&self, id: &CoordinationId) -> usize {
+        let events = &self.streams[&StreamName::Coordination(id.clone())];
+        let added = events.iter().filter_map(|event| match decoded(event) {
+            CoordinationEvent::WorkAdded(added) => Some(added.items),
+            _ => None,
+        });
+        let reused = added.flatten().filter_map(|item| item.reused);
+        reused.filter(|reused| reused.session.is_some()).count()
     }
 
     fn check_actions(&mut self, actions: &[Action]) {
