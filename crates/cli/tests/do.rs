@@ -373,13 +373,41 @@ fn a_file_on_standard_input_is_read_from_where_it_stands_and_left_there() -> Res
 #[test]
 fn standard_input_that_cannot_be_kept_is_refused_before_anything_runs() -> Result {
     let dir = tempfile::tempdir()?;
-    for input in [vec![b'a'; 600_000], vec![0xff; 9], vec![1; 500_000]] {
-        let refused = fed(dir.path(), &["touch", "ran"], &input)?;
-        assert_eq!(refused.status.code(), Some(125));
-        let said = String::from_utf8(refused.stderr)?;
-        assert!(said.contains("hint: name a file with --stdin FILE, or"), "{said}");
-    }
+    let refused = fed(dir.path(), &["touch", "ran"], &vec![b'a'; (16 << 20) + 1])?;
+    assert_eq!(
+        (String::from_utf8(refused.stderr)?.as_str(), refused.status.code()),
+        (
+            "error: standard input has more than the 16 MiB that are kept\nhint: name a file with \
+             --stdin FILE (up to 64 MiB), let the command read one, or give it no input with `< \
+             /dev/null`\n",
+            Some(125)
+        )
+    );
     assert!(!dir.path().join("ran").exists());
+    Ok(())
+}
+
+#[test]
+fn bytes_of_any_kind_on_standard_input_reach_each_attempt_and_a_retry() -> Result {
+    let dir = tempfile::tempdir()?;
+    let all: Vec<u8> = (0..=255).cycle().take(2 << 20).collect();
+    for (id, input) in [("all", all), ("few", vec![0xff, 0, b'\n']), ("text", vec![1; 500_000])] {
+        std::fs::write(dir.path().join("input"), &input)?;
+        let script = "cmp - input && echo same >> ran; test -e mended";
+        let line = ["--attempts", "2", "--id", id, "--", "sh", "-c", script];
+        assert_eq!(fed(dir.path(), &line, &input)?.status.code(), Some(1), "{id}");
+        // It is a part of what the run is.
+        assert_eq!(fed(dir.path(), &line, &input)?.status.code(), Some(1), "{id}");
+        assert_eq!(fed(dir.path(), &line, &[0xff])?.status.code(), Some(125), "{id}");
+        std::fs::write(dir.path().join("mended"), "")?;
+        assert_eq!(plans::ran(dir.path(), &["retry", id])?.status.code(), Some(0), "{id}");
+        std::fs::remove_file(dir.path().join("mended"))?;
+        let ran = std::fs::read_to_string(dir.path().join("ran"))?;
+        assert_eq!(ran, "same\n".repeat(3), "{id}");
+        std::fs::remove_file(dir.path().join("ran"))?;
+    }
+    let shown = String::from_utf8(plans::ran(dir.path(), &["show", "all", "command"])?.stdout)?;
+    assert!(shown.contains("2097152 bytes that are kept with the run"), "{shown}");
     Ok(())
 }
 

@@ -58,6 +58,7 @@ mod engine;
 mod file_content;
 mod folder;
 mod hand_over;
+mod hex;
 mod identity;
 mod incidents;
 pub mod items;

@@ -27,8 +27,8 @@ pub use load::{Plan, parse};
 pub use mapping::{Key, Object, ValueKind};
 pub use objects::{
     COMMAND_SCHEMA, CheckSpec, CommandSpec, CommandSpecError, EnvValue, InputSource, Invocation,
-    MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError, Rendered,
-    RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
+    KeptStdin, MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError,
+    Rendered, RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
 };
 pub use origin::{ORIGIN_SCHEMA, Origin, OriginError};
 pub use outline::{Outline, OutlineItem};

@@ -167,7 +167,10 @@ fn every_example_of_a_key_is_read() {
                 ("secret_command", _) => {
                     head(&in_item(&format!("env: {{ A: {{ secret: {{ {} }} }} }}", key.example)))
                 }
-                ("stdin_file", _) => head(&in_item(&format!("stdin: {{ {} }}", key.example))),
+                ("stdin_file", "file") => head(&in_item(&format!("stdin: {{ {} }}", key.example))),
+                ("stdin_file", _) => {
+                    head(&in_item(&format!("stdin: {{ file: f, {} }}", key.example)))
+                }
                 ("input_value", _) => {
                     head(&in_item(&format!("input: {{ a: {{ {} }} }}", key.example)))
                 }

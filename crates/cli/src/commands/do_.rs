@@ -23,6 +23,7 @@ use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 pub(crate) use exit::TROUBLE;
+use standard_input::Input;
 
 /// Sessions that are no attempts, as they were interrupted, lost with their engine or sent away by a
 /// rate limit.
@@ -81,8 +82,8 @@ pub(crate) struct Args {
     /// Environment variable to pass whose value is kept out of everything recorded
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
-    /// File to read its standard input from, of any size; by default what is piped in: up to 512 KiB of
-    /// text, or nothing if nothing comes within 10 s
+    /// File that each attempt reads as its standard input, up to 64 MiB; by default what is piped in, up
+    /// to 16 MiB, or nothing if nothing comes within 10 s
     #[arg(long, value_name = "FILE")]
     stdin: Option<String>,
     /// Pass control characters of its output on as they are, also to a terminal, which obeys them
@@ -108,9 +109,9 @@ impl Args {
         let shown = Path::new("the command line");
         let input = match &self.stdin {
             Some(_) => None,
-            None => standard_input::text(Duration::from_millis(self.duration.0))?,
+            None => standard_input::read(Duration::from_millis(self.duration.0))?,
         };
-        let sent = self.plan(&here, input.as_deref()).map_err(Unsent::Plan).and_then(|plan| {
+        let sent = self.plan(&here, input.as_ref()).map_err(Unsent::Plan).and_then(|plan| {
             let ledger = Ledger::at(&state_dir::find(options));
             let known = Known::of(&id, &ledger).map_err(Unsent::Command)?;
             request(&plan, shown, Some(&id), known)
@@ -144,7 +145,7 @@ impl Args {
     }
 
     /// The plan that a user would have written for it.
-    fn plan(&self, here: &Path, input: Option<&str>) -> Result<Plan, PlanError> {
+    fn plan(&self, here: &Path, input: Option<&Input>) -> Result<Plan, PlanError> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
         let mut limits = Map::new();
@@ -172,8 +173,8 @@ impl Args {
         }
         if let Some(file) = &self.stdin {
             item["stdin"] = json!({ "file": literal(file) });
-        } else if let Some(text) = input {
-            item["stdin"] = literal(text).into();
+        } else if let Some(input) = input {
+            item["stdin"] = input.in_plan(literal);
         }
         let mut env = Map::new();
         for variable in &self.env {

@@ -8,7 +8,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::event::Started;
 use serde_json::{Map, Value};
 
-use crate::plan::{Bytes, CommandSpec, Millis, PlanSpec};
+use crate::plan::{Bytes, CommandSpec, Millis, PlanSpec, StdinSource};
 
 /// Most of a value that is shown, in characters.
 const SHOWN_CHARS: usize = 60;
@@ -201,6 +201,14 @@ fn of_command(command: &CommandSpec) -> Keys {
                 };
                 put(format!("limits.{limit}"), value);
             }),
+            "stdin" => {
+                let kept = match &command.stdin {
+                    Some(StdinSource::Kept(kept)) => Some(Digest::of(kept.bytes()).to_string()),
+                    _ => None,
+                };
+                let kept = kept.map(|kept| format!("{}.. (SHA-256)", &kept[..12]).into());
+                put("stdin".to_owned(), kept.unwrap_or_else(|| value.clone()));
+            }
             "inputs" => members(Some(value)).for_each(|(name, input)| {
                 put(format!("input.{name}"), input_of(input));
             }),

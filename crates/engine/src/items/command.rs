@@ -48,6 +48,7 @@ impl ShownCommand {
         let stdin = spec.stdin.as_ref().map(|stdin| match stdin {
             StdinSource::Text(text) => RenderedStdin::Text(filling.text(text)),
             StdinSource::File(path) => RenderedStdin::File(spec.dir.join(filling.text(path))),
+            StdinSource::Kept(kept) => RenderedStdin::Kept(kept.bytes().to_vec()),
         });
         let inputs = spec.inputs.iter().map(|(name, input)| {
             let text = match input {

@@ -18,6 +18,7 @@ use super::verify::{
     Consequence, Findings, NotRebuildable, Place, StreamCheck, VerifyReport, Wrong, locate,
     read_stream,
 };
+use crate::hex::{hex, unhex};
 use crate::tagged::{self, Format, TaggedError};
 
 /// What an exported receipt says it is.
@@ -374,22 +375,4 @@ fn rebuild(
 /// A receipt for people.
 fn rendered(receipt: CoordinationReceipt) -> serde_json::Value {
     serde_json::to_value(receipt).expect("BUG: a receipt is plain data with text keys")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ok = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2)
-        || !text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-    {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

@@ -36,7 +36,7 @@ pub use item::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
 pub use limits::SessionLimits;
 pub use output::{MissingOutput, OutputSource};
 pub use plan::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
-pub use stdin::{RenderedStdin, StdinSource};
+pub use stdin::{KeptStdin, RenderedStdin, StdinSource};
 pub use usage::UsageReader;
 
 pub(in crate::plan) use item::{Step, StepWork};

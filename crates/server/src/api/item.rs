@@ -310,6 +310,7 @@ impl From<&ShownCommand> for ItemCommand {
             stdin: command.stdin.as_ref().map(|stdin| match stdin {
                 RenderedStdin::Text(text) => Value::from(text.as_str()),
                 RenderedStdin::File(path) => json!({ "file": path }),
+                RenderedStdin::Kept(bytes) => json!({ "bytes": bytes.len() }),
             }),
             check: command.check.clone(),
             inputs: command.inputs.clone(),

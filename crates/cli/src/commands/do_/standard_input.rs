@@ -2,19 +2,24 @@
 //! so that each attempt gets all of it.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Seek as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{MemfdFlags, memfd_create};
+use serde_json::{Value, json};
+
 use crate::command_error::{CommandError, Kind};
 use crate::stderr;
 
-/// Most bytes that are passed on.
-const MAX: usize = 512 << 10;
+/// Most bytes that are passed on: what a plan records of a file.
+const MAX: usize = 16 << 20;
 
-/// Most bytes that they may take as they are written into a plan, which has at most a MiB.
+/// Most bytes of text that are written into the plan, as they are and as they are written. A plan has
+/// at most a MiB.
+const MAX_TEXT: usize = 512 << 10;
 const MAX_WRITTEN: usize = 900 << 10;
 
 /// How long a pipe may be silent from the beginning. One that nobody writes to may never end, as where
@@ -25,13 +30,53 @@ const SILENT: Duration = Duration::from_secs(10);
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// What to do where it cannot be passed on.
-const HINT: &str = "name a file with --stdin FILE, or give the command no input with `< /dev/null`";
+const HINT: &str = "name a file with --stdin FILE (up to 64 MiB), let the command read one, or give it no \
+                    input with `< /dev/null`";
+
+/// What there is to be passed on.
+pub(super) enum Input {
+    /// A text, which is written into the plan.
+    Text(String),
+    /// Other bytes, or more, in a file that this process has open: the plan is to keep them.
+    Bytes(File),
+}
+
+impl Input {
+    fn of(bytes: Vec<u8>) -> io::Result<Self> {
+        let is_written =
+            |text: &str| text.len() <= MAX_TEXT && text.escape_debug().count() <= MAX_WRITTEN;
+        match String::from_utf8(bytes) {
+            Ok(text) if is_written(&text) => Ok(Self::Text(text)),
+            Ok(text) => Self::in_a_file(text.as_bytes()),
+            Err(other) => Self::in_a_file(other.as_bytes()),
+        }
+    }
+
+    /// The file is in memory only, and gone with this process.
+    fn in_a_file(bytes: &[u8]) -> io::Result<Self> {
+        let file = memfd_create("antiphon-stdin", MemfdFlags::CLOEXEC)?;
+        let mut file = File::from(file);
+        file.write_all(bytes)?;
+        Ok(Self::Bytes(file))
+    }
+
+    /// What the plan says of it, with a text as `literal` writes it.
+    pub(super) fn in_plan(&self, literal: impl FnOnce(&str) -> String) -> Value {
+        match self {
+            Self::Text(text) => literal(text).into(),
+            Self::Bytes(file) => {
+                let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+                json!({ "file": path, "keep": true })
+            }
+        }
+    }
+}
 
 /// What there is to be passed on, unless it is empty. Its end is waited for as long as `limit` says.
 ///
 /// A terminal is not read, nor what cannot be read, as `nohup` leaves it. A file is read from where
 /// it stands, and its position stays.
-pub(super) fn text(limit: Duration) -> Result<Option<String>, CommandError> {
+pub(super) fn read(limit: Duration) -> Result<Option<Input>, CommandError> {
     let unread = |error: io::Error| refused(format!("standard input cannot be read: {error}"));
     let stdin = io::stdin();
     if stdin.is_terminal() {
@@ -49,15 +94,12 @@ pub(super) fn text(limit: Duration) -> Result<Option<String>, CommandError> {
         bytes => bytes.map_err(unread)?,
     };
     if bytes.len() > MAX {
-        let kib = MAX >> 10;
-        return Err(refused(format!("standard input has more than the {kib} KiB that are kept")));
+        let mib = MAX >> 20;
+        return Err(refused(format!("standard input has more than the {mib} MiB that are kept")));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) if text.escape_debug().count() > MAX_WRITTEN => {
-            Err(refused("standard input has too many control characters to be kept".to_owned()))
-        }
-        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(_) => Err(refused("standard input is not text in UTF-8".to_owned())),
+    match bytes.is_empty() {
+        true => Ok(None),
+        false => Input::of(bytes).map(Some).map_err(unread),
     }
 }
 

@@ -5,6 +5,7 @@ use antiphon_server::{Item, ItemAttempt, ItemCommand, ItemNeed, ItemVariable};
 use serde_json::Value;
 
 use crate::command_error::CommandError;
+use crate::labels::counted;
 use crate::session_end::{self, NextTry};
 use crate::stdout::Stdout;
 use crate::text::{printable, quoted};
@@ -94,8 +95,12 @@ fn command(command: &ItemCommand, page: &mut Page<'_>) -> Result<(), CommandErro
         Some(Value::String(text)) => {
             page.list("stdin", &text.lines().map(str::to_owned).collect::<Vec<_>>())?;
         }
-        Some(file) => {
-            page.field("stdin", &format!("the file {}", file["file"].as_str().unwrap_or("")))?;
+        Some(other) => {
+            let text = match other["bytes"].as_u64() {
+                Some(bytes) => format!("{} that are kept with the run", counted(bytes, "byte")),
+                None => format!("the file {}", other["file"].as_str().unwrap_or("")),
+            };
+            page.field("stdin", &text)?;
         }
     }
     let inputs: Vec<String> =

@@ -204,6 +204,7 @@ async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, Str
     match stdin {
         None => Ok(None),
         Some(RenderedStdin::Text(text)) => Ok(Some(text.into_bytes())),
+        Some(RenderedStdin::Kept(bytes)) => Ok(Some(bytes)),
         Some(RenderedStdin::File(path)) => tokio::task::spawn_blocking(move || read_input(&path))
             .await
             .map_err(|error| format!("its standard input could not be read: {error}"))?

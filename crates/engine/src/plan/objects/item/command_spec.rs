@@ -145,7 +145,7 @@ impl CommandSpec {
     pub fn outputs_filled_in(&self) -> BTreeSet<&WorkId> {
         let env = self.env.values().filter_map(EnvValue::text);
         let inputs = self.inputs.values().map(InputSource::text);
-        let stdin = self.stdin.iter().map(StdinSource::text);
+        let stdin = self.stdin.iter().filter_map(StdinSource::text);
         let check = self.check.iter().flat_map(|check| check.run.texts());
         let texts = self.run.texts().iter().chain(env).chain(inputs).chain(stdin).chain(check);
         texts.flat_map(CommandText::outputs).collect()

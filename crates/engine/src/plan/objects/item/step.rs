@@ -22,7 +22,7 @@ use crate::plan::objects::output::OutputSource;
 use crate::plan::objects::retry::RetryAst;
 use crate::plan::objects::runner::{RunnerAst, RunnerAsts};
 use crate::plan::objects::settings::SettingsAst;
-use crate::plan::objects::stdin::StdinSource;
+use crate::plan::objects::stdin::ResolvedStdin;
 use crate::plan::objects::usage::UsageReader;
 use crate::plan::resolve::{CellResolver, CommandText, TextScope, Wait};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Span, Spanned};
@@ -93,7 +93,7 @@ pub(in crate::plan) enum StepWork {
 pub(in crate::plan) struct StepCommand {
     run: Invocation,
     env: BTreeMap<String, ResolvedEnv>,
-    stdin: Option<(StdinSource, Span)>,
+    stdin: Option<ResolvedStdin>,
     limits: SessionLimits,
     grace: Millis,
     check: Option<CheckSpec>,
@@ -191,13 +191,11 @@ impl ItemAst {
         let run = command.resolve(scope, resolver);
         let env = self.env(env_of_plan, shared, resolver)?;
         let stdin = match (&self.settings.stdin, shared.and_then(|shared| shared.stdin.as_ref())) {
-            (Some(own), _) => Some((own.resolve(TextScope::Item, resolver), own.span())),
-            (None, Some(shared)) => {
-                Some((shared.resolve(TextScope::Runner, resolver), shared.span()))
-            }
+            (Some(own), _) => Some(own.resolve(TextScope::Item, resolver)),
+            (None, Some(shared)) => Some(shared.resolve(TextScope::Runner, resolver)),
             (None, None) => None,
         };
-        let read = stdin.as_ref().map(|(stdin, _)| stdin);
+        let read = stdin.as_ref().map(ResolvedStdin::source);
         command.refuse_injection(&run, read, resolver.diagnostics());
         let check = self.check.as_ref().map(|check| check.resolve(resolver));
         let inputs = input::resolve_all(&self.input, resolver)?;
@@ -276,7 +274,7 @@ impl StepCommand {
     /// The paths of the files that it reads, each with where it is written.
     pub(in crate::plan) fn read_files(&self) -> impl Iterator<Item = (&CommandText, Span)> {
         let inputs = self.inputs.values().filter_map(|(input, span)| Some((input.file()?, *span)));
-        let stdin = self.stdin.iter().filter_map(|(stdin, span)| Some((stdin.file()?, *span)));
+        let stdin = self.stdin.iter().filter_map(ResolvedStdin::file);
         inputs.chain(stdin)
     }
 
@@ -302,17 +300,19 @@ impl StepCommand {
             .inputs
             .iter()
             .map(|(name, (input, span))| (name.clone(), input.record(*span, caller, diagnostics)));
+        let inputs = inputs.collect();
+        let stdin = self.stdin.as_ref().map(|stdin| stdin.record(dir, caller, diagnostics));
         CommandSpec {
             schema: COMMAND_SCHEMA,
             run: self.run.clone(),
             dir: dir.to_owned(),
             env,
-            stdin: self.stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            stdin,
             limits: self.limits,
             grace: self.grace,
             check: self.check.clone(),
             usage: self.usage,
-            inputs: inputs.collect(),
+            inputs,
             outputs: self.outputs.clone(),
         }
     }
