@@ -238,9 +238,8 @@ impl Decider {
         let cursors = Self::cursors_of(&actions);
         let audience = &self.audience;
         let takes_over = !self.world.is_taking_over();
-        let turn = draft.with_append(&mut append, actions, takes_over, |stream| {
-            audience.has_followers() && audience.follows(stream)
-        });
+        let turn =
+            draft.with_append(&mut append, actions, takes_over, |stream| audience.follows(stream));
         let touched = append.heads.iter().map(|head| &head.stream);
         let due: Vec<_> = touched
             .filter_map(|stream| self.snapshots.due(stream, live(&self.world, stream)?))

@@ -7,7 +7,6 @@ mod archived_work;
 mod asker;
 mod erased;
 mod error;
-mod feed;
 mod forerunner;
 mod handle;
 mod inputs;
@@ -22,7 +21,6 @@ pub use error::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
     SubmitError, Unavailable,
 };
-pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;
 pub(crate) use on_end::AttemptsEnd;
 pub use on_end::OnEnd;

@@ -9,7 +9,8 @@ use antiphon_core::id::{CoordinationId, StreamName};
 use tokio::sync::oneshot;
 
 use super::waiters::Waiters;
-use crate::mailbox::{Ended, Feed, Feeds, Release, Unavailable};
+use crate::feed::{Feed, Feeds};
+use crate::mailbox::{Ended, Release, Unavailable};
 
 /// Who waits for what.
 #[derive(Default)]
@@ -67,10 +68,14 @@ impl Audience {
         self.ending.remove(coordination);
     }
 
-    /// Tells those who wait and follow that a coordination has ended.
+    /// Tells those who wait that a coordination has ended.
     pub(super) fn announce(&mut self, ended: &Ended) {
-        self.feeds.end(&StreamName::Coordination(ended.run.clone()));
         self.waiters.tell(ended);
+    }
+
+    /// The last event of a coordination was delivered.
+    pub(super) fn end_feeds(&mut self, coordination: CoordinationId) {
+        self.feeds.end(&StreamName::Coordination(coordination));
     }
 
     /// A feed of a stream from now on.
@@ -78,11 +83,7 @@ impl Audience {
         self.feeds.open(stream)
     }
 
-    /// Whether there is any follower: only then are events looked at one by one.
-    pub(super) fn has_followers(&self) -> bool {
-        !self.feeds.is_empty()
-    }
-
+    /// Whether anybody follows a stream: only then are its events kept until they are durable.
     pub(super) fn follows(&self, stream: &StreamName) -> bool {
         self.feeds.has(stream)
     }

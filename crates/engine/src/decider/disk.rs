@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::turns::TurnInFlight;
-use super::writer::{Ack, WriteJob, WriterThread};
+use super::writer::{Ack, WriteJob, Writer};
 use crate::ledger::{AppendError, Cursor, Gone, Refusal, Snapshot, Store};
 use crate::mailbox::Unavailable;
 
@@ -110,7 +110,7 @@ pub(super) enum TurnOutcome {
 /// What the decider has of the disk.
 pub(super) struct Disk {
     store: Arc<dyn Store>,
-    writer: WriterThread,
+    writer: Writer,
     writer_gone: bool,
     /// The ledger as it was opened, with the end of the commit chain as it was last durable.
     durable: LedgerFacts,
@@ -126,7 +126,7 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        writer: WriterThread,
+        writer: Writer,
         durable: LedgerFacts,
         newer: Option<Unreadable>,
     ) -> Self {
@@ -262,12 +262,12 @@ impl Disk {
         }
     }
 
-    pub(super) fn save(&self, snapshot: Snapshot) {
+    pub(super) fn save(&mut self, snapshot: Snapshot) {
         self.writer.send(WriteJob::Save(snapshot));
     }
 
     pub(super) fn move_cursor(
-        &self,
+        &mut self,
         cursor: Cursor,
         reply: oneshot::Sender<Result<(), Unavailable>>,
     ) {

@@ -8,8 +8,9 @@ use antiphon_core::time::Now;
 use antiphon_core::world::{Asker, EraseRequest, Rejection, Started, Written, commands};
 
 use super::Decider;
+use crate::feed::Feed;
 use crate::incidents::Incident;
-use crate::mailbox::{EraseError, Feed, Release, Request, SubmitError, head_of};
+use crate::mailbox::{EraseError, Release, Request, SubmitError, head_of};
 use crate::session::ReportedEnd;
 
 impl Decider {

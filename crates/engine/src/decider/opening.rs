@@ -22,7 +22,7 @@ use super::recovery::Recovered;
 use super::sessions::Sessions;
 use super::snapshots::Snapshots;
 use super::turns::TurnDraft;
-use super::writer::WriterThread;
+use super::writer::Writer;
 use crate::clock::Timer;
 use crate::incidents::Incidents;
 use crate::ledger::{Owner, Store};
@@ -167,7 +167,7 @@ impl Decider {
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         let incidents = Arc::new(Incidents::default());
         let leftovers = Arc::<Leftovers>::default();
-        let (writer, acks) = WriterThread::start(Arc::clone(&store), Arc::clone(&incidents))?;
+        let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&incidents))?;
         let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents), shortages);
         let gone = store.held().map(ground::watch);
         let timer = Timer::new().map_err(system("a timer"))?;

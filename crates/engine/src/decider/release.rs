@@ -43,17 +43,13 @@ impl Decider {
         }
     }
 
-    /// Lets out what has become durable. Events go to those who follow before sessions start and
-    /// callers are answered, so that a caller that acts on an answer finds its events delivered.
+    /// Lets out what has become durable. Sessions start and stop before callers are answered, so
+    /// that what a caller hears of has been started, stopped or announced by then; events go to
+    /// those who follow after that, as nobody waits for these.
     fn release(&mut self, turn: TurnInFlight) {
         let is_empty = turn.actions.is_empty() && turn.releases.is_empty();
         if !is_empty {
             crash::point("release.before");
-        }
-        log(&turn.logged);
-        // A feed ends behind its last event, so the ends of runs follow their events.
-        for event in turn.deliveries {
-            self.audience.deliver(event);
         }
         for coordination in &turn.ended {
             self.audience.finish_end(coordination);
@@ -69,10 +65,17 @@ impl Decider {
         for coordination in &turn.ended {
             self.sessions.forget_secrets(coordination);
         }
-        // Answers come last: what a caller hears of has been started, stopped or announced by then.
         for release in turn.releases {
             release(Ok(()));
         }
+        for event in turn.deliveries {
+            self.audience.deliver(event);
+        }
+        // A feed ends behind its last event.
+        for coordination in turn.ended {
+            self.audience.end_feeds(coordination);
+        }
+        log(&turn.logged);
         if !is_empty {
             crash::point("release.after");
         }

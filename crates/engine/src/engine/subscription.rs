@@ -12,7 +12,8 @@ use antiphon_core::id::{CoordinationId, StreamName, Version};
 use futures_core::Stream;
 
 use super::Handle;
-use crate::mailbox::{Fed, Feed, QueryError, Unavailable};
+use crate::feed::{Fed, Feed};
+use crate::mailbox::{QueryError, Unavailable};
 
 /// The events of one stream, from a version on: a [`Stream`], whose items are also given by
 /// [`Subscription::next`].
@@ -70,7 +71,7 @@ enum NextFrom {
     /// The store, until nothing more is recorded.
     Recorded,
     /// A feed that is asked for, as all that is recorded was read.
-    Incidents,
+    Asking,
     /// The store once more, as events may have been recorded before the feed was there.
     Joining(Feed),
     Live(Feed),
@@ -118,12 +119,12 @@ impl Subscription {
             }
             if let NextFrom::Live(feed) = &mut self.source {
                 match ready!(feed.poll_next(context)) {
-                    Fed::Event(event) if event.version == self.after.next() => {
+                    Fed::Next(event) if event.version == self.after.next() => {
                         return Poll::Ready(Some(Ok(self.deliver((*event).clone()))));
                     }
                     // It was read from the store already.
-                    Fed::Event(event) if event.version <= self.after => {}
-                    Fed::Event(_) | Fed::Lost => self.source = NextFrom::Recorded,
+                    Fed::Next(event) if event.version <= self.after => {}
+                    Fed::Next(_) | Fed::Lost => self.source = NextFrom::Recorded,
                     Fed::Ended => self.source = NextFrom::Rest,
                 }
                 continue;
@@ -134,7 +135,7 @@ impl Subscription {
                 Ok(Fetched::Page(page)) if page.is_empty() => self.read_all(),
                 Ok(Fetched::Page(page)) => self.page = page.into(),
                 Ok(Fetched::Feed(feed)) => self.source = NextFrom::Joining(feed),
-                Err(Unavailable::Stopped) if matches!(self.source, NextFrom::Incidents) => {
+                Err(Unavailable::Stopped) if matches!(self.source, NextFrom::Asking) => {
                     self.source = NextFrom::Rest;
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),
@@ -146,7 +147,7 @@ impl Subscription {
     /// A request stays pending while the stream is not polled, so that no answer is lost.
     fn asking(&mut self) -> &mut Asked {
         let (handle, stream, after) = (&self.handle, &self.stream, self.after);
-        let feed = matches!(self.source, NextFrom::Incidents);
+        let feed = matches!(self.source, NextFrom::Asking);
         self.asked.get_or_insert_with(|| {
             let (handle, stream) = (handle.clone(), stream.clone());
             match feed {
@@ -161,7 +162,7 @@ impl Subscription {
     /// All that is recorded was read.
     fn read_all(&mut self) {
         self.source = match std::mem::replace(&mut self.source, NextFrom::Rest) {
-            NextFrom::Recorded | NextFrom::Incidents => NextFrom::Incidents,
+            NextFrom::Recorded | NextFrom::Asking => NextFrom::Asking,
             NextFrom::Joining(feed) | NextFrom::Live(feed) => NextFrom::Live(feed),
             NextFrom::Rest => {
                 self.ended = true;

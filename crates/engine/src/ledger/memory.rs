@@ -148,6 +148,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
     fn append(&self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
         let mut content = self.owned()?;
         admission::check_bounds(append)?;

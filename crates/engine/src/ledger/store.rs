@@ -30,6 +30,12 @@ pub trait Store: Send + Sync {
     /// read.
     fn open(&self, owner: &Owner) -> Result<Opened, OpenError>;
 
+    /// Whether writing may wait for something outside this process, such as a disk. A store that
+    /// never waits is written to where the engine decides, without a thread in between.
+    fn waits(&self) -> bool {
+        true
+    }
+
     /// Writes one turn, whole or not at all, and moves cursors with it. Returns the address of its
     /// first event.
     ///

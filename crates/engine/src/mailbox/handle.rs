@@ -21,10 +21,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::erased;
 use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
-use super::feed::Feed;
 use super::on_end::OnEnd;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
+use crate::feed::Feed;
 use crate::identity::{Identity, identify};
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
@@ -276,6 +276,9 @@ impl Handle {
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Unavailable> {
+        if !self.store.waits() {
+            return Ok(read(self.store.as_ref())?);
+        }
         let store = Arc::clone(&self.store);
         let result = tokio::task::spawn_blocking(move || read(store.as_ref())).await;
         Ok(result.map_err(|_| Unavailable::Stopped)??)

@@ -9,9 +9,9 @@ use antiphon_core::world::{Asker, EraseRequest, Started, World, commands};
 use tokio::sync::oneshot;
 
 use super::error::{EraseError, SubmitError, Unavailable};
-use super::feed::Feed;
 use super::on_end::{AttemptsEnd, OnEnd};
 use super::status::Ended;
+use crate::feed::Feed;
 use crate::ledger::Cursor;
 
 /// Answers one caller, or tells it why there is no answer.
