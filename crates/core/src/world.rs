@@ -283,7 +283,7 @@ impl World {
         asker: &Asker,
         now: &Now,
     ) -> Result<Done, Rejection> {
-        self.note_interruption(id, now)?;
+        self.note_who_carries(id, now)?;
         let member = self.member(id)?;
         let version = member.tip().version.next();
         let mut cause = asker.id.as_ref();

@@ -70,6 +70,7 @@ stories! {
     cut_off_start,
     deadlines,
     deferred,
+    dormant,
     groups,
     items_added_late,
     left_alone,

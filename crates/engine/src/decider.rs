@@ -240,15 +240,11 @@ impl Decider {
         let takes_over = !self.world.is_taking_over();
         let turn =
             draft.with_append(&mut append, actions, takes_over, |stream| audience.follows(stream));
-        let touched = append.heads.iter().map(|head| &head.stream);
-        let due: Vec<_> = touched
-            .filter_map(|stream| self.snapshots.due(stream, live(&self.world, stream)?))
-            .collect();
+        let touched: Vec<StreamName> =
+            append.heads.iter().map(|head| head.stream.clone()).collect();
         self.disk.append(Box::new(append), cursors, turn);
-        // Behind the append: the writer saves a snapshot only of what it has appended.
-        for snapshot in due {
-            self.disk.save(snapshot);
-        }
+        let states = touched.iter().filter_map(|stream| Some((stream, live(&self.world, stream)?)));
+        self.snapshots.save_due(self.disk.store(), states, &self.incidents);
     }
 
     /// Whether the next turn waits for more to come, because it is small compared with the one that

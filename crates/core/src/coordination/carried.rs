@@ -43,6 +43,11 @@ impl Carried {
         self.left = true;
     }
 
+    /// An engine carries it out from here on, and has not said so on the record.
+    pub(super) fn take_over(&mut self) {
+        self.left = false;
+    }
+
     pub(super) fn is_carried(&self) -> bool {
         !self.left && self.interruption.is_none()
     }

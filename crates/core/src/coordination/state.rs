@@ -351,6 +351,12 @@ impl Coordination {
         self.sessions.stop_nested_clocks();
     }
 
+    /// Says that this engine carries it out, although the record does not say so yet. Touches only
+    /// what is derived.
+    pub(crate) fn take_over(&mut self) {
+        self.carried.take_over();
+    }
+
     /// Says that the coordination's secrets are here. Touches only what is derived; the record says
     /// nothing of it.
     pub(crate) fn hold_secrets(&mut self) {

@@ -6,6 +6,7 @@
 use std::ops::Bound;
 
 use super::World;
+use super::member::Member;
 use super::step::{Interruption, Step};
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{Coordination, RecordError};
@@ -102,13 +103,22 @@ impl World {
         Ok(())
     }
 
-    /// Notes, before something is recorded of a coordination that nobody carries out, that nobody
-    /// did until now.
-    pub(super) fn note_interruption(
+    /// Notes, before something is recorded of a coordination, what the record does not say yet: that
+    /// this engine carries it out, or that nobody did until now.
+    pub(super) fn note_who_carries(
         &mut self,
         id: &CoordinationId,
         now: &Now,
     ) -> Result<(), RecordError> {
+        if self.members.get_mut(id).is_some_and(Member::resumes_now) {
+            let resumed = self.take_up_one(id, 0, Stamp::by_engine(now));
+            if resumed.is_err()
+                && let Some(member) = self.members.get_mut(id)
+            {
+                member.resume_later();
+            }
+            return resumed;
+        }
         let Some(run) = self.coordination(id).filter(|run| !run.is_carried()) else {
             return Ok(());
         };

@@ -30,6 +30,8 @@ struct Unrecorded {
     asked: BTreeMap<u64, StopCause>,
     /// Nested items whose configuration was asked for.
     expanding: BTreeSet<WorkId>,
+    /// Whether this engine carries it out and says so with its first event.
+    resumes_later: bool,
     /// Where the deadline tables list it.
     due: (Option<LedgerTime>, Option<WallTime>),
 }
@@ -124,6 +126,22 @@ impl Member {
     /// Says that the engine that carried it out is gone.
     pub(super) fn leave(&mut self) {
         self.live.derived().leave();
+    }
+
+    /// Has this engine carry it out, and say so on the record before the next event.
+    pub(super) fn resume_later(&mut self) {
+        self.live.derived().take_over();
+        self.unrecorded.resumes_later = true;
+    }
+
+    /// Whether the record has yet to say that this engine carries it out. Asked once, before that is
+    /// recorded: until then it counts as left.
+    pub(super) fn resumes_now(&mut self) -> bool {
+        let resumes = std::mem::take(&mut self.unrecorded.resumes_later);
+        if resumes {
+            self.leave();
+        }
+        resumes
     }
 
     pub(super) fn hold_secrets(&mut self) {

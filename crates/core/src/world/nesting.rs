@@ -37,7 +37,7 @@ impl World {
     pub(super) fn cancel_nested(&mut self, session: &SessionId, cause: StopCause, now: &Now) {
         let Ok(child) = session.nested_coordination() else { return };
         // Time that went back refuses it for now, like everything else.
-        if self.note_interruption(&child, now).is_err() {
+        if self.note_who_carries(&child, now).is_err() {
             return;
         }
         let Some(member) = self.members.get_mut(&child) else { return };
@@ -64,7 +64,7 @@ impl World {
 
     /// Ends the parent's session as the child ended, and charges the parent what the child used.
     pub(super) fn child_ended(&mut self, parent: &SessionId, end: &End, now: &Now) {
-        if self.note_interruption(&parent.coordination, now).is_err() {
+        if self.note_who_carries(&parent.coordination, now).is_err() {
             return;
         }
         let Some(member) = self.members.get_mut(&parent.coordination) else { return };

@@ -178,7 +178,7 @@ impl World {
     /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with
     /// the turn.
     pub(super) fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
-        if self.note_interruption(id, now).is_err() {
+        if self.note_who_carries(id, now).is_err() {
             return;
         }
         let Some(member) = self.members.get_mut(id) else { return };

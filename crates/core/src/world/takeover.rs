@@ -73,8 +73,15 @@ impl World {
     }
 
     /// Ends the starts that a failed append cut off, and completes what it cut off of taking a run
-    /// up or leaving it, in the next turns. The engine and its sessions live on.
-    pub fn complete_what_was_cut_off(&mut self) {
+    /// up or leaving it, in the next turns. The engine, which takes up as much as it did, and its
+    /// sessions live on.
+    pub fn complete_what_was_cut_off(&mut self, taken_up: TakenUp) {
+        if taken_up == TakenUp::All {
+            let dormant =
+                self.coordinations().filter(|run| run.is_dormant() && !run.is_interrupted());
+            let dormant: Vec<_> = dormant.map(|run| run.coordination_id().clone()).collect();
+            dormant.iter().for_each(|id| self.resume_later(id));
+        }
         let given_up = self.coordinations().filter(|session| is_given_up(session));
         let given_up = given_up.map(|session| Step::GiveUp(session.coordination_id().clone()));
         self.takeover = given_up.chain(self.align_nested()).collect();
@@ -121,11 +128,24 @@ impl World {
     }
 
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
+        if self.coordination(id).is_some_and(|run| run.is_dormant() && !run.is_interrupted()) {
+            self.resume_later(id);
+            return Ok(());
+        }
         let lost = self.lost_sessions(id);
         let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
         self.take_up_one(id, swept, Stamp::by_engine(now))?;
         self.lose_all(lost);
         Ok(())
+    }
+
+    /// An event for each coordination that only waits to be used would make opening a ledger cost as
+    /// much as there are of them.
+    fn resume_later(&mut self, id: &CoordinationId) {
+        if let Some(member) = self.members.get_mut(id).filter(|member| !member.state().is_carried())
+        {
+            member.resume_later();
+        }
     }
 
     fn leave_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {

@@ -15,6 +15,9 @@ use antiphon_core::id::{Version, WorkId};
 /// Ticks per second in every transcript.
 pub(crate) const TICK_RATE_HZ: u64 = 1000;
 
+/// More than a ledger ever lasts.
+const MAX_TICKS: u64 = (1 << 53) - 1;
+
 /// One line, taken apart.
 pub(crate) struct Words {
     pub(crate) plain: Vec<String>,
@@ -119,7 +122,10 @@ pub(crate) fn raise(words: &Words) -> Raise {
 /// The budget that a line states.
 fn budget(words: &Words) -> CoordinationBudget {
     let sessions = words.number("sessions").unwrap_or(100);
-    let duration = ticks(words.duration("duration").unwrap_or(nanos("10m")));
+    let duration = match words.has("ageless") {
+        true => MAX_TICKS,
+        false => ticks(words.duration("duration").unwrap_or(nanos("10m"))),
+    };
     let tokens = words.number("tokens");
     let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, tokens).unwrap();
     match words.number("cost") {

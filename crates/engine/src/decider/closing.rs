@@ -2,14 +2,12 @@
 //! is answered.
 
 use antiphon_core::coordination::{SessionEnd, SessionOutcome};
-use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Asker, commands};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Decider;
-use super::snapshots::snapshot_of;
 use crate::incidents::Incident;
 use crate::mailbox::Unavailable;
 use crate::session::CLOSED;
@@ -113,11 +111,10 @@ impl Decider {
         let refusal = self.disk.refusal().filter(|_| !self.disk.is_newer());
         let answer = refusal.map_or(Ok(()), Err);
         if self.disk.is_sound() {
-            for state in self.world.coordinations() {
-                let stream = StreamName::Coordination(state.coordination_id().clone());
-                self.disk.save(snapshot_of(stream, state));
-            }
+            let states = self.world.coordinations();
+            self.snapshots.save_at_close(self.disk.store(), states, &self.incidents).await;
         }
+        self.snapshots.made().await;
         // With a ledger that takes nothing in they may still run. What they leave is found at the
         // next start.
         self.sessions.cut_off_processes();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::turns::TurnInFlight;
 use super::writer::{Ack, WriteJob, Writer};
-use crate::ledger::{AppendError, Cursor, Gone, Refusal, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Gone, Refusal, Store};
 use crate::mailbox::Unavailable;
 
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
@@ -143,8 +143,8 @@ impl Disk {
         }
     }
 
-    pub(super) fn store(&self) -> &dyn Store {
-        self.store.as_ref()
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     pub(super) fn durable(&self) -> &LedgerFacts {
@@ -260,10 +260,6 @@ impl Disk {
             }
             None => Some(turn),
         }
-    }
-
-    pub(super) fn save(&mut self, snapshot: Snapshot) {
-        self.writer.send(WriteJob::Save(snapshot));
     }
 
     pub(super) fn move_cursor(

@@ -188,7 +188,7 @@ impl Decider {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
-        let plan = match head_of(self.disk.store(), id)? {
+        let plan = match head_of(self.disk.store().as_ref(), id)? {
             Some(head) => match head.run_summary() {
                 Ok(summary) => summary.plan,
                 Err(error) => {
@@ -212,7 +212,7 @@ impl Decider {
     /// its head row if that must change.
     fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EraseError> {
         let Some((id, versions)) = &request.payloads else { return Ok(None) };
-        let head = head_of(self.disk.store(), id)?
+        let head = head_of(self.disk.store().as_ref(), id)?
             .ok_or_else(|| EraseError::UnknownRun { run: id.clone() })?;
         if !head.ended {
             return Err(Rejection::StillRunning { coordination: id.clone() }.into());

@@ -99,7 +99,7 @@ impl Decider {
         if self.sessions.processes().is_none() {
             return;
         }
-        match on_end::waiting(self.disk.store()) {
+        match on_end::waiting(self.disk.store().as_ref()) {
             Ok(runs) => runs.into_iter().for_each(|run| self.start_on_end(run)),
             Err(error) => self.incidents.note(Incident::OnEndFailed, &"what is left", &error),
         }

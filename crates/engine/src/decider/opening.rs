@@ -57,6 +57,10 @@ impl Opening {
         world.resume_with(self.orphans.found.clone(), self.taken_up, now)
     }
 
+    pub(super) fn taken_up(&self) -> TakenUp {
+        self.taken_up
+    }
+
     pub(super) fn is_recorded(&self) -> bool {
         self.recorded
     }
@@ -151,7 +155,8 @@ impl Decider {
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
         let system = |what| move |error| StartError::System { what, error };
-        let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
+        let Recovered { mut world, saved, clock, facts, owner, accepted_shorter, newer } =
+            recovered;
         let opening = Opening { owner, accepted_shorter, taken_up, orphans, recorded: false };
         let now = clock.now().map_err(system("randomness"))?;
         if newer.is_none() {
@@ -176,7 +181,7 @@ impl Decider {
             disk: Disk::new(store, writer, facts, newer),
             sessions,
             audience: Audience::default(),
-            snapshots: Snapshots::new(snapshot_every),
+            snapshots: Snapshots::new(snapshot_every, saved),
             on_ends: OnEnds::default(),
             opening,
             named_since: NamedSince::default(),

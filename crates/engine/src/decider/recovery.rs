@@ -2,7 +2,7 @@
 //! events after it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use antiphon_core::coordination::{ApplyError, Coordination};
 use antiphon_core::envelope::{Recorded, StreamTip};
@@ -29,6 +29,8 @@ const SHORTEST_PAGE: usize = 32;
 /// A world as the ledger gives it.
 pub(crate) struct Recovered {
     pub(super) world: World,
+    /// The version of the snapshot that each stream was read from.
+    pub(super) saved: HashMap<StreamName, Version>,
     pub(super) clock: Clock,
     pub(super) facts: LedgerFacts,
     pub(super) owner: Owner,
@@ -58,16 +60,17 @@ pub(crate) fn recover(
 ) -> Result<Recovered, StartError> {
     let facts = opened.facts(began(store)?, env!("CARGO_PKG_VERSION"));
     let recovered = read_others(store).and_then(|()| rebuild(store, &facts));
-    let (world, newer) = match recovered {
+    let ((world, saved), newer) = match recovered {
         Err(StartError::Replay { error: ApplyError::Unreadable(unreadable), .. })
             if unreadable.error.is_newer() =>
         {
-            (World::new(facts.clone()), Some(unreadable))
+            ((World::new(facts.clone()), HashMap::new()), Some(unreadable))
         }
         recovered => (recovered?, None),
     };
     Ok(Recovered {
         world,
+        saved,
         clock: Clock::continuing(opened.at),
         facts,
         owner: owner.clone(),
@@ -95,8 +98,12 @@ fn read_others(store: &dyn Store) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Builds the world anew from what is durable; the facts name the ends of both chains.
-pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, StartError> {
+/// Builds the world anew from what is durable; the facts name the ends of both chains. Also says
+/// from which snapshot each stream was read.
+pub(super) fn rebuild(
+    store: &dyn Store,
+    facts: &LedgerFacts,
+) -> Result<(World, HashMap<StreamName, Version>), StartError> {
     let mut world = World::new(facts.clone());
     let filter = HeadFilter {
         prefix: StreamName::COORDINATIONS.to_owned(),
@@ -105,17 +112,36 @@ pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, S
     };
     let heads = store.heads(&HeadQuery::List(filter))?;
     let live: Vec<StreamName> = heads.into_iter().map(|head| head.stream).collect();
-    for (session, tip) in replay_all(store, &live)? {
-        world.restore(session, tip);
+    let mut saved = HashMap::new();
+    for Replayed { state, tip, from } in replay_all(store, &live)? {
+        saved.insert(StreamName::Coordination(state.coordination_id().clone()), from);
+        world.restore(state, tip);
     }
-    Ok(world)
+    Ok((world, saved))
 }
 
-type Replayed = Result<Vec<(Coordination, StreamTip)>, StartError>;
+/// The state of one stream as it is durable now.
+pub(super) fn replayed(
+    store: &dyn Store,
+    stream: &StreamName,
+) -> Result<(Coordination, StreamTip), StartError> {
+    let mut replay = StreamReplay::begin(store, stream)?;
+    while replay.go_on(store, PAGE)? {}
+    let Replayed { state, tip, .. } = replay.end()?;
+    Ok((state, tip))
+}
+
+/// One stream, read whole.
+struct Replayed {
+    state: Coordination,
+    tip: StreamTip,
+    /// The version of the snapshot that it was read from.
+    from: Version,
+}
 
 /// Replays streams on all cores: they do not depend on each other. The answer has their
 /// order.
-fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
+fn replay_all(store: &dyn Store, live: &[StreamName]) -> Result<Vec<Replayed>, StartError> {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let share = live.len().div_ceil(cores).max(1);
     let page = (WINDOW / live.len().max(1)).clamp(SHORTEST_PAGE, PAGE);
@@ -141,7 +167,11 @@ fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
 
 /// Replays streams side by side in the order of time: those that ran at the same time lie
 /// interleaved on the disk, and what is read for one of them is still at hand for the next.
-fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Replayed {
+fn replay_abreast(
+    store: &dyn Store,
+    streams: &[StreamName],
+    page: usize,
+) -> Result<Vec<Replayed>, StartError> {
     let mut replays = streams
         .iter()
         .map(|stream| StreamReplay::begin(store, stream))
@@ -160,6 +190,8 @@ fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Rep
 struct StreamReplay<'a> {
     stream: &'a StreamName,
     replay: Replay<Coordination>,
+    /// The version of the snapshot that it began with.
+    from: Version,
     /// When the last event that was read happened.
     at: LedgerTime,
 }
@@ -178,10 +210,12 @@ impl<'a> StreamReplay<'a> {
                 last.first().filter(|last| last.is_sound() && last.version == state.version())
             {
                 let tip = StreamTip { version: last.version, hash: last.hash };
-                return Ok(Self { stream, replay: Replay::behind(state, tip), at: last.at });
+                let (from, at) = (last.version, last.at);
+                return Ok(Self { stream, replay: Replay::behind(state, tip), from, at });
             }
         }
-        Ok(Self { stream, replay: Replay::of(stream.clone()), at: LedgerTime(0) })
+        let (from, at) = (Version(0), LedgerTime(0));
+        Ok(Self { stream, replay: Replay::of(stream.clone()), from, at })
     }
 
     /// Applies the next events; their hashes are checked on the way. Returns whether there may be
@@ -209,9 +243,10 @@ impl<'a> StreamReplay<'a> {
         StartError::Damaged { stream: self.stream.clone(), version }
     }
 
-    fn end(self) -> Result<(Coordination, StreamTip), StartError> {
+    fn end(self) -> Result<Replayed, StartError> {
         let damaged = self.damaged(Version(1));
-        self.replay.into_state().ok_or(damaged)
+        let (state, tip) = self.replay.into_state().ok_or(damaged)?;
+        Ok(Replayed { state, tip, from: self.from })
     }
 }
 

@@ -1,37 +1,89 @@
-//! When a stream's state is worth saving.
+//! Snapshots of states, so that a start reads only what came after them. They are made off the
+//! decider, from what is durable: a large state takes longer to write down than anything may wait.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use antiphon_core::coordination::Coordination;
 use antiphon_core::id::{StreamName, Version};
+use tokio::task::JoinHandle;
 
-use crate::ledger::Snapshot;
+use super::recovery;
+use crate::crash;
+use crate::incidents::{Incident, Incidents};
+use crate::ledger::{Snapshot, Store};
 
 /// How many units of a state's weight one event must be worth, so that what is written for
 /// snapshots stays a fraction of what is written for events.
 const EVENTS_PER_WEIGHT: u64 = 4;
 
-/// The versions that were saved.
+/// Events of a stream after which a snapshot is worth its cost when the engine closes: then nobody
+/// waits for it, and the next start may soon come.
+const AT_CLOSE: u64 = 100;
+
+/// The versions that were saved, and the snapshots that are being made.
 pub(super) struct Snapshots {
     saved: HashMap<StreamName, Version>,
     /// Events of a stream after which a snapshot is worth its cost.
     every: u64,
+    making: Option<JoinHandle<()>>,
 }
 
 impl Snapshots {
-    pub(super) fn new(every: u64) -> Self {
-        Self { saved: HashMap::new(), every }
+    /// The states as they were found go on from these snapshots.
+    pub(super) fn new(every: u64, found: HashMap<StreamName, Version>) -> Self {
+        Self { saved: found, every, making: None }
     }
 
-    /// A snapshot of a state, if it is due.
-    pub(super) fn due(&mut self, stream: &StreamName, state: &Coordination) -> Option<Snapshot> {
-        let due = self.every.max(EVENTS_PER_WEIGHT * state.weight());
-        let saved = self.saved.get(stream).map_or(0, |version| version.0);
-        if state.version().0 - saved < due {
-            return None;
+    /// Has those of these states saved that are due, as soon as those before are.
+    pub(super) fn save_due<'a>(
+        &mut self,
+        store: &Arc<dyn Store>,
+        states: impl Iterator<Item = (&'a StreamName, &'a Coordination)>,
+        incidents: &Arc<Incidents>,
+    ) {
+        if self.making.as_ref().is_some_and(|making| !making.is_finished()) || !store.waits() {
+            return;
         }
-        self.saved.insert(stream.clone(), state.version());
-        Some(snapshot_of(stream.clone(), state))
+        let due = states.filter(|(stream, state)| self.is_due(stream, state, self.every));
+        let due: Vec<_> = due.map(|(stream, state)| (stream.clone(), state.version())).collect();
+        if !due.is_empty() {
+            self.saved.extend(due.iter().cloned());
+            let due: Vec<StreamName> = due.into_iter().map(|(stream, _)| stream).collect();
+            let (store, incidents) = (Arc::clone(store), Arc::clone(incidents));
+            let make = move || make(store.as_ref(), &due, &incidents);
+            self.making = Some(tokio::task::spawn_blocking(make));
+        }
+    }
+
+    /// Saves what has changed enough for the next start to gain by it, once the last ones are saved.
+    pub(super) async fn save_at_close(
+        &mut self,
+        store: &Arc<dyn Store>,
+        states: impl Iterator<Item = &Coordination>,
+        incidents: &Incidents,
+    ) {
+        self.made().await;
+        let snapshots: Vec<Snapshot> = states
+            .map(|state| (StreamName::Coordination(state.coordination_id().clone()), state))
+            .filter(|(stream, state)| self.is_due(stream, state, AT_CLOSE))
+            .map(|(stream, state)| snapshot_of(stream, state))
+            .collect();
+        save(store.as_ref(), &snapshots, incidents);
+    }
+
+    /// Waits for those that are being made.
+    pub(super) async fn made(&mut self) {
+        if let Some(making) = self.making.take() {
+            // One that panicked has saved nothing; a snapshot is only a cache.
+            let _ = making.await;
+        }
+    }
+
+    /// Whether a state has changed so much since it was saved that a snapshot is worth its cost.
+    fn is_due(&self, stream: &StreamName, state: &Coordination, every: u64) -> bool {
+        let saved = self.saved.get(stream).map_or(0, |version| version.0);
+        state.version().0.saturating_sub(saved) >= every.max(EVENTS_PER_WEIGHT * state.weight())
     }
 
     /// The stream takes in nothing more.
@@ -39,14 +91,33 @@ impl Snapshots {
         self.saved.remove(stream);
     }
 
-    /// The streams may not have the versions any more that were saved.
-    pub(super) fn clear(&mut self) {
-        self.saved.clear();
+    /// The states were read again, from these snapshots.
+    pub(super) fn go_on_from(&mut self, found: HashMap<StreamName, Version>) {
+        self.saved = found;
     }
 }
 
+/// Makes snapshots of streams as they are durable now.
+fn make(store: &dyn Store, streams: &[StreamName], incidents: &Incidents) {
+    for stream in streams {
+        match recovery::replayed(store, stream) {
+            Ok((state, _)) => save(store, &[snapshot_of(stream.clone(), &state)], incidents),
+            Err(error) => incidents.note(Incident::SnapshotNotSaved, stream, &error),
+        }
+    }
+}
+
+fn save(store: &dyn Store, snapshots: &[Snapshot], incidents: &Incidents) {
+    let Some(first) = snapshots.first() else { return };
+    crash::point("snapshot.before");
+    if let Err(error) = store.save_snapshots(snapshots) {
+        incidents.note(Incident::SnapshotNotSaved, &first.stream, &error);
+    }
+    crash::point("snapshot.after");
+}
+
 /// The state of a stream as it is kept.
-pub(super) fn snapshot_of(stream: StreamName, state: &Coordination) -> Snapshot {
+fn snapshot_of(stream: StreamName, state: &Coordination) -> Snapshot {
     Snapshot {
         stream,
         version: state.version(),

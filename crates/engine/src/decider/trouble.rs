@@ -66,11 +66,11 @@ impl Decider {
     /// What rested on the lost turns goes: their answers and actions, starts that they cut off, and
     /// what was noted of snapshots of them. What was being taken over begins again.
     fn rebuild(&mut self) -> Result<(), StartError> {
-        let facts = recovery::refreshed(self.disk.store(), self.disk.durable())?;
-        let mut world = recovery::rebuild(self.disk.store(), &facts)?;
+        let facts = recovery::refreshed(self.disk.store().as_ref(), self.disk.durable())?;
+        let (mut world, saved) = recovery::rebuild(self.disk.store().as_ref(), &facts)?;
         world.set_runners(self.sessions.runners().clone());
         if self.opening.is_recorded() {
-            world.complete_what_was_cut_off();
+            world.complete_what_was_cut_off(self.opening.taken_up());
         } else {
             let now = self.now();
             // Only what came after the event itself may be missing.
@@ -84,7 +84,7 @@ impl Decider {
         }
         self.world = world;
         self.audience.keep(|id| self.world.coordination(id).is_some());
-        self.snapshots.clear();
+        self.snapshots.go_on_from(saved);
         if let Some(closing) = &mut self.closing {
             closing.record_again();
         }

@@ -9,7 +9,7 @@ use antiphon_core::append::Append;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::incidents::Incidents;
-use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Store};
 use crate::mailbox::{StartError, Unavailable};
 
 use pen::Pen;
@@ -22,8 +22,6 @@ pub(super) enum WriteJob {
     /// A cursor to be moved with the next append, or by itself if none waits; the reader gets its
     /// answer once it is durable.
     Move(Cursor, oneshot::Sender<Result<(), Unavailable>>),
-    /// A snapshot of what was appended before; a cache, so a failure is only noted.
-    Save(Snapshot),
 }
 
 /// How an append went.
@@ -88,7 +86,6 @@ impl InPlace {
             WriteJob::Move(cursor, reply) => {
                 self.pen.move_cursor(store, (cursor, reply), None, incidents);
             }
-            WriteJob::Save(snapshot) => self.pen.save(store, &snapshot, incidents),
         }
     }
 }

@@ -383,7 +383,7 @@ pub fn a_superseded_owner_is_refused_whatever_it_does<P: StoreUnderTest>() {
         bytes: vec![1],
     };
     assert!(
-        matches!(old.save_snapshot(&snapshot), Err(WriteError::Refused(refusal)) if refusal == over)
+        matches!(old.save_snapshots(std::slice::from_ref(&snapshot)), Err(WriteError::Refused(refusal)) if refusal == over)
     );
     assert_eq!(
         (new.cursor("mail").unwrap(), new.load_snapshot(&StreamName::Ledger, "1").unwrap()),
@@ -524,16 +524,41 @@ pub fn a_snapshot_of_another_format_is_as_good_as_absent<P: StoreUnderTest>() {
         bytes: vec![0, 1, 2],
     };
     assert_eq!(store.load_snapshot(&a, "1").unwrap(), None);
-    store.save_snapshot(&snapshot).unwrap();
+    store.save_snapshots(std::slice::from_ref(&snapshot)).unwrap();
     assert_eq!(store.load_snapshot(&a, "1").unwrap(), Some(snapshot.clone()));
     assert_eq!(store.load_snapshot(&a, "2").unwrap(), None);
     assert_eq!(store.load_snapshot(&StreamName::Ledger, "1").unwrap(), None);
 
     snapshot.format = "2".to_owned();
     snapshot.bytes = vec![3; 200_000];
-    store.save_snapshot(&snapshot).unwrap();
+    store.save_snapshots(std::slice::from_ref(&snapshot)).unwrap();
     assert_eq!(store.load_snapshot(&a, "1").unwrap(), None);
     assert_eq!(store.load_snapshot(&a, "2").unwrap(), Some(snapshot));
+}
+
+pub fn no_snapshot_is_kept_of_what_has_ended<P: StoreUnderTest>() {
+    let place = P::empty();
+    let (store, mut chain) = opened(&place);
+    let of = |name: &str| Snapshot {
+        stream: stream(name),
+        version: Version(1),
+        format: "1".to_owned(),
+        bytes: vec![1],
+    };
+    let turn = chain
+        .turn()
+        .event("coordination/a", "coordination.started", "{}")
+        .event("coordination/b", "coordination.aborted", "{}")
+        .head("coordination/b", "aborted", true, "{}");
+    store.append(&turn.build(), &[]).unwrap();
+    store
+        .save_snapshots(&[of("coordination/b"), of("coordination/a"), of("coordination/none")])
+        .unwrap();
+    let kept = |name: &str| store.load_snapshot(&stream(name), "1").unwrap().is_some();
+    assert_eq!(
+        [kept("coordination/a"), kept("coordination/b"), kept("coordination/none")],
+        [true, false, false]
+    );
 }
 
 pub fn cursors_move_with_an_append_or_alone<P: StoreUnderTest>() {
@@ -584,8 +609,6 @@ pub fn erasing_keeps_the_chains_and_nothing_else<P: StoreUnderTest>() {
         .turn()
         .event("coordination/a", "coordination.started", r#"{"secret":1}"#)
         .event("coordination/a", "coordination.signalled", r#"{"secret":2}"#)
-        .event("coordination/a", "coordination.completed", r#"{"verdict":"succeeded"}"#)
-        .head("coordination/a", "succeeded", true, r#"{"secret":3}"#)
         .blob(secret.clone())
         .blob(large.clone())
         .build();
@@ -593,11 +616,17 @@ pub fn erasing_keeps_the_chains_and_nothing_else<P: StoreUnderTest>() {
     let a = stream("coordination/a");
     let snapshot = Snapshot {
         stream: a.clone(),
-        version: Version(3),
+        version: Version(2),
         format: "1".to_owned(),
         bytes: b"secret".to_vec(),
     };
-    store.save_snapshot(&snapshot).unwrap();
+    store.save_snapshots(std::slice::from_ref(&snapshot)).unwrap();
+    let end = chain
+        .turn()
+        .event("coordination/a", "coordination.completed", r#"{"verdict":"succeeded"}"#)
+        .head("coordination/a", "succeeded", true, r#"{"secret":3}"#)
+        .build();
+    store.append(&end, &[]).unwrap();
 
     let erase = chain
         .turn()
@@ -613,7 +642,7 @@ pub fn erasing_keeps_the_chains_and_nothing_else<P: StoreUnderTest>() {
         .build();
     store.append(&erase, &[]).unwrap();
 
-    let mut expected = run.events.clone();
+    let mut expected = [run.events, end.events].concat();
     for event in &mut expected[..2] {
         event.payload = Payload::Erased(event.payload.digest());
     }
@@ -770,6 +799,7 @@ macro_rules! store_conformance {
             head_rows_are_listed_newest_first_and_filtered
             blobs_small_and_large_are_kept_under_their_digest
             a_snapshot_of_another_format_is_as_good_as_absent
+            no_snapshot_is_kept_of_what_has_ended
             cursors_move_with_an_append_or_alone
             erasing_keeps_the_chains_and_nothing_else
             what_must_not_be_erased_is_refused

@@ -211,8 +211,8 @@ impl Store for FailingStore {
         self.faults.meet_read()?;
         self.store.size()
     }
-    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        self.store.save_snapshot(snapshot)
+    fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), WriteError> {
+        self.store.save_snapshots(snapshots)
     }
     fn load_snapshot(
         &self,

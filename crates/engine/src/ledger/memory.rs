@@ -244,8 +244,14 @@ impl Store for MemoryStore {
         Ok(kept.map(|bytes| bytes as u64).sum())
     }
 
-    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        self.owned()?.snapshots.insert(snapshot.stream.clone(), snapshot.clone());
+    fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), WriteError> {
+        let mut content = self.owned()?;
+        for snapshot in snapshots {
+            let key = content.keys.get(&snapshot.stream);
+            if key.is_some_and(|&key| !content.heads[key].ended) {
+                content.snapshots.insert(snapshot.stream.clone(), snapshot.clone());
+            }
+        }
         Ok(())
     }
 

@@ -267,8 +267,8 @@ impl Store for SqliteStore {
         self.readers.read(|reader| reader.size())
     }
 
-    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        self.with_writer(|writer| writer.save_snapshot(snapshot))
+    fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), WriteError> {
+        self.with_writer(|writer| writer.save_snapshots(snapshots))
     }
 
     fn load_snapshot(

@@ -85,11 +85,12 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read, or the bytes are not those that were stored.
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError>;
 
-    /// Keeps a snapshot in place of an earlier one of the same stream.
+    /// Keeps snapshots, each in place of an earlier one of its stream, all of them or none. One of a
+    /// stream that has ended is left out: nothing needs it, and it may hold what is erased.
     ///
     /// # Errors
     /// When this is not the owner, or the store cannot be written.
-    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError>;
+    fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), WriteError>;
 
     /// The snapshot of a stream; one of another state format or with a wrong digest is as good as
     /// absent.

@@ -295,6 +295,13 @@ impl Coordination {
         self.work.unfinished() == 0 && self.stop_request().is_none() && !self.is_starting()
     }
 
+    /// Whether nothing will ever happen in it unless somebody asks for something: it makes no
+    /// difference then since when an engine carries it out.
+    pub(crate) fn is_dormant(&self) -> bool {
+        let ages = self.duration_end().is_some_and(|end| end < LedgerTime(u64::MAX));
+        self.is_idle() && !ages && self.started().parent.is_none()
+    }
+
     /// Whether a session is bound that is no nested coordination.
     pub(crate) fn runs_sessions(&self) -> bool {
         self.sessions.any_runs()

@@ -64,6 +64,7 @@ impl CarryOut for Interrupt {
         refuse_nested(run)?;
         let changes = run.is_carried() || (ends_sessions && !run.ends_sessions());
         if changes {
+            world.note_who_carries(&id, now)?;
             let reason = shortened(reason, MAX_TEXT_BYTES);
             let why = Interruption::new(asker.actor.clone(), reason, ends_sessions);
             let stamp = Stamp { now, actor: &asker.actor, cause: asker.id.as_ref() };

@@ -7,23 +7,16 @@ use tokio::sync::oneshot;
 use super::{Ack, WriteJob};
 use crate::crash;
 use crate::incidents::{Incident, Incidents};
-use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Store};
 use crate::mailbox::Unavailable;
 
 /// Cursors that are moved in one transaction.
 const MOVES_AT_ONCE: usize = 1_024;
 
-/// What was written last, and what goes with the next append.
+/// Writes, and keeps what goes with the next append.
+#[derive(Default)]
 pub(super) struct Pen {
     moves: Moves,
-    // A snapshot that follows a failed append is of a state that never was.
-    written: bool,
-}
-
-impl Default for Pen {
-    fn default() -> Self {
-        Self { moves: Moves::default(), written: true }
-    }
 }
 
 impl Pen {
@@ -47,7 +40,6 @@ impl Pen {
             crash::point("receipt.after");
         }
         crash::point("append.after");
-        self.written = result.is_ok();
         result
     }
 
@@ -64,18 +56,6 @@ impl Pen {
             let result = store.move_cursors(self.moves.cursors());
             self.moves.answer(&result, incidents);
         }
-    }
-
-    /// Saves a snapshot, if it is of what was written.
-    pub(super) fn save(&self, store: &dyn Store, snapshot: &Snapshot, incidents: &Incidents) {
-        if !self.written {
-            return;
-        }
-        crash::point("snapshot.before");
-        if let Err(error) = store.save_snapshot(snapshot) {
-            incidents.note(Incident::SnapshotNotSaved, &snapshot.stream, &error);
-        }
-        crash::point("snapshot.after");
     }
 }
 
@@ -101,7 +81,7 @@ impl Moves {
         match next {
             Some(WriteJob::Append(..)) => false,
             Some(WriteJob::Move(..)) => self.cursors.len() >= MOVES_AT_ONCE,
-            Some(WriteJob::Save(_)) | None => true,
+            None => true,
         }
     }
 

@@ -3,9 +3,9 @@
 //!
 //! fsync blocks, so it is kept off the runtime: a worker thread that waits for a disk would carry
 //! out no session. Jobs are carried out in the order in which they were sent, as each append
-//! continues the one before, and a snapshot may only be of what was appended before it. An append
-//! is acknowledged after it is durable and after a mark was asked for, so that an acknowledged
-//! commit that the mark does not know is never older than the stated window.
+//! continues the one before. An append is acknowledged after it is durable and after a mark was
+//! asked for, so that an acknowledged commit that the mark does not know is never older than the
+//! stated window.
 
 use std::sync::Arc;
 use std::sync::mpsc::{
@@ -148,7 +148,6 @@ fn write_all(
                 next = jobs.try_recv().ok();
                 pen.move_cursor(store, (cursor, reply), next.as_ref(), incidents);
             }
-            WriteJob::Save(snapshot) => pen.save(store, &snapshot, incidents),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::tail::Tail;
 use crate::ledger::admission::{self, Admitted, Known};
 use crate::ledger::error::{ReadError, Refusal};
 use crate::ledger::fault::Fault;
-use crate::ledger::store::Cursor;
+use crate::ledger::store::{Cursor, Snapshot};
 
 const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, schema, at, wall, actor, cause, payload, prev, hash)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -162,6 +162,29 @@ pub(super) fn write_cursors(
             .and_then(|mut statement| statement.execute(parameters))
             .map_err(|error| Fault::sql("move a cursor", error))?;
     }
+    Ok(())
+}
+
+/// Keeps a snapshot, unless its stream has ended.
+pub(super) fn write_snapshot(
+    connection: &Connection,
+    snapshot: &Snapshot,
+) -> Result<(), TransactionError> {
+    let digest = snapshot.digest();
+    let parameters = params![
+        snapshot.stream.to_string(),
+        integer(snapshot.version.0),
+        snapshot.format,
+        snapshot.bytes,
+        digest.as_bytes()
+    ];
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO snapshots (stream, version, format, bytes, digest)
+             SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM streams WHERE name = ?1 AND ended = 0)",
+        )
+        .and_then(|mut statement| statement.execute(parameters))
+        .map_err(|error| Fault::sql("save a snapshot", error))?;
     Ok(())
 }
 

@@ -16,7 +16,9 @@ use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
 use super::schema::{APPLICATION_ID, SCHEMA};
 use super::tail::{Tail, commit_tip, identity, last_at};
-use super::turn::{TransactionError, erase, insert_events, names_file, write_cursors, write_turn};
+use super::turn::{
+    TransactionError, erase, insert_events, names_file, write_cursors, write_snapshot, write_turn,
+};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::error::FORMAT;
@@ -242,24 +244,10 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), WriteError> {
+    pub(super) fn save_snapshots(&mut self, snapshots: &[Snapshot]) -> Result<(), WriteError> {
         self.admit()?;
-        let saved = self.transact("save a snapshot", |connection, _| {
-            let digest = snapshot.digest();
-            let parameters = params![
-                snapshot.stream.to_string(),
-                integer(snapshot.version.0),
-                snapshot.format,
-                snapshot.bytes,
-                digest.as_bytes()
-            ];
-            connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO snapshots (stream, version, format, bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )
-                .and_then(|mut statement| statement.execute(parameters))
-                .map_err(|error| Fault::sql("save a snapshot", error))?;
-            Ok(())
+        let saved = self.transact("save snapshots", |connection, _| {
+            snapshots.iter().try_for_each(|snapshot| write_snapshot(connection, snapshot))
         });
         self.tidy();
         saved.map_err(|error| match error {
