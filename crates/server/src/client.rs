@@ -1,7 +1,7 @@
 //! A client of a running engine, in another process or in the engine's own: requests as calls.
 //!
-//! Each call has a connection of its own, and each ends within a limit of time. Nothing is kept
-//! between calls, and nothing is decided here.
+//! Calls that follow each other share a connection, and each ends within a limit of time. Nothing is
+//! decided here.
 
 mod commands;
 mod error;
@@ -12,9 +12,11 @@ mod ledger;
 mod logs;
 mod runs;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::api::Health;
+
+use exchange::Link;
 
 pub use error::ClientError;
 pub use events::EventStream;
@@ -24,7 +26,7 @@ pub use logs::LogStream;
 /// Reaches the engine of a state directory.
 #[derive(Debug, Clone)]
 pub struct Client {
-    dir: PathBuf,
+    link: Link,
 }
 
 impl Client {
@@ -33,9 +35,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoEngine`] if none answers there.
     pub async fn connect(state_dir: impl AsRef<Path>) -> Result<Self, ClientError> {
-        let client = Self { dir: state_dir.as_ref().to_owned() };
-        exchange::connect(&client.dir).await?;
-        Ok(client)
+        Ok(Self { link: Link::open(state_dir.as_ref()).await? })
     }
 
     /// Whether the engine takes commands.
@@ -43,6 +43,6 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn health(&self) -> Result<Health, ClientError> {
-        exchange::get(&self.dir, "/v1/health").await
+        self.link.get("/v1/health").await
     }
 }

@@ -110,7 +110,7 @@ impl Store for Remote {
         Err(Refusal::NotOpen.into())
     }
 
-    fn save_snapshot(&self, _: &Snapshot) -> Result<(), WriteError> {
+    fn save_snapshots(&self, _: &[Snapshot]) -> Result<(), WriteError> {
         Err(Refusal::NotOpen.into())
     }
 

@@ -3,8 +3,8 @@
 use antiphon::id::CoordinationId;
 use serde_json::json;
 
+use super::Client;
 use super::error::ClientError;
-use super::{Client, exchange};
 use crate::api::{Accepted, PruneAnswer, PruneRequest, RaiseRequest, ResumeRequest, Steer};
 use crate::path::run_path;
 
@@ -21,7 +21,7 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Accepted, ClientError> {
         let path = run_path(id.as_str(), &format!("/{}", how.as_str()));
-        exchange::post(&self.dir, &path, &json!({ "reason": reason }), key).await
+        self.link.post(&path, &json!({ "reason": reason }), key).await
     }
 
     /// Erases what ended runs have left, or says what would go.
@@ -29,7 +29,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ClientError> {
-        exchange::post(&self.dir, "/v1/prune", request, None).await
+        self.link.post("/v1/prune", request, None).await
     }
 
     /// Has a run carried out again, with the values of secrets that it needs.
@@ -42,7 +42,7 @@ impl Client {
         request: &ResumeRequest,
         key: Option<&str>,
     ) -> Result<Accepted, ClientError> {
-        exchange::post(&self.dir, &run_path(id.as_str(), "/resume"), request, key).await
+        self.link.post(&run_path(id.as_str(), "/resume"), request, key).await
     }
 
     /// Ends a pause, with higher ceilings if given.
@@ -55,6 +55,6 @@ impl Client {
         raise: &RaiseRequest,
         key: Option<&str>,
     ) -> Result<Accepted, ClientError> {
-        exchange::post(&self.dir, &run_path(id.as_str(), "/continue"), raise, key).await
+        self.link.post(&run_path(id.as_str(), "/continue"), raise, key).await
     }
 }

@@ -1,13 +1,12 @@
 //! The events of a run: a page of them, or a stream that outlives broken connections.
 
-use std::path::PathBuf;
-
 use antiphon::id::{CoordinationId, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, StatusCode, header};
 
 use super::error::ClientError;
+use super::exchange::Link;
 use super::{Client, exchange};
 use crate::api::{EventLine, EventPage};
 use crate::path::run_path;
@@ -24,21 +23,21 @@ impl Client {
         limit: usize,
     ) -> Result<EventPage, ClientError> {
         let rest = format!("/events?after={after}&limit={limit}");
-        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+        self.link.get(&run_path(id.as_str(), &rest)).await
     }
 
     /// Follows the events after a version until the end of the run; a stream that breaks resumes
     /// where it broke.
     #[must_use]
     pub fn follow(&self, id: &CoordinationId, after: Version) -> EventStream {
-        EventStream::new(self.dir.clone(), id.clone(), after)
+        EventStream::new(self.link.clone(), id.clone(), after)
     }
 }
 
 /// The events of one run, in order, each once, until it ends.
 #[derive(Debug)]
 pub struct EventStream {
-    dir: PathBuf,
+    link: Link,
     run: CoordinationId,
     after: Version,
     body: Option<Incoming>,
@@ -49,8 +48,8 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    fn new(dir: PathBuf, run: CoordinationId, after: Version) -> Self {
-        Self { dir, run, after, body: None, lines: Lines::default(), fruitful: true, ended: false }
+    fn new(link: Link, run: CoordinationId, after: Version) -> Self {
+        Self { link, run, after, body: None, lines: Lines::default(), fruitful: true, ended: false }
     }
 
     /// The version of the last event that it gave, or the one that it began after.
@@ -109,7 +108,7 @@ impl EventStream {
         let request = exchange::head(Method::GET, &run_path(self.run.as_str(), "/events"))
             .header(header::ACCEPT, "text/event-stream")
             .header("last-event-id", self.after.0);
-        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        let response = self.link.send(request, Bytes::new()).await?;
         Ok((response.status() != StatusCode::NO_CONTENT).then(|| response.into_body()))
     }
 }

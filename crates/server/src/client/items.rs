@@ -36,7 +36,7 @@ impl Client {
         parameters.extend(limit.map(|limit| format!("limit={limit}")));
         parameters.extend(cursor.as_ref().map(|cursor| format!("cursor={}", segment(cursor))));
         let rest = format!("/items?{}", parameters.join("&"));
-        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+        self.link.get(&run_path(id.as_str(), &rest)).await
     }
 
     /// An item with everything that is known of it.
@@ -45,7 +45,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn item(&self, id: &CoordinationId, item: &str) -> Result<Item, ClientError> {
         let rest = format!("/items/{}", segment(item));
-        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+        self.link.get(&run_path(id.as_str(), &rest)).await
     }
 
     /// The value that an item puts out.
@@ -55,7 +55,7 @@ impl Client {
     pub async fn output(&self, id: &CoordinationId, item: &str) -> Result<ItemValue, ClientError> {
         let rest = format!("/items/{}/output", segment(item));
         let request = exchange::head(Method::GET, &run_path(id.as_str(), &rest));
-        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        let response = self.link.send(request, Bytes::new()).await?;
         let source = response.headers().get("antiphon-value");
         let source = source.and_then(|value| value.to_str().ok()).unwrap_or("output").to_owned();
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());

@@ -55,7 +55,7 @@ impl Client {
     }
 
     async fn head_page(&self, query: &str) -> Result<(Vec<HeadRow>, bool), ClientError> {
-        let page: HeadPage = exchange::get(&self.dir, &format!("{LEDGER}/{query}")).await?;
+        let page: HeadPage = self.link.get(&format!("{LEDGER}/{query}")).await?;
         let heads = page.heads.into_iter().map(|line| Ok(line.row()?));
         Ok((heads.collect::<Result<_, ClientError>>()?, page.more))
     }
@@ -74,7 +74,7 @@ impl Client {
         while found.len() < limit {
             let (stream, limit) = (segment(&stream.to_string()), PAGE.min(limit - found.len()));
             let path = format!("{LEDGER}/events?stream={stream}&after={last}&limit={limit}");
-            let page: EventPage = exchange::get(&self.dir, &path).await?;
+            let page: EventPage = self.link.get(&path).await?;
             for line in &page.events {
                 found.push(line.recorded()?);
             }
@@ -99,7 +99,7 @@ impl Client {
         while found.len() < limit {
             let limit = PAGE.min(limit - found.len());
             let path = format!("{LEDGER}/events?after={last}&limit={limit}");
-            let page: PlacedPage = exchange::get(&self.dir, &path).await?;
+            let page: PlacedPage = self.link.get(&path).await?;
             for line in &page.events {
                 found.push(line.placed()?);
                 last = line.seq;
@@ -124,7 +124,7 @@ impl Client {
         while found.len() < limit {
             let limit = PAGE.min(limit - found.len());
             let path = format!("{LEDGER}/commits?after={last}&limit={limit}");
-            let page: CommitPage = exchange::get(&self.dir, &path).await?;
+            let page: CommitPage = self.link.get(&path).await?;
             for line in &page.commits {
                 found.push(line.placed()?);
                 last = line.number;
@@ -142,7 +142,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
         let request = exchange::head(Method::GET, &format!("{LEDGER}/blobs/{digest}"));
-        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        let response = self.link.send(request, Bytes::new()).await?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }

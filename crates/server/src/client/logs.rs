@@ -33,7 +33,7 @@ impl Client {
         let rest = format!("{item}/logs?{}", parameters.join("&"));
         let request = exchange::head(Method::GET, &run_path(id.as_str(), &rest))
             .header(header::ACCEPT, "text/event-stream");
-        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        let response = self.link.send(request, Bytes::new()).await?;
         Ok(LogStream { body: response.into_body(), lines: Lines::default(), ended: false })
     }
 }

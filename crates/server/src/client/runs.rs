@@ -2,8 +2,8 @@
 
 use antiphon::id::CoordinationId;
 
+use super::Client;
 use super::error::ClientError;
-use super::{Client, exchange};
 use crate::api::{
     ListPage, ListQuery, OnEndAnswer, Reasons, RetryAnswer, RetryRequest, RunEnd, RunLine,
     RunSecrets, SubmitAnswer, SubmitRequest,
@@ -20,7 +20,7 @@ impl Client {
         request: &SubmitRequest,
         key: Option<&str>,
     ) -> Result<SubmitAnswer, ClientError> {
-        exchange::post(&self.dir, RUNS, request, key).await
+        self.link.post(RUNS, request, key).await
     }
 
     /// Carries a run out again that has ended, as far as that is needed. A repeated call with the
@@ -34,7 +34,7 @@ impl Client {
         request: &RetryRequest,
         key: Option<&str>,
     ) -> Result<RetryAnswer, ClientError> {
-        exchange::post(&self.dir, &run_path(id.as_str(), "/retry"), request, key).await
+        self.link.post(&run_path(id.as_str(), "/retry"), request, key).await
     }
 
     /// Runs at a glance, the newest first.
@@ -49,7 +49,7 @@ impl Client {
         parameters.extend(ended.then(|| "ended=true".to_owned()));
         parameters.extend(limit.map(|limit| format!("limit={limit}")));
         parameters.extend(cursor.as_ref().map(|cursor| format!("cursor={}", segment(cursor))));
-        exchange::get(&self.dir, &format!("{RUNS}?{}", parameters.join("&"))).await
+        self.link.get(&format!("{RUNS}?{}", parameters.join("&"))).await
     }
 
     /// One run at a glance.
@@ -57,7 +57,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn status(&self, id: &CoordinationId) -> Result<RunLine, ClientError> {
-        exchange::get(&self.dir, &run_path(id.as_str(), "")).await
+        self.link.get(&run_path(id.as_str(), "")).await
     }
 
     /// The secrets that a run needs, by name.
@@ -65,7 +65,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn secrets(&self, id: &CoordinationId) -> Result<RunSecrets, ClientError> {
-        exchange::get(&self.dir, &run_path(id.as_str(), "/secrets")).await
+        self.link.get(&run_path(id.as_str(), "/secrets")).await
     }
 
     /// Why an item does not run.
@@ -74,7 +74,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Reasons, ClientError> {
         let rest = format!("/work/{}/why", segment(work));
-        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+        self.link.get(&run_path(id.as_str(), &rest)).await
     }
 
     /// How a run ended, why, and what failed.
@@ -82,7 +82,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; a [`Problem`](crate::Problem) if it has not ended.
     pub async fn end(&self, id: &CoordinationId) -> Result<RunEnd, ClientError> {
-        exchange::get(&self.dir, &run_path(id.as_str(), "/end")).await
+        self.link.get(&run_path(id.as_str(), "/end")).await
     }
 
     /// What became of the command for the end of a run; the answer waits for it some time.
@@ -90,7 +90,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn on_end(&self, id: &CoordinationId) -> Result<OnEndAnswer, ClientError> {
-        exchange::get(&self.dir, &run_path(id.as_str(), "/on_end")).await
+        self.link.get(&run_path(id.as_str(), "/on_end")).await
     }
 
     /// The hash and the rendering of a receipt.
@@ -98,7 +98,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn receipt(&self, id: &CoordinationId) -> Result<serde_json::Value, ClientError> {
-        exchange::get(&self.dir, &run_path(id.as_str(), "/receipt")).await
+        self.link.get(&run_path(id.as_str(), "/receipt")).await
     }
 
     /// A receipt with its evidence, as `antiphon verify` reads it.
@@ -107,6 +107,6 @@ impl Client {
     /// [`ClientError`].
     pub async fn export(&self, id: &CoordinationId) -> Result<Vec<u8>, ClientError> {
         let path = run_path(id.as_str(), "/receipt?evidence=true");
-        exchange::get_bytes(&self.dir, &path).await.map(Into::into)
+        self.link.get_bytes(&path).await.map(Into::into)
     }
 }
