@@ -43,7 +43,7 @@ fn an_input_that_became_something_else_is_refused_and_keeps_nothing_waiting() ->
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(6), "{output:?}");
-    let ends = said.lines().filter(|line| line.starts_with(' '));
+    let ends = said.lines().filter(|line| line.contains(" (session "));
     let refused = ends.filter(|line| line.ends_with("it is a pipe, not a regular file"));
     assert_eq!(refused.count(), 8, "{said}");
     Ok(())
@@ -61,7 +61,7 @@ fn a_declared_output_is_a_file_or_a_directory() -> Result {
     write(dir.path(), &(item("mkdir", "d") + &item("touch", "f") + &item("mkfifo", "p")))?;
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let ends = said.lines().filter(|line| line.starts_with(' '));
+    let ends = said.lines().filter(|line| line.contains(" (session "));
     let missing = ends.filter(|line| line.contains("is missing: there is no file"));
     assert_eq!(missing.count(), 1, "{said}");
     assert_eq!(output.status.code(), Some(6));
