@@ -22,9 +22,6 @@ use fan_out::Departure;
 /// Bytes of events that may wait for one follower; room for the largest event many times.
 const WAITING_BYTES: usize = 1024 * 1024;
 
-/// What an event weighs besides its payload.
-const ENVELOPE_BYTES: usize = 512;
-
 /// The follower's side: the events of a stream from the moment at which it was asked for.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -48,8 +45,4 @@ impl Feed {
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Fed<Arc<Recorded>>> {
         self.events.poll_next(context)
     }
-}
-
-fn weight(event: &Recorded) -> usize {
-    ENVELOPE_BYTES + event.payload.bytes().map_or(0, <[u8]>::len)
 }

@@ -44,7 +44,7 @@ async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
 async fn opening_a_ledger_of_dormant_runs_records_nothing_of_them() -> Outcome {
     let dir = tempfile::tempdir()?;
     let engine = Engine::builder(dir.path())?.start().await?;
-    let ageless = CoordinationBudget::new(u32::MAX.into(), (1 << 53) - 1, 1, None)?;
+    let ageless = CoordinationBudget::new(u32::MAX, (1 << 53) - 1, 1, None)?;
     let used = engine.submit(CoordinationConfig::open(Vec::new(), ageless.clone())?).await?;
     for _ in 0..100 {
         engine.submit(CoordinationConfig::open(Vec::new(), ageless.clone())?).await?;

@@ -1,31 +1,20 @@
 //! What writes: on a thread of its own where that takes a disk, else where it is sent.
 
+mod job;
 mod pen;
 mod thread;
 
 use std::sync::Arc;
 
-use antiphon_core::append::Append;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::incidents::Incidents;
-use crate::ledger::{AppendError, Cursor, Store};
-use crate::mailbox::{StartError, Unavailable};
+use crate::ledger::Store;
+use crate::mailbox::StartError;
 
+pub(super) use job::{Ack, WriteJob};
 use pen::Pen;
 use thread::WriterThread;
-
-/// Something to be written.
-pub(super) enum WriteJob {
-    /// A turn, with cursors that are set with it; is acknowledged.
-    Append(Box<Append>, Vec<Cursor>),
-    /// A cursor to be moved with the next append, or by itself if none waits; the reader gets its
-    /// answer once it is durable.
-    Move(Cursor, oneshot::Sender<Result<(), Unavailable>>),
-}
-
-/// How an append went.
-pub(super) type Ack = Result<(), AppendError>;
 
 /// The writer's end on the decider's side.
 pub(super) enum Writer {

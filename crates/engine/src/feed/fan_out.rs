@@ -9,7 +9,9 @@ use antiphon_core::envelope::Recorded;
 use tokio::sync::Notify;
 
 use super::backlog::{Fed, Inlet, Outlet};
-use super::weight;
+
+/// What an event weighs besides its payload.
+const ENVELOPE_BYTES: usize = 512;
 
 /// Followers that are served before other tasks have their turn.
 const SERVED_TOGETHER: usize = 128;
@@ -90,4 +92,9 @@ async fn deliver(followers: &mut Vec<Inlet<Arc<Recorded>>>, event: &Arc<Recorded
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// What an event counts for where it waits, in bytes.
+pub(super) fn weight(event: &Recorded) -> usize {
+    ENVELOPE_BYTES + event.payload.bytes().map_or(0, <[u8]>::len)
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::StreamName;
 
+use super::Feed;
 use super::backlog::{Inlet, backlog};
-use super::fan_out::{Departure, Departures, Told, fan_out};
-use super::{Feed, weight};
+use super::fan_out::{Departure, Departures, Told, fan_out, weight};
 
 /// Bytes of events that may wait for the task of one stream; room for the largest append twice.
 const WAITING_BYTES: usize = 32 * 1024 * 1024;

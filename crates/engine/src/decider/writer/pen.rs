@@ -4,7 +4,7 @@ use antiphon_core::append::Append;
 use antiphon_core::event::Event;
 use tokio::sync::oneshot;
 
-use super::{Ack, WriteJob};
+use super::job::{Ack, WriteJob};
 use crate::crash;
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{AppendError, Cursor, Store};

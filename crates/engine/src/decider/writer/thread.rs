@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::job::{Ack, WriteJob};
 use super::pen::Pen;
-use super::{Ack, WriteJob};
 use crate::crash;
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Store, WriteError};
