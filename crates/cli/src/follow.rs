@@ -320,19 +320,11 @@ impl RunFollower {
         self.connection.stands()
     }
 
-    /// Waits for the commands of the runs that have ended here, and says which failed.
-    pub(crate) async fn tell_of_on_end(&mut self) {
-        for run in std::mem::take(&mut self.with_on_end) {
-            let Connection { client, host, .. } = &self.connection;
-            tokio::select! {
-                () = tell_of_on_end(client, &run) => {}
-                _ = self.interrupts.next() => {
-                    let stays = if host.is_some() { "; this process exits after it" } else { "" };
-                    let text = format!("`on_end` of {run} is still running{stays}");
-                    stderr::say(printable(&text));
-                }
-            }
-        }
+    /// Waits for the commands of the runs that have ended here, and says which failed. Returns whether
+    /// it waited to the end.
+    pub(crate) async fn tell_of_on_end(&mut self) -> bool {
+        let runs = std::mem::take(&mut self.with_on_end);
+        on_end::stay_for(&self.connection, &mut self.interrupts, runs).await
     }
 
     /// Leaves in good order: an engine of this process stays while it carries something out for
@@ -341,14 +333,16 @@ impl RunFollower {
         mut self,
         followed: Result<T, CommandError>,
     ) -> Result<T, CommandError> {
-        self.tell_of_on_end().await;
+        let mut waits = !self.interruption.terminates() && self.tell_of_on_end().await;
         let stayed = match (&self.connection.host, &followed) {
-            (Some(host), Ok(_)) => {
-                let waits = !self.interruption.terminates();
-                others::leave(host, waits.then_some(&mut self.interrupts)).await
-            }
+            (Some(host), Ok(_)) => others::leave(host, waits.then_some(&mut self.interrupts)).await,
             _ => Ok(()),
         };
+        // Those of runs that have ended meanwhile.
+        waits &= stayed.is_ok() && followed.is_ok();
+        if waits {
+            self.tell_of_on_end().await;
+        }
         let closed = self.connection.close().await;
         let outcome = followed?;
         stayed?;

@@ -178,6 +178,14 @@ impl Engine {
         self.handle().query(|world, now| world.at_work(now)).await
     }
 
+    /// The ended runs whose [`on_end`](Run::on_end) commands are carried out now.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the engine has stopped.
+    pub async fn on_ends(&self) -> Result<Vec<CoordinationId>, Unavailable> {
+        self.handle().on_ends().await
+    }
+
     /// Head rows: of one stream, or a listing with the newest stream first.
     ///
     /// # Errors
@@ -272,7 +280,7 @@ impl Engine {
     /// After the grace, functions that still run are abandoned. Processes are asked to stop and
     /// have their own grace, then they are killed: none is left when this returns, however long
     /// those graces are. What is cut off so is recorded as lost, and its item is carried out again
-    /// after the next start.
+    /// after the next start; so is a command for the end of a run.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger could not be closed in order; nothing acknowledged is lost

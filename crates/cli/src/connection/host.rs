@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_error::{CommandError, Kind};
+use crate::stderr;
 
 /// How long sessions run on while the ledger takes nothing in: their ends are kept until it does.
 const RUNS_ON: Duration = Duration::from_secs(10 * 60);
@@ -85,6 +86,11 @@ impl Host {
         }
     }
 
+    /// The ended runs whose commands are carried out here; none while that is not known.
+    pub(crate) async fn on_ends(&self) -> Vec<CoordinationId> {
+        self.engine.on_ends().await.unwrap_or_default()
+    }
+
     /// Waits until nobody is connected, nothing runs, and nothing will run without a command.
     pub(crate) async fn idle(&self) -> Result<(), CommandError> {
         let mut clients = self.clients.clone();
@@ -92,7 +98,10 @@ impl Host {
             let none = clients.wait_for(|connected| *connected == 0).await;
             none.map_err(|_| CommandError::internal("the server stopped"))?;
             match self.at_work().await?.and_then(|at_work| at_work.first().cloned()) {
-                None => return Ok(()),
+                None => match self.on_ends().await.first() {
+                    None => return Ok(()),
+                    Some(run) => drop(self.engine.run(run)?.on_end().await?),
+                },
                 // What it does next may be its end.
                 Some(run) => self.next_event(&run).await?,
             }
@@ -127,6 +136,11 @@ impl Host {
 
     /// Stops in order: clients are informed, sessions are asked to stop, the ledger is closed.
     pub(crate) async fn close(self) -> Result<(), CommandError> {
+        let left = self.on_ends().await;
+        if !left.is_empty() {
+            let left = left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            stderr::say(format!("`on_end` is left to the next engine, of: {left}"));
+        }
         self.stop.cancel();
         self.server
             .await

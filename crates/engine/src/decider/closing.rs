@@ -55,25 +55,23 @@ impl Decider {
     /// stop, and waited for as long as their own graces take; then functions that still run are
     /// given up, and the ledger is closed.
     pub(super) fn go_on_closing(&mut self, now: &Now) {
+        let runs_anything = self.runs_anything();
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else {
             return;
         };
         // A turn on its way may still start a session, a start that is not complete is answered
-        // first, and ends that were kept are recorded.
+        // first, and ends that were kept are recorded. Commands for the ends of runs have as long as
+        // sessions have; what is cut off of them is left to the next engine.
         if !self.disk.nothing_in_flight()
             || self.audience.has_starts()
             || self.sessions.has_kept()
-            || (!self.sessions.none_runs() && closing.by > Instant::now())
+            || (runs_anything && closing.by > Instant::now())
         {
             return;
         }
         if self.sessions.has_processes() {
             closing.cut_off = true;
             return self.sessions.cut_off_processes();
-        }
-        // They have little time, and more to say than that a session was cut off.
-        if !self.on_ends.none_runs() {
-            return;
         }
         closing.recorded = true;
         for (session, fence) in self.sessions.to_abandon() {
@@ -88,6 +86,10 @@ impl Decider {
         if let Err(error) = self.world.close_ledger(now) {
             self.incidents.note(Incident::LossNotRecorded, &"the ledger", &error);
         }
+    }
+
+    fn runs_anything(&self) -> bool {
+        !self.sessions.none_runs() || !self.on_ends.none_runs()
     }
 
     pub(super) fn closed(&self) -> bool {
@@ -119,6 +121,7 @@ impl Decider {
         // next start.
         self.sessions.cut_off_processes();
         self.sessions.processes_gone().await;
+        self.on_ends.give_up().await;
         self.sessions.abandon();
         // What was abandoned must be gone before the caller may open the ledger again, here or
         // elsewhere.

@@ -125,6 +125,7 @@ impl Decider {
                 let _ = reply.send(self.disk.refusal().map_or(Ok(()), Err));
             }
             Request::OnEnd { run, reply } => self.on_ends.ask(&run, reply),
+            Request::OnEnds { reply } => drop(reply.send(self.on_ends.runs())),
             Request::OnEndDone { run, end } => self.on_end_done(&run, end),
             Request::Close { reply } => self.on_close(reply),
         }

@@ -8,6 +8,7 @@ use antiphon_core::id::{CoordinationId, Version};
 use antiphon_core::world::Action;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Decider;
 use crate::incidents::Incident;
@@ -23,6 +24,7 @@ const REMEMBERED: usize = 1_000;
 #[derive(Default)]
 pub(super) struct OnEnds {
     tasks: JoinSet<()>,
+    given_up: CancellationToken,
     /// By run, with those who wait for the end.
     running: BTreeMap<CoordinationId, Vec<oneshot::Sender<OnEnd>>>,
     /// The last ones that failed.
@@ -38,11 +40,31 @@ impl OnEnds {
         let (attempts, handle) = (Attempts::of(processes, handle, run.clone()), handle.clone());
         // Those that have ended need not be kept.
         while self.tasks.try_join_next().is_some() {}
+        let given_up = self.given_up.clone();
         self.tasks.spawn(async move {
-            let end = attempts.carry_out().await.map_err(|error| error.to_string());
-            // An engine that is gone leaves it to the next one.
-            let _ = handle.send(Request::OnEndDone { run, end }).await;
+            let end = match attempts.carry_out(&given_up).await {
+                Ok(Some(end)) => Ok(end),
+                Ok(None) => return,
+                Err(error) => Err(error.to_string()),
+            };
+            // An engine that is gone, or goes, leaves it to the next one.
+            tokio::select! {
+                _ = handle.send(Request::OnEndDone { run, end }) => {}
+                () = given_up.cancelled() => {}
+            }
         });
+    }
+
+    /// Asks those that run to stop, and waits until nothing is left of them: the next engine carries
+    /// them out again.
+    pub(super) async fn give_up(&mut self) {
+        self.given_up.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// The runs whose commands are carried out.
+    pub(super) fn runs(&self) -> Vec<CoordinationId> {
+        self.running.keys().cloned().collect()
     }
 
     pub(super) fn none_runs(&self) -> bool {
@@ -96,7 +118,7 @@ impl Decider {
 
     /// Carries out what an earlier engine left of these commands.
     pub(super) fn start_waiting_on_ends(&mut self) {
-        if self.sessions.processes().is_none() {
+        if self.sessions.processes().is_none() || !self.opening.carries_on_ends() {
             return;
         }
         match on_end::waiting(self.disk.store().as_ref()) {

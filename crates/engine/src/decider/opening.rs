@@ -43,6 +43,8 @@ pub(super) struct Opening {
     taken_up: TakenUp,
     /// What became of the sessions that an earlier engine ran.
     orphans: Orphans,
+    /// Whether this engine carries out what an earlier one left of commands for the ends of runs.
+    carries_on_ends: bool,
     recorded: bool,
 }
 
@@ -59,6 +61,10 @@ impl Opening {
 
     pub(super) fn taken_up(&self) -> TakenUp {
         self.taken_up
+    }
+
+    pub(super) fn carries_on_ends(&self) -> bool {
+        self.carries_on_ends
     }
 
     pub(super) fn is_recorded(&self) -> bool {
@@ -157,7 +163,16 @@ impl Decider {
         let system = |what| move |error| StartError::System { what, error };
         let Recovered { mut world, saved, clock, facts, owner, accepted_shorter, newer } =
             recovered;
-        let opening = Opening { owner, accepted_shorter, taken_up, orphans, recorded: false };
+        // One that only records what it is asked for takes over nothing.
+        let carries_on_ends = !parts.binds_nothing;
+        let opening = Opening {
+            owner,
+            accepted_shorter,
+            taken_up,
+            orphans,
+            carries_on_ends,
+            recorded: false,
+        };
         let now = clock.now().map_err(system("randomness"))?;
         if newer.is_none() {
             opening.open(&mut world, &now)?;

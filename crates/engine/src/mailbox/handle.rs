@@ -330,6 +330,13 @@ impl Handle {
         answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
+    /// The runs whose commands for their ends are carried out now.
+    pub(crate) async fn on_ends(&self) -> Result<Vec<CoordinationId>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::OnEnds { reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopped)
+    }
+
     /// What is known here of the command for the end of a run, once it has ended.
     pub(crate) async fn on_end(&self, run: &CoordinationId) -> Result<OnEnd, Unavailable> {
         let (reply, answer) = oneshot::channel();

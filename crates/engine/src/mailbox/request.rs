@@ -70,6 +70,8 @@ pub(crate) enum Request {
     Health { reply: oneshot::Sender<Result<(), Unavailable>> },
     /// A caller waits for the command for the end of a run.
     OnEnd { run: CoordinationId, reply: oneshot::Sender<OnEnd> },
+    /// The runs whose commands for their ends are carried out now.
+    OnEnds { reply: oneshot::Sender<Vec<CoordinationId>> },
     /// The command for the end of a run has ended, or could not be carried out.
     OnEndDone { run: CoordinationId, end: Result<AttemptsEnd, String> },
     /// Stop in good order.

@@ -9,13 +9,14 @@ use antiphon_core::digest::Digest;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{CoordinationId, SessionId, StreamName, Version};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::variables::variables;
 use crate::crash;
 use crate::ledger::Store;
 use crate::mailbox::{AttemptsEnd, Handle, QueryError, Status};
 use crate::plan::{CommandSpec, Origin, RenderedEnv};
-use crate::process::{Launch, Secret};
+use crate::process::{Launch, Secret, StopReason};
 use crate::session::{Processes, SecretValues, inherited};
 
 /// How often a command is tried that fails.
@@ -47,26 +48,32 @@ impl Attempts {
         Self { processes: Arc::clone(processes), handle: handle.clone(), run, secrets }
     }
 
-    /// Carries the command out, again if it fails.
+    /// Carries the command out, again if it fails; `None` if it was given up before it came to an
+    /// end.
     ///
     /// # Errors
     /// If the run cannot be read, so that nothing was carried out.
-    pub(crate) async fn carry_out(self) -> Result<AttemptsEnd, QueryError> {
+    pub(crate) async fn carry_out(
+        self,
+        given_up: &CancellationToken,
+    ) -> Result<Option<AttemptsEnd>, QueryError> {
         let status = self.handle.status(&self.run).await?;
         let version = status.version;
         let run = self.run.clone();
         let command = self.handle.read(move |store| Ok(recorded(store, &run))).await?;
         let command = match command {
             Ok(command) => command,
-            Err(why) => return Ok(AttemptsEnd::new(version, Some(why))),
+            Err(why) => return Ok(Some(AttemptsEnd::new(version, Some(why)))),
         };
         crash::point("on_end.before");
         let until = Instant::now() + WITHIN;
         let mut attempt = 1;
         let failure = loop {
-            let Err(why) = self.attempt(attempt, &status, &command, until).await else {
-                break None;
-            };
+            let ended = self.attempt(attempt, &status, &command, until, given_up).await;
+            if given_up.is_cancelled() {
+                return Ok(None);
+            }
+            let Err(why) = ended else { break None };
             let pause = PAUSE * attempt;
             tracing::warn!(run = %self.run, attempt, error = %why, "the command for the end of a run failed");
             if attempt == ATTEMPTS || Instant::now() + pause >= until {
@@ -74,10 +81,13 @@ impl Attempts {
                 break Some(format!("{why} (tried {times})"));
             }
             attempt += 1;
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = given_up.cancelled() => return Ok(None),
+            }
         };
         crash::point("on_end.after");
-        Ok(AttemptsEnd::new(version, failure))
+        Ok(Some(AttemptsEnd::new(version, failure)))
     }
 
     /// One attempt, under an id that follows those of the run's sessions.
@@ -87,6 +97,7 @@ impl Attempts {
         status: &Status,
         command: &Command,
         until: Instant,
+        given_up: &CancellationToken,
     ) -> Result<(), String> {
         let Counts { sessions, .. } = status.summary.totals;
         let number = sessions.saturating_add(attempt.into());
@@ -96,7 +107,13 @@ impl Attempts {
         let launch =
             self.launch(status, command, until.saturating_duration_since(Instant::now()))?;
         let mut tree = wardens.launch(&session, launch).await.map_err(|error| error.to_string())?;
-        let end = tree.ended().await;
+        let end = tokio::select! {
+            end = tree.ended() => end,
+            () = given_up.cancelled() => {
+                tree.stop(StopReason::Cancelled);
+                tree.ended().await
+            }
+        };
         let (processes, spec) = (Arc::clone(&self.processes), command.spec.clone());
         let read = move || {
             let is_clean = end.clean;
