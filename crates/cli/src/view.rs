@@ -31,7 +31,7 @@ use live::LiveView;
 pub(crate) use meters::{Meter, meters};
 use plain::Plain;
 pub(crate) use row::{Row, Rows};
-pub(crate) use summary::{goes_on, item_counts};
+pub(crate) use summary::{goes_on, item_counts, took};
 
 /// The display of one run. However the run ends, the terminal is left as it was found.
 pub(crate) struct View(Look);

@@ -42,6 +42,13 @@ fn outcomes(dir: &Path) -> Result<Vec<(String, String)>> {
     Ok(events.iter().map(outcome).collect())
 }
 
+/// The time that `r` has used, in nanoseconds.
+fn used_time(dir: &Path) -> Result<u64> {
+    let status: serde_json::Value =
+        serde_json::from_str(&stdout(dir, &["status", "r", "--json"])?)?;
+    Ok(status["meters"]["time_ns"]["used"].as_u64().ok_or("no time")?)
+}
+
 fn of(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(work, outcome)| ((*work).to_owned(), (*outcome).to_owned())).collect()
 }
@@ -161,19 +168,33 @@ fn a_run_that_is_left_alone_does_not_age() -> Result {
     plan_with(dir.path(), "short.yaml", "budget: { sessions: 5, duration: 2s }", HELD)?;
     // It ends once its time is over, which is longer than the other run has altogether.
     let budget = "budget: { sessions: 5, duration: 5m }";
-    let longer = "  waits: { shell: 'exec sleep 300', timeout: 3s, retry: { attempts: 1 } }\n";
+    let longer = "  waits: { shell: 'echo now > runs; exec sleep 300', timeout: 3s, retry: { attempts: 1 } }\n";
     plan_with(dir.path(), "longer.yaml", budget, longer)?;
     let run = Running::start(dir.path(), &["run", "--id", "r", "short.yaml"])?;
     heard(&dir.path().join("runs"))?;
     run.signal(Signal::TERM)?;
     assert_eq!(run.end()?.status.code(), Some(8));
     let since = Instant::now();
-    assert_eq!(ran(dir.path(), &["run", "longer.yaml"])?.status.code(), Some(7));
+    let longer = Running::start(dir.path(), &["run", "longer.yaml"])?;
+    heard(&dir.path().join("runs"))?;
+    let beside = used_time(dir.path())?;
+    assert_eq!(longer.end()?.status.code(), Some(7));
+    assert_eq!(beside, used_time(dir.path())?, "no time of it passes, nor is shown to pass");
     assert!(since.elapsed().as_secs() >= 3, "the other run took longer than all of the first");
     let resumed = Running::start(dir.path(), &["resume", "r"])?;
     heard(&dir.path().join("runs"))?;
     say(&dir.path().join("ends"), "now")?;
-    assert_eq!(resumed.end()?.status.code(), Some(0));
+    let resumed = resumed.end()?;
+    assert_eq!(resumed.status.code(), Some(0));
+    // What is told at the end and later is the time that was charged.
+    let told = String::from_utf8(resumed.stdout)?;
+    let told = told.lines().find_map(|line| line.strip_prefix("succeeded in ")?.split(',').next());
+    let status = stdout(dir.path(), &["status", "r"])?;
+    let ended = status.lines().find(|line| line.starts_with("ended ")).ok_or("no end")?;
+    let took = ended.split(", took ").nth(1);
+    assert_eq!(told, took, "{status}");
+    let seconds = took.and_then(|took| took.strip_suffix('s')?.parse::<f64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds < 2.0), "{status}");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }

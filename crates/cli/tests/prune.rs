@@ -37,7 +37,7 @@ const PRUNED: &str = "\
 run r (test)
 status partial
 started <time>, <time> ago
-ended <time>, after <time>
+ended <time>, took <time>
 items 2 ok, 1 failed
 note: of what happened from version 2 on, only the end is known; that version cannot be read: its payload was erased
 

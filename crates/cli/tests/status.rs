@@ -35,7 +35,7 @@ fn what_has_ended_is_shown_with_what_each_item_said() {
 run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
-ended         <time>, after <age>
+ended         <time>, took <age>
 items         2 ok
 
 ITEM     STATE      ATTEMPT  TIME  WHY
@@ -52,7 +52,7 @@ sessions ██░░░░░░ 3/10  time ░░░░░░░░ <age>/1m00
 run           broken
 status        failed
 started       <time>, <age> ago
-ended         <time>, after <age>
+ended         <time>, took <age>
 items         0 ok, 1 failed, 1 skipped
 next          `antiphon retry broken` runs again what did not succeed
 
@@ -70,7 +70,7 @@ sessions █░░░░░░░ 1/10  time ░░░░░░░░ <age>/1m00
 run           broken
 status        failed
 started       <time>, <age> ago
-ended         <time>, after <age>
+ended         <time>, took <age>
 items         0 ok, 1 failed, 1 skipped
 next          `antiphon retry broken` runs again what did not succeed
 
@@ -92,7 +92,7 @@ fn the_items_that_failed_are_shown_alone_when_asked_for() {
 run           broken
 status        failed
 started       <time>, <age> ago
-ended         <time>, after <age>
+ended         <time>, took <age>
 items         0 ok, 1 failed, 1 skipped
 next          `antiphon retry broken` runs again what did not succeed
 
@@ -113,7 +113,7 @@ fn what_was_erased_is_said_and_is_no_error() {
 run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
-ended         <time>, after <age>
+ended         <time>, took <age>
 items         2 ok
 note: of what happened from version 6 on, only the end is known; that version cannot be read: its payload was erased
 

@@ -283,7 +283,7 @@ impl Board {
     }
 
     /// The present in its own time, which passes from its last event on as the wall clock does
-    /// while an engine owns it.
+    /// while an engine carries it out.
     pub(crate) fn present(&self, wall: WallTime) -> Now {
         let mut now = Now::from(0);
         let Some(run) = self.replay.state() else { return now };
@@ -291,8 +291,7 @@ impl Board {
         // Where events are missing, what the time was spent on is unknown.
         let wall = if self.unread.is_some() { since } else { wall };
         now.wall = wall;
-        now.at =
-            if run.status().is_terminal() { at } else { at.after(wall.0.saturating_sub(since.0)) };
+        now.at = if run.ages() { at.after(wall.0.saturating_sub(since.0)) } else { at };
         now
     }
 

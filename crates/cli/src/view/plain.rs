@@ -4,7 +4,6 @@ use antiphon::coordination::BudgetUsage;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::CoordinationId;
-use antiphon::time::LedgerTime;
 
 use super::summary::Summary;
 use crate::describe::Narration;
@@ -15,8 +14,6 @@ use crate::timestamps;
 #[derive(Debug)]
 pub(super) struct Plain {
     coordination: CoordinationId,
-    started: Option<LedgerTime>,
-    last: LedgerTime,
     narration: Narration,
     sessions: u64,
     usage: BudgetUsage,
@@ -26,23 +23,13 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(coordination: CoordinationId) -> Self {
         let usage = BudgetUsage::default();
-        Self {
-            coordination,
-            started: None,
-            last: LedgerTime(0),
-            narration: Narration::default(),
-            sessions: 0,
-            usage,
-            currency: None,
-        }
+        Self { coordination, narration: Narration::default(), sessions: 0, usage, currency: None }
     }
 
     /// The line for an event, if it has one: the first items are counted where the run starts, and
     /// the end has lines of its own.
     pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
         let event = CoordinationEvent::of(recorded).ok()?;
-        self.started.get_or_insert(recorded.at);
-        self.last = recorded.at;
         match event {
             CoordinationEvent::Started(started) => {
                 self.currency = started.budget.currency().map(str::to_owned);
@@ -65,8 +52,7 @@ impl Plain {
 
     /// How it ended.
     pub(super) fn summary<'a>(&'a self, outcome: &'a RunOutcome) -> Summary<'a> {
-        let took_ns = self.started.map_or(0, |start| self.last.since(start));
         let currency = self.currency.as_deref();
-        Summary::new(&self.coordination, outcome, took_ns, self.sessions, &self.usage, currency)
+        Summary::new(&self.coordination, outcome, self.sessions, &self.usage, currency)
     }
 }

@@ -3,6 +3,7 @@
 use antiphon::coordination::{BudgetUsage, Counts, WorkStage};
 use antiphon::id::CoordinationId;
 use antiphon::report::FailedItem;
+use antiphon::time::nanos;
 
 use super::meters::{count, money};
 use crate::colour::painted;
@@ -15,7 +16,6 @@ use crate::timestamps::elapsed;
 pub(super) struct Summary<'a> {
     id: &'a CoordinationId,
     outcome: &'a RunOutcome,
-    took_ns: u64,
     sessions: u64,
     usage: &'a BudgetUsage,
     currency: Option<&'a str>,
@@ -25,17 +25,16 @@ impl<'a> Summary<'a> {
     pub(super) fn new(
         id: &'a CoordinationId,
         outcome: &'a RunOutcome,
-        took_ns: u64,
         sessions: u64,
         usage: &'a BudgetUsage,
         currency: Option<&'a str>,
     ) -> Self {
-        Self { id, outcome, took_ns, sessions, usage, currency }
+        Self { id, outcome, sessions, usage, currency }
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
         let verdict = self.outcome.verdict.as_str();
-        let (took, sessions) = (elapsed(self.took_ns), self.sessions);
+        let (took, sessions) = (took(self.usage), self.sessions);
         let report = self.outcome.report();
         let counts = report.map(|report| format!(": {}", item_counts(&report.counts)));
         let mut lines = vec![format!(
@@ -92,6 +91,11 @@ impl<'a> Summary<'a> {
         }
         text
     }
+}
+
+/// How long a run took: the time that counts against its budget.
+pub(crate) fn took(usage: &BudgetUsage) -> String {
+    elapsed(nanos(usage.elapsed_ticks(), usage.tick_rate_hz()))
 }
 
 /// What runs again what did not succeed. A nested run is run again by the one that it is in.

@@ -1,7 +1,7 @@
 //! A run as its ledger has it, and how that is printed.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Counts, Stage, Verdict};
+use antiphon::coordination::{BudgetUsage, Coordination, Counts, Stage, Verdict};
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::Events;
 use antiphon::report::RunReport;
@@ -16,7 +16,7 @@ use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::printable;
 use crate::timestamps;
-use crate::view::{Board, Rows, Shown, class_counts, gauges, goes_on, item_counts, notes};
+use crate::view::{Board, Rows, Shown, class_counts, gauges, goes_on, item_counts, notes, took};
 
 /// Columns for the meters.
 const COLUMNS: usize = 100;
@@ -111,7 +111,9 @@ impl RunStatus {
         let retry = format!("next          {}", goes_on(board.id()));
         match (&self.report, board.only_end()) {
             (Some(report), _) => {
-                self.print_end(report.why.as_deref(), &report.counts, output)?;
+                let usage =
+                    board.run().map(Coordination::budget_usage).cloned().unwrap_or_default();
+                self.print_end(report.why.as_deref(), &report.counts, &usage, output)?;
                 if report.verdict != Verdict::Succeeded {
                     output.line(retry)?;
                 }
@@ -119,7 +121,7 @@ impl RunStatus {
             // What cannot be read cannot be taken over either.
             (None, Some(end)) => {
                 let summary = head.run_summary().map_err(ledger::unreadable)?;
-                self.print_end(summary.why().as_deref(), &end.counts, output)?;
+                self.print_end(summary.why().as_deref(), &end.counts, &end.usage, output)?;
             }
             (None, None) => {}
         }
@@ -159,17 +161,16 @@ impl RunStatus {
         Ok(())
     }
 
-    /// When and why it ended, and what became of its items.
+    /// When and why it ended, how long it took, and what became of its items.
     fn print_end(
         &self,
         why: Option<&str>,
         counts: &Counts,
+        usage: &BudgetUsage,
         output: &mut Stdout,
     ) -> Result<(), CommandError> {
-        let ended = self.head.changed.1;
-        let took = ended.0.saturating_sub(self.head.started.0);
-        let after = timestamps::elapsed(took);
-        output.line(format!("ended         {}, after {after}", timestamps::millis(ended)))?;
+        let ended = timestamps::millis(self.head.changed.1);
+        output.line(format!("ended         {ended}, took {}", took(usage)))?;
         if let Some(why) = why {
             output.line(format!("why           {}", printable(why)))?;
         }

@@ -279,6 +279,13 @@ impl Coordination {
         self.carried.is_carried()
     }
 
+    /// Whether its time passes while an engine owns the ledger: it is carried out, or a session of
+    /// it still runs.
+    #[must_use]
+    pub fn ages(&self) -> bool {
+        !self.is_ended() && (self.is_carried() || self.runs_sessions())
+    }
+
     /// Why nobody carries it out, if nobody does; empty if that is not known.
     #[must_use]
     pub fn interruption(&self) -> Option<&str> {
