@@ -21,8 +21,8 @@ use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use serving::{READY, serving};
-pub(crate) use submission::{Known, MissingSecret, Unsent, available, read_again, request};
-pub(crate) use trouble::{Said, said, trouble, trouble_in};
+pub(crate) use submission::{MissingSecret, Unsent, available, read_again, request, request_again};
+pub(crate) use trouble::{Said, reasons, said, trouble, trouble_in};
 
 /// How long an engine that holds the directory may take from its start until it answers, as it
 /// first ends what is left over; and how long a running one may take to say so.

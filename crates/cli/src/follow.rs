@@ -15,12 +15,12 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use antiphon::id::{CoordinationId, WorkId};
+use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ClientError, EventLine, EventStream, RetryAnswer, SubmitRequest};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
+use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy, reasons};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
@@ -288,7 +288,7 @@ impl RunFollower {
                 }
                 () = next(&mut frames) => {
                     if since_asked.elapsed() >= ASK_AGAIN {
-                        view.waits(&reasons(client, progress.id(), view.unexplained()).await);
+                        view.waits(reasons(client, progress.id(), &view.unexplained()).await);
                         since_asked = Instant::now();
                     }
                     view.tick()?;
@@ -401,23 +401,6 @@ async fn retried(
 fn gone() -> CommandError {
     CommandError::new(Kind::State, "the engine went away before it had the run")
         .with_hint("give the command again")
-}
-
-/// Why items do not run, as the engine says. What it does not answer is not shown.
-async fn reasons(
-    client: &Client,
-    id: &CoordinationId,
-    works: Vec<WorkId>,
-) -> Vec<(WorkId, String)> {
-    let mut reasons = Vec::new();
-    for work in works {
-        let Ok(answer) = client.why(id, work.as_str()).await else { continue };
-        let texts: Vec<String> = answer.reasons.into_iter().map(|why| why.text).collect();
-        if !texts.is_empty() {
-            reasons.push((work, texts.join("; ")));
-        }
-    }
-    reasons
 }
 
 /// The next event, with the stream that it came from.

@@ -11,6 +11,7 @@ mod plain;
 mod row;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -128,7 +129,7 @@ impl View {
     }
 
     /// Shows why items do not run, as the engine says; replaces what was said before.
-    pub(crate) fn waits(&mut self, reasons: &[(WorkId, String)]) {
+    pub(crate) fn waits(&mut self, reasons: BTreeMap<WorkId, String>) {
         if let Look::Live(live) = &mut self.0 {
             live.waits(reasons);
         }

@@ -202,7 +202,7 @@ fn a_nested_run_whose_secrets_are_gone_is_told_by_the_run_that_it_is_in() -> Res
     let outer = text(&followed(dir.path(), &stuck)?.stdout);
     assert!(outer.contains("`antiphon why r.1` shows what that run waits for"), "{outer}");
     let inner = text(&followed(dir.path(), &outer)?.stdout);
-    assert!(inner.contains("its secrets went with the engine that had them"), "{inner}");
+    assert!(inner.contains("it waits for its secrets, which are never recorded"), "{inner}");
     resume.signal(Signal::TERM)?;
     let mut left = String::new();
     errors.read_line(&mut left)?;

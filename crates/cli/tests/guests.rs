@@ -268,7 +268,7 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
     let why = String::from_utf8(ran(dir.path(), &["why", "keyed", "uses"])?.stdout)?;
     assert_eq!(
         why,
-        "uses: its secrets went with the engine that had them; `antiphon resume keyed`, with CANARY set, continues it\n"
+        "uses: it waits for its secrets, which are never recorded; `antiphon resume keyed`, with CANARY set, continues it\n"
     );
     // A guest brings the secret to the engine that runs.
     let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"])

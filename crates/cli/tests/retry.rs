@@ -514,43 +514,73 @@ fn a_retry_is_started_where_it_is_typed_and_reads_the_secrets_of_the_plan_again(
 
 #[test]
 fn a_retry_whose_secret_is_missing_names_the_command_that_brings_it() -> Result {
+    for again in [["r"].as_slice(), &["r", "plan.yaml"]] {
+        let dir = tempfile::tempdir()?;
+        let dir = dir.path();
+        plan(
+            dir,
+            "  only: { shell: 'test -e mended && echo $KEY $OTHER >> ran', env: { KEY: { secret: API_KEY }, OTHER: { secret: OTHER } }, retry: { attempts: 1 } }\n",
+        )?;
+        // One of two secrets is not taken for both.
+        let given = |arguments: &[&str], names: &[&str]| {
+            let mut command = plans::antiphon(dir, arguments);
+            command.envs(names.iter().map(|name| (name, "not-to-be-told")));
+            command
+        };
+        let with_both = |arguments: &[&str]| -> Result<Ran> {
+            Ok(given(arguments, &["API_KEY", "OTHER"]).output()?.into())
+        };
+        assert_eq!(with_both(&["run", "plan.yaml", "--id", "r"])?.status.code(), Some(7));
+        std::fs::write(dir.join("mended"), "")?;
+        let retry = [["retry"].as_slice(), again].concat();
+        let mut retry = given(&retry, &["OTHER"]);
+        let mut retry = Running(retry.stderr(std::process::Stdio::piped()).spawn()?);
+        let mut errors = BufReader::new(retry.0.stderr.take().ok_or("no standard error")?).lines();
+        let mut said = String::new();
+        while !said.contains("cannot continue by itself") {
+            said.push_str(&errors.next().ok_or(said.clone())??);
+            said.push('\n');
+        }
+        assert_eq!(
+            said,
+            "r@2: nothing taken over, 1 runs again: 1 failed\n\
+             note: r@2 waits for a secret: the plan needs the secret API_KEY, and there is no such \
+             variable; `antiphon resume r@2`, with API_KEY set, brings it\n\
+             r@2 cannot continue by itself; `antiphon why r@2` shows what it waits for\n"
+        );
+        let waits = "it waits for its secrets, which are never recorded; `antiphon resume r@2`, \
+                     with API_KEY and OTHER set, continues it";
+        let why = ran(dir, &["why", "r@2", "only", "--json"])?.stdout;
+        let why: serde_json::Value = serde_json::from_slice(&why)?;
+        assert_eq!(why["reasons"][0], waits);
+        let status = String::from_utf8(ran(dir, &["status", "r@2"])?.stdout)?;
+        assert!(status.contains(&format!("  ready  -        -     {waits}\n")), "{status}");
+        assert_eq!(with_both(&["resume", "r@2"])?.status.code(), Some(0));
+        assert_eq!(retry.0.wait()?.code(), Some(0));
+        assert_eq!(carried_out(dir)?, "not-to-be-told not-to-be-told");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_missing_secret_that_nothing_left_of_the_run_needs_is_not_spoken_of() -> Result {
     let dir = tempfile::tempdir()?;
     let dir = dir.path();
     plan(
         dir,
-        "  only: { shell: 'test -e mended && echo $KEY >> ran', env: { KEY: { secret: API_KEY } }, retry: { attempts: 1 } }\n",
+        "  keyed: { command: ['true'], env: { KEY: { secret: API_KEY } } }\n  \
+         plain: { shell: 'test -e mended', retry: { attempts: 1 } }\n",
     )?;
-    let with_key = |arguments: &[&str]| -> Result<Ran> {
-        let mut command = plans::antiphon(dir, arguments);
-        Ok(command.env("API_KEY", "not-to-be-told").output()?.into())
-    };
-    assert_eq!(with_key(&["run", "plan.yaml", "--id", "r"])?.status.code(), Some(7));
+    let mut first = plans::antiphon(dir, &["run", "plan.yaml", "--id", "r"]);
+    assert_eq!(first.env("API_KEY", "not-to-be-told").output()?.status.code(), Some(6));
     std::fs::write(dir.join("mended"), "")?;
-    let mut retry = Running(
-        plans::antiphon(dir, &["retry", "r"]).stderr(std::process::Stdio::piped()).spawn()?,
-    );
-    let mut errors = BufReader::new(retry.0.stderr.take().ok_or("no standard error")?).lines();
-    let mut said = String::new();
-    while !said.contains("cannot continue by itself") {
-        said.push_str(&errors.next().ok_or(said.clone())??);
-        said.push('\n');
-    }
+    let retried = ran(dir, &["retry", "r"])?;
     assert_eq!(
-        said,
-        "r@2: nothing taken over, 1 runs again: 1 failed\n\
-         note: r@2 waits for a secret: the plan needs the secret API_KEY, and there is no such \
-         variable; `antiphon resume r@2`, with API_KEY set, brings it\n\
-         r@2 cannot continue by itself; `antiphon why r@2` shows what it waits for\n"
+        (retried.status.code(), String::from_utf8(retried.stderr)?.as_str()),
+        (
+            Some(0),
+            "r@2: 1 item taken over from r, 1 runs again: 1 failed\n1 item taken over from r, 1 ran again\n"
+        )
     );
-    let why = ran(dir, &["why", "r@2", "only", "--json"])?.stdout;
-    let why: serde_json::Value = serde_json::from_slice(&why)?;
-    assert_eq!(
-        why["reasons"][0],
-        "its secrets went with the engine that had them; `antiphon resume r@2`, with API_KEY set, \
-         continues it"
-    );
-    assert_eq!(with_key(&["resume", "r@2"])?.status.code(), Some(0));
-    assert_eq!(retry.0.wait()?.code(), Some(0));
-    assert_eq!(carried_out(dir)?, "not-to-be-told");
     Ok(())
 }

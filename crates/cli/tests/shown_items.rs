@@ -46,7 +46,8 @@ fn an_item_is_shown_with_its_command_its_attempts_and_what_it_waited_for() -> Re
     two(dir.path())?;
     let shown = object(dir.path(), &["show", "r", "second", "--json"])?;
     let command = &shown["command"];
-    assert_eq!((&shown["state"], &shown["value"]), (&"succeeded".into(), &"stdout".into()));
+    assert_eq!((&shown["state"], &shown["source"]), (&"succeeded".into(), &"stdout".into()));
+    assert_eq!((&shown["value"], &shown["value_bytes"]), (&"a\tb\n\n".into(), &5.into()));
     assert_eq!(command["argv"][4], "3 rows");
     assert_eq!(command["filled_in"], true);
     assert_eq!(command["environment"]["EPOCHS"]["value"], "3");

@@ -22,4 +22,4 @@ pub(crate) use last_read::LastRead;
 pub use printed::{Piece, PrintedReader};
 pub use record::{Attempt, AttemptEnd, ItemRecord, Moment, RunItems};
 pub use session::{Printed, PrintedQuery, PrintedTo};
-pub use value::{Value, ValueSource};
+pub use value::{ShownValue, Value, ValueSource};

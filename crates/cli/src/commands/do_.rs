@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::run::{chosen, id_of, refused_by_the_engine, see_through};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Known, Unsent, request};
+use crate::connection::{Unsent, request};
 use crate::diagnostics::refused;
 use crate::follow::Outcome;
 use crate::ledger::Ledger;
@@ -113,8 +113,7 @@ impl Args {
         };
         let sent = self.plan(&here, input.as_ref()).map_err(Unsent::Plan).and_then(|plan| {
             let ledger = Ledger::at(&state_dir::find(options));
-            let known = Known::of(&id, &ledger).map_err(Unsent::Command)?;
-            request(&plan, shown, Some(&id), known)
+            request(&plan, shown, &id, &ledger)
         });
         match sent {
             Ok(request) => {

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::run::{carried_out, refused_by_the_engine};
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Known, MissingSecret, Unsent, available, request, serving};
+use crate::connection::{MissingSecret, Unsent, available, request_again, serving};
 use crate::diagnostics::refused;
 use crate::follow::{Outcome, Retrial, RunFollower, Runs, retry_there};
 use crate::ledger::{self, Ledger};
@@ -60,7 +60,7 @@ impl Args {
                 let name = request.name.clone().unwrap_or_default();
                 let retry = Retrial::new(id.clone(), request);
                 let done = match self.detach {
-                    true => on_a_runtime(detach(&ledger.dir, retry, &missing, options.json)),
+                    true => on_a_runtime(detach(&ledger, retry, &missing, options.json)),
                     false => on_a_runtime(carry_out(&ledger, retry, &missing, options.json)),
                 };
                 done.or_else(|error| {
@@ -88,7 +88,8 @@ impl Args {
             Some("-") => Plan::read_stream_for_retry(std::io::stdin().lock(), file),
             _ => Plan::read_for_retry(file),
         };
-        let sent = request(&plan.map_err(Unsent::Plan)?, file, None, Known::New)?;
+        let (sent, missing) =
+            plan.and_then(|plan| request_again(&plan, file)).map_err(Unsent::Plan)?;
         let request = RetryRequest {
             plan: Some(sent.plan),
             name: Some(sent.name),
@@ -99,7 +100,7 @@ impl Args {
             items,
             id: None,
         };
-        Ok((request, Vec::new()))
+        Ok((request, missing))
     }
 
     /// The same error with the command that does what may have been wanted.
@@ -146,24 +147,28 @@ fn has_changed(file: &Path, then: &Digest) -> bool {
 
 /// Says what is taken over and from where, what runs again and why, and which secrets are missing
 /// for it. Gives the id of the new run.
-fn say(answer: &RetryAnswer, missing: &[MissingSecret]) -> Result<CoordinationId, CommandError> {
+fn say(
+    answer: &RetryAnswer,
+    missing: &[MissingSecret],
+    ledger: &Ledger,
+) -> Result<CoordinationId, CommandError> {
     let run = ledger::coordination(&answer.id).map_err(CommandError::internal)?;
     stderr::say(printable(&TakenOver::from(answer).to_string()));
-    missing.iter().for_each(|missing| missing.say(&run));
+    MissingSecret::say_all(missing, &run, ledger);
     Ok(run)
 }
 
 async fn detach(
-    dir: &Path,
+    ledger: &Ledger,
     retry: Retrial,
     missing: &[MissingSecret],
     json: bool,
 ) -> Result<ExitCode, CommandError> {
-    let client = serving(dir).await?;
+    let client = serving(&ledger.dir).await?;
     let Ok(answer) = retry_there(&client, &retry).await? else {
         return Ok(Kind::Aborted.into());
     };
-    let id = say(&answer, missing)?;
+    let id = say(&answer, missing, ledger)?;
     let mut output = Stdout::open();
     match json {
         true => output.json(&json!({ "run": id.as_str() }))?,
@@ -186,7 +191,7 @@ async fn carry_out(
         Ok(Err(_)) => return follower.detach(Ok(())).await.map(|()| Kind::Aborted.into()),
         Err(error) => return follower.detach(Err(error)).await.map(|()| ExitCode::SUCCESS),
     };
-    let id = say(&answer, missing)?;
+    let id = say(&answer, missing, ledger)?;
     match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
         Outcome::Ended(outcome) => {
             stderr::say(printable(&TakenOver::from(&answer).at_end()));

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::ended::EndedRun;
 use super::record::check;
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Known, Unsent, request, serving};
+use crate::connection::{Unsent, request, serving};
 use crate::diagnostics::refused;
 use crate::earlier_run::refuse_interrupted;
 use crate::follow::{Outcome, RunFollower, Runs, hand_over};
@@ -100,8 +100,7 @@ impl Args {
                 refuse_interrupted(&state_dir::find(options), &plan).map_err(Unsent::Command)?;
             }
             let ledger = Ledger::at(&state_dir::find(options));
-            let known = Known::of(&id, &ledger).map_err(Unsent::Command)?;
-            request(&plan, &self.file, Some(&id), known)
+            request(&plan, &self.file, &id, &ledger)
         });
         match sent {
             Ok(request) if self.detach => on_a_runtime(detach(options, id, request)),

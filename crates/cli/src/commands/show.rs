@@ -57,11 +57,12 @@ async fn details(
     if let ([item], Some(client)) = (items, Connection::probe(&ledger.dir).await?) {
         return Ok(vec![client.item(run, item).await?]);
     }
-    // The events are read once for all of them.
-    let (store, mut shown) = (ledger.store.as_ref(), Vec::new());
-    let record = RunItems::read(store, run)?;
-    for item in items {
-        shown.push(Item::from(&ItemDetails::of(store, &record, item)?));
+    let store = ledger.store.as_ref();
+    if let [item] = items {
+        return Ok(vec![Item::from(&ItemDetails::read(store, run, item)?)]);
     }
-    Ok(shown)
+    // The events are read once for all of them.
+    let record = RunItems::read(store, run)?;
+    let shown = |item: &String| Ok(Item::from(&ItemDetails::of_many(store, &record, item)?));
+    items.iter().map(shown).collect()
 }

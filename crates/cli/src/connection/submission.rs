@@ -26,7 +26,7 @@ pub(crate) enum Unsent {
 
 /// What is known of the run under whose id a plan is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
+enum Known {
     /// It is new.
     New,
     Unfinished,
@@ -35,7 +35,7 @@ pub(crate) enum Known {
 
 impl Known {
     /// Of an id, as the ledger has it.
-    pub(crate) fn of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
+    fn of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let heads = match ledger.store.heads(&HeadQuery::Stream(stream)) {
             Err(ReadError::Absent { .. }) => return Ok(Self::New),
@@ -55,23 +55,40 @@ impl Known {
 pub(crate) fn request(
     plan: &Plan,
     shown: &Path,
-    id: Option<&CoordinationId>,
-    known: Known,
+    id: &CoordinationId,
+    ledger: &Ledger,
 ) -> Result<SubmitRequest, Unsent> {
     let needed = plan.requirements(&Environment::of_process()).map_err(Unsent::Plan)?;
-    let secrets = match (known, id) {
-        (Known::Unfinished, Some(id)) => available_for(id, &needed.secrets),
-        (Known::Ended, _) => available(&needed.secrets).0,
-        _ => values(&needed.secrets).map_err(Unsent::Command)?,
+    let secrets = match Known::of(id, ledger).map_err(Unsent::Command)? {
+        Known::Unfinished => available_for(id, &needed.secrets, ledger),
+        Known::Ended => available(&needed.secrets).0,
+        Known::New => values(&needed.secrets).map_err(Unsent::Command)?,
     };
-    Ok(SubmitRequest {
+    let id = Some(id.to_string());
+    Ok(SubmitRequest { id, secrets, ..sent(plan, shown, needed.variables) })
+}
+
+/// The same for a run that is retried, and the secrets that are missing, without which it is taken
+/// up all the same.
+pub(crate) fn request_again(
+    plan: &Plan,
+    shown: &Path,
+) -> Result<(SubmitRequest, Vec<MissingSecret>), PlanError> {
+    let needed = plan.requirements(&Environment::of_process())?;
+    let (secrets, missing) = available(&needed.secrets);
+    Ok((SubmitRequest { secrets, ..sent(plan, shown, needed.variables) }, missing))
+}
+
+/// A plan with the variables that it takes from here.
+fn sent(plan: &Plan, shown: &Path, environment: BTreeMap<String, String>) -> SubmitRequest {
+    SubmitRequest {
         plan: plan.text().to_owned(),
         name: shown.display().to_string(),
         directory: plan.dir().display().to_string(),
-        environment: needed.variables,
-        secrets,
-        id: id.map(ToString::to_string),
-    })
+        environment,
+        secrets: BTreeMap::new(),
+        id: None,
+    }
 }
 
 /// A secret whose value is not here, and what is wrong.
@@ -81,8 +98,17 @@ pub(crate) struct MissingSecret {
 }
 
 impl MissingSecret {
+    /// Says of each what brings it, if something that is left of a run may wait for it.
+    pub(crate) fn say_all(missing: &[Self], run: &CoordinationId, ledger: &Ledger) {
+        // What cannot be read may wait for all of them.
+        let waits = || ledger.replayed(run).map_or(true, |run| run.may_need_secrets());
+        if !missing.is_empty() && waits() {
+            missing.iter().for_each(|missing| missing.say(run));
+        }
+    }
+
     /// Says that a run waits for it, and what brings it.
-    pub(crate) fn say(&self, run: &CoordinationId) {
+    fn say(&self, run: &CoordinationId) {
         let resumed_by = RunSecrets::of(run, vec![self.source.clone()]).resumed_by();
         let absent = self.absent.message();
         let text = format!("note: {run} waits for a secret: {absent}; {resumed_by} brings it");
@@ -112,13 +138,18 @@ pub(crate) fn read_again(
 ) -> Result<ResumeRequest, CommandError> {
     let origin = origin_of(ledger.store.as_ref(), id)?;
     let sources = origin.map(|origin| origin.secrets).unwrap_or_default();
-    Ok(ResumeRequest { secrets: available_for(id, &sources) })
+    Ok(ResumeRequest { secrets: available_for(id, &sources, ledger) })
 }
 
-/// The values of the secrets of a run that are here, by name. Those that are not are named.
-fn available_for(id: &CoordinationId, sources: &[SecretSource]) -> BTreeMap<String, String> {
+/// The values of the secrets of a run that are here, by name. Those that are not, and that it waits
+/// for, are named.
+fn available_for(
+    id: &CoordinationId,
+    sources: &[SecretSource],
+    ledger: &Ledger,
+) -> BTreeMap<String, String> {
     let (secrets, missing) = available(sources);
-    missing.iter().for_each(|missing| missing.say(id));
+    MissingSecret::say_all(&missing, id, ledger);
     secrets
 }
 

@@ -17,6 +17,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// The reason of an item whose session waits for room on its machine.
 const AWAITING_ROOM: &str = "awaiting_room";
 
+/// The reason for which a retry carries an item out.
+const RETRIED: &str = "retried";
+
 /// The engine does not say how it is: there is none, or it does not answer in time.
 pub(crate) struct Silent;
 
@@ -43,15 +46,36 @@ pub(crate) fn trouble_in(dir: &Path) -> Option<String> {
     asking(async { trouble(&Client::connect(dir).await.ok()?).await.ok()? })
 }
 
-/// What the engine of a directory says of its trouble, and of these items of a run.
-pub(crate) fn said(dir: &Path, id: &CoordinationId, works: &[WorkId]) -> Said {
+/// Why items do not run, as the engine says. What it does not answer is not shown.
+pub(crate) async fn reasons(
+    client: &Client,
+    id: &CoordinationId,
+    works: &[WorkId],
+) -> BTreeMap<WorkId, String> {
+    let mut reasons = BTreeMap::new();
+    for work in works {
+        let Ok(answer) = client.why(id, work.as_str()).await else { continue };
+        // Why it is carried out again keeps it from nothing.
+        let kept = answer.reasons.into_iter().filter(|why| why.reason != RETRIED);
+        let texts: Vec<String> = kept.map(|why| why.text).collect();
+        if !texts.is_empty() {
+            reasons.insert(work.clone(), texts.join("; "));
+        }
+    }
+    reasons
+}
+
+/// What the engine of a directory says of its trouble, of the items of a run that could start and
+/// do not, and of those that run and may wait for room.
+pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &[WorkId]) -> Said {
     let said = asking(async {
         let client = Client::connect(dir).await.ok()?;
-        let mut said = Said { trouble: trouble(&client).await.ok()?, ..Said::default() };
+        let trouble = trouble(&client).await.ok()?;
+        let mut said = Said { trouble, waits: reasons(&client, id, ready).await };
         if said.trouble.is_none() {
             return Some(said);
         }
-        for work in works {
+        for work in running {
             let Ok(reasons) = client.why(id, work.as_str()).await else { continue };
             let room = |why: &Why| why.reason == AWAITING_ROOM;
             if let Some(why) = reasons.reasons.into_iter().find(room) {

@@ -89,8 +89,8 @@ impl LiveView {
         self.board.unexplained()
     }
 
-    pub(super) fn waits(&mut self, reasons: &[(WorkId, String)]) {
-        self.asked = reasons.iter().cloned().collect();
+    pub(super) fn waits(&mut self, reasons: BTreeMap<WorkId, String>) {
+        self.asked = reasons;
         self.changed = true;
     }
 

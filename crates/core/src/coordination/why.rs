@@ -105,7 +105,7 @@ pub enum Blocked {
     },
     /// Its runner is not there.
     NoRunner { runner: String },
-    /// It needs secrets, which are not kept and went with an earlier engine.
+    /// It needs secrets, which are not recorded, and this engine does not have all of them.
     NoSecrets,
     /// Its nested plan was asked for and has not come yet.
     Expanding,
@@ -207,7 +207,7 @@ impl fmt::Display for Blocked {
                 CALLER => f.write_str("this item is run by its caller"),
                 named => write!(f, "no {named} is registered"),
             },
-            Self::NoSecrets => f.write_str("its secrets went with the engine that had them"),
+            Self::NoSecrets => f.write_str("it waits for its secrets, which are never recorded"),
             Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),
         }

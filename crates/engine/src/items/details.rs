@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{Need, Runner, WorkStage};
+use antiphon_core::coordination::{Need, Reused, Runner, WorkStage};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{CoordinationId, WorkId};
 
 use super::command::ShownCommand;
 use super::error::ItemError;
+use super::last_end::last_end;
 use super::record::{ItemRecord, Moment, RunItems};
-use super::value::ValueSource;
+use super::value::{ShownValue, ValueSource};
 use crate::ledger::Store;
 use crate::plan::CommandSpec;
 
@@ -23,9 +24,8 @@ pub struct ItemDetails {
     pub needs: Vec<MetNeed>,
     /// What its sessions run, if they are processes and the description is still there.
     pub command: Option<ShownCommand>,
-    /// The value that it puts out, with its digest, if it has one; of an item that was taken over
-    /// only if the run that was retried recorded one.
-    pub value: Option<(ValueSource, Option<Digest>)>,
+    /// The value that it puts out, if it has one.
+    pub value: Option<ShownValue>,
 }
 
 /// Something that an item waits for.
@@ -53,17 +53,44 @@ impl ItemDetails {
     /// The same of items that were read before.
     ///
     /// # Errors
-    /// [`ItemError`] if there is no such item, or a blob cannot be read.
+    /// [`ItemError`] if there is no such item, or the ledger cannot be read.
     pub fn of(store: &dyn Store, items: &RunItems, item: &str) -> Result<Self, ItemError> {
+        let details = Self::of_many(store, items, item)?;
+        let ItemRecord { spec, stage: WorkStage::Succeeded, .. } = &details.item else {
+            return Ok(details);
+        };
+        let (None, Some(Reused { from, work, .. })) = (&details.value, &spec.reused) else {
+            return Ok(details);
+        };
+        // What it printed where it was carried out is its value, which only that run has.
+        let work = work.as_ref().unwrap_or(&spec.id).to_string();
+        let end = last_end(store, from.clone(), work)?;
+        let value = shown(store, end.as_ref().and_then(ValueSource::of_end))?;
+        Ok(Self { value, ..details })
+    }
+
+    /// The same of one of many items; of one that was taken over without a value other than what it
+    /// printed, no value is looked for in the run that carried it out.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_many(store: &dyn Store, items: &RunItems, item: &str) -> Result<Self, ItemError> {
         let record = items.find(item)?.clone();
         let needs = record.spec.needs.iter().map(|need| met(need, items)).collect();
         let command = match (&record.spec.runner, record.spec.input) {
             (Runner::Process { .. }, Some(digest)) => command(store, digest, items)?,
             _ => None,
         };
-        let value = value_of(&record);
+        let value = shown(store, value_of(&record))?;
         Ok(Self { run: items.run().clone(), item: record, needs, command, value })
     }
+}
+
+fn shown(
+    store: &dyn Store,
+    value: Option<(ValueSource, Option<Digest>)>,
+) -> Result<Option<ShownValue>, ItemError> {
+    value.map(|(source, digest)| ShownValue::read(store, source, digest)).transpose()
 }
 
 fn met(need: &Need, items: &RunItems) -> MetNeed {
@@ -95,7 +122,8 @@ fn command(
     let mut outputs: BTreeMap<WorkId, Vec<u8>> = BTreeMap::new();
     for work in spec.outputs_filled_in() {
         let Ok(item) = items.find(work.as_str()) else { continue };
-        if let Some((_, Some(digest))) = value_of(item)
+        // What was printed fills in nothing: a session gets only what was put out as a value.
+        if let Some((ValueSource::Output, Some(digest))) = value_of(item)
             && let Some(bytes) = store.blob(&digest)?
         {
             outputs.insert(work.clone(), bytes);
@@ -104,7 +132,7 @@ fn command(
     Ok(Some(ShownCommand::of(&spec, &outputs)))
 }
 
-/// The value that an item puts out. What fills in a command is only what was put out as one.
+/// Where the value of an item is, as far as its own run tells.
 fn value_of(item: &ItemRecord) -> Option<(ValueSource, Option<Digest>)> {
     if item.stage != WorkStage::Succeeded {
         return None;

@@ -33,6 +33,17 @@ impl ValueSource {
         }
     }
 
+    /// The same of how an item came to its end, in whichever run did.
+    pub(super) fn of_end(end: &LastEnd) -> Option<(Self, Option<Digest>)> {
+        match end {
+            LastEnd::TakenOver(reused) => reused.output.map(|digest| (Self::Output, Some(digest))),
+            LastEnd::Session(unbound) => match unbound.then {
+                NextStep::Done(WorkItemOutcome::Succeeded) => Self::of(unbound),
+                _ => None,
+            },
+        }
+    }
+
     /// The source as one word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -69,14 +80,12 @@ impl Value {
                 let stage = items.find(item)?.stage;
                 return Err(none(&format!("it is {stage}")));
             }
-            Some(LastEnd::TakenOver(reused)) => {
-                reused.output.map(|digest| (ValueSource::Output, Some(digest)))
-            }
             Some(LastEnd::Session(unbound)) => match &unbound.then {
                 NextStep::Done(WorkItemOutcome::Succeeded) => ValueSource::of(&unbound),
                 NextStep::Done(_) => return Err(none("it failed")),
                 _ => return Err(none("it has not succeeded yet")),
             },
+            Some(end) => ValueSource::of_end(&end),
         };
         let (source, digest) = found.ok_or_else(|| none("it has none"))?;
         let bytes = match digest {
@@ -84,5 +93,38 @@ impl Value {
             Some(digest) => store.blob(&digest)?.ok_or(ItemError::Missing { digest })?,
         };
         Ok(Self { source, bytes })
+    }
+}
+
+/// Most bytes of a value that are shown with its item.
+const SHOWN: u64 = 4 << 10;
+
+/// The value that an item puts out, as it is shown with the item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownValue {
+    /// Where it comes from.
+    pub source: ValueSource,
+    /// How many bytes it has; `None` if it was erased or lost.
+    pub bytes: Option<u64>,
+    /// The value, if it is there and has no more than 4 KiB.
+    pub content: Option<Vec<u8>>,
+}
+
+impl ShownValue {
+    /// Reads what is shown of a value; a session that printed nothing has an empty one.
+    pub(super) fn read(
+        store: &dyn Store,
+        source: ValueSource,
+        digest: Option<Digest>,
+    ) -> Result<Self, ItemError> {
+        let Some(digest) = digest else {
+            return Ok(Self { source, bytes: Some(0), content: Some(Vec::new()) });
+        };
+        let bytes = store.blob_size(&digest)?;
+        let content = match bytes {
+            Some(0..=SHOWN) => store.blob(&digest)?,
+            _ => None,
+        };
+        Ok(Self { source, bytes, content })
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use antiphon::coordination::{Need, NextStep, Runner, SkipReason, Usage};
 use antiphon::event::SessionUnbound;
-use antiphon::items::{Attempt, ItemDetails, ItemRecord, MetNeed, Moment, ShownCommand};
+use antiphon::items::{
+    Attempt, ItemDetails, ItemRecord, MetNeed, Moment, ShownCommand, ShownValue, ValueSource,
+};
 use antiphon::plan::{RenderedEnv, RenderedStdin};
 use antiphon::time::Deadline;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::utc::utc;
@@ -88,9 +90,16 @@ pub struct Item {
     pub command: Option<ItemCommand>,
     /// Its sessions, the oldest first.
     pub attempts: Vec<ItemAttempt>,
-    /// What its value is: `output`, or `stdout` where it has put out nothing else.
+    /// What its value is, if it has one: `output`, or `stdout` where it has put out nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
+    pub source: Option<String>,
+    /// The value that it puts out, if that has no more than 4 KiB: of an `output` that is JSON the
+    /// JSON, else a text.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "even_null")]
+    pub value: Option<Value>,
+    /// How many bytes its value has, unless it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_bytes: Option<u64>,
     /// Where it was taken over from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<ItemSource>,
@@ -259,7 +268,9 @@ impl From<&ItemDetails> for Item {
             ready_ms: first.map(|first| between(ready, first)),
             command: command.as_ref().map(ItemCommand::from),
             attempts: item.attempts.iter().map(ItemAttempt::from).collect(),
-            value: value.as_ref().map(|(source, _)| source.as_str().to_owned()),
+            source: value.as_ref().map(|value| value.source.as_str().to_owned()),
+            value: value.as_ref().and_then(content),
+            value_bytes: value.as_ref().and_then(|value| value.bytes),
             reused: spec.reused.as_ref().map(|reused| ItemSource {
                 run: reused.from.to_string(),
                 item: reused.work.as_ref().unwrap_or(&spec.id).to_string(),
@@ -267,6 +278,21 @@ impl From<&ItemDetails> for Item {
             }),
         }
     }
+}
+
+/// A value as a member of an object.
+fn content(value: &ShownValue) -> Option<Value> {
+    let bytes = value.content.as_ref()?;
+    let json = match value.source {
+        ValueSource::Output => serde_json::from_slice(bytes).ok(),
+        ValueSource::Stdout => None,
+    };
+    Some(json.unwrap_or_else(|| String::from_utf8_lossy(bytes).into()))
+}
+
+/// A member that is there may be `null`.
+fn even_null<'a, D: Deserializer<'a>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
 }
 
 /// The values of a cell's parameters, as its id has them.

@@ -216,7 +216,7 @@ mod tests {
         let unknown = RunSecrets::of(&"build".parse()?, Vec::new());
         assert_eq!(
             Why::of(&Blocked::NoSecrets, &unknown).text,
-            "its secrets went with the engine that had them; `antiphon run PLAN --id build`, which \
+            "it waits for its secrets, which are never recorded; `antiphon run PLAN --id build`, which \
              brings its secrets, continues it"
         );
         Ok(())

@@ -92,13 +92,17 @@ async fn submit(
         let config = prepared.config.clone().with_id(id.as_str()).map_err(refused)?;
         let submission = antiphon::Submission::new(config)
             .with_inputs(prepared.inputs.iter().cloned())
-            .with_secrets(wanted.secrets())
             .with_command(key.clone());
         match timely(shared, submission).await? {
             Err(SubmitError::Rejected(Rejection::Conflict { .. }))
                 if wanted.id.is_none() && tries < TRIES => {}
             Err(error) => return Err(error.into()),
-            Ok(submitted) => return Ok((id, matches!(submitted, Submitted::Existing(_)))),
+            Ok(submitted) => {
+                // Some of them are not taken for all: what needs secrets waits for the others.
+                let secrets = wanted.secrets().clone();
+                ask(shared, shared.run(&id)?.hold_secrets(secrets)).await?;
+                return Ok((id, matches!(submitted, Submitted::Existing(_))));
+            }
         }
     }
 }

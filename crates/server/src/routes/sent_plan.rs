@@ -27,7 +27,8 @@ pub(super) struct SentPlan {
     name: String,
     directory: PathBuf,
     pub(super) given: Given,
-    /// Whether some of its items may be taken over.
+    /// Whether some of its items may be taken over; it is carried out without the secrets that are
+    /// missing.
     retries: bool,
     /// Whether it continues a run that is there.
     continues: bool,
@@ -116,7 +117,7 @@ impl SentPlan {
             .map_err(|error| self.problem(&error))?;
         match compiled.secrets.iter().find(|secret| !self.given.secrets.contains_key(&secret.name))
         {
-            Some(absent) if !self.continues => Err(refused(format!(
+            Some(absent) if !self.continues && !self.retries => Err(refused(format!(
                 "the plan needs the secret {}; give its value with `secrets`",
                 absent.name
             ))),

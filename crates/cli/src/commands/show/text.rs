@@ -57,13 +57,7 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
     for each in &item.attempts {
         attempt(each, run, &mut page)?;
     }
-    if let Some(source) = &item.value {
-        let what = match source.as_str() {
-            "stdout" => "its standard output, as it puts out nothing else",
-            _ => "what it put out",
-        };
-        page.field("value", &format!("{what}; `antiphon output {run} {typed}` prints it"))?;
-    }
+    value(item, &mut page)?;
     let printed = item.attempts.iter().any(|attempt| {
         attempt.ended.is_none() && !attempt.nested
             || attempt.stdout.is_some()
@@ -73,6 +67,33 @@ pub(super) fn print(item: &Item, output: &mut Stdout) -> Result<(), CommandError
         page.field("printed", &format!("`antiphon logs {run} {typed}` shows it"))?;
     }
     Ok(())
+}
+
+/// The value that it puts out, if that is short; else the command that prints it.
+fn value(item: &Item, page: &mut Page<'_>) -> Result<(), CommandError> {
+    let Some(source) = &item.source else { return Ok(()) };
+    let what = match source.as_str() {
+        "stdout" => "its standard output, as it puts out nothing else",
+        _ => "what it put out",
+    };
+    let text = match &item.value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => {
+            let size = item.value_bytes.map(|bytes| format!(", {}", counted(bytes, "byte")));
+            let (size, typed) = (size.unwrap_or_default(), quoted(&item.line.item));
+            let how = format!("`antiphon output {} {typed}` prints it", item.run);
+            return page.field("value", &format!("{what}{size}; {how}"));
+        }
+    };
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    match lines.is_empty() {
+        true => page.field("value", &format!("nothing ({what})")),
+        false => {
+            page.list("value", &lines)?;
+            page.field("", &format!("({what})"))
+        }
+    }
 }
 
 fn command(command: &ItemCommand, page: &mut Page<'_>) -> Result<(), CommandError> {

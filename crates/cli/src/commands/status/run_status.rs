@@ -78,7 +78,7 @@ impl RunStatus {
         }
         let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
         let said = match owned {
-            true => said(&ledger.dir, board.id(), &board.running()),
+            true => said(&ledger.dir, board.id(), &board.unexplained(), &board.running()),
             false => Said::default(),
         };
         let lack = match board.run() {

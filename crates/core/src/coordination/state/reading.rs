@@ -118,6 +118,13 @@ impl Coordination {
         self.work.iter_unfinished().any(|item| item.spec().runner.needs_secrets())
     }
 
+    /// Whether something that is left of it may need secrets: an item, or what a nested plan holds.
+    #[must_use]
+    pub fn may_need_secrets(&self) -> bool {
+        let mut left = self.work.iter_unfinished().map(|item| &item.spec().runner);
+        self.is_starting() || left.any(|runner| runner.needs_secrets() || runner.is_plan())
+    }
+
     /// What is known of one item.
     #[must_use]
     pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
