@@ -113,6 +113,71 @@ fn the_value_of_an_item_is_what_it_put_out_else_its_standard_output_byte_for_byt
 }
 
 #[test]
+fn an_item_is_shown_with_the_value_that_it_puts_out_also_where_it_was_taken_over() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  says: { shell: 'echo one; echo two' }
+  puts: { shell: 'echo \"{\\\"output\\\": {\\\"rows\\\": 3}}\" > \"$ANTIPHON_RESULT\"', output: [rows] }
+  long: { shell: 'seq 2000' }
+  fails: { command: ['false'], retry: { attempts: 1 } }
+",
+    )?;
+    assert_eq!(ran(dir, &["run", "--id", "r", "plan.yaml"])?.status.code(), Some(6));
+    assert_eq!(ran(dir, &["retry", "r"])?.status.code(), Some(6));
+    assert_eq!(ran(dir, &["retry", "r@2"])?.status.code(), Some(6));
+    let values = |run: &str, item: &str| -> Result<String> {
+        let page = printed(dir, &["show", run, item])?;
+        let lines = page.lines().skip_while(|line| !line.starts_with("value "));
+        let lines = lines.take_while(|line| line.starts_with([' ', 'v']));
+        Ok(lines.map(|line| format!("{}\n", line.trim())).collect())
+    };
+    for run in ["r", "r@2", "r@3"] {
+        assert_eq!(
+            values(run, "says")?,
+            "value         one\ntwo\n(its standard output, as it puts out nothing else)\n"
+        );
+        assert_eq!(values(run, "puts")?, "value         {\"rows\":3}\n(what it put out)\n");
+        assert_eq!(
+            values(run, "long")?,
+            format!(
+                "value         its standard output, as it puts out nothing else, 8893 bytes; \
+                 `antiphon output {run} long` prints it\n"
+            )
+        );
+        assert_eq!(values(run, "fails")?, "");
+        for item in ["says", "puts"] {
+            let shown = object(dir, &["show", run, item, "--json"])?;
+            let put_out = object(dir, &["output", run, item, "--json"])?;
+            assert_eq!(shown["source"], put_out["source"]);
+            let value = put_out.get("value").unwrap_or(&put_out["text"]);
+            assert_eq!(&shown["value"], value, "{run} {item}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_only_printed_is_not_shown_as_filled_in() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  a: { shell: 'echo printed' }\n  b: { command: ['true'], needs: [a], env: { N: '{{a.output}}' }, retry: { attempts: 1 } }\n",
+    )?;
+    assert_eq!(ran(dir, &["run", "--id", "r", "plan.yaml"])?.status.code(), Some(6));
+    let shown = object(dir, &["show", "r", "b", "--json"])?;
+    let command = &shown["command"];
+    assert_eq!(
+        (&command["environment"]["N"]["value"], &command["filled_in"]),
+        (&"{{a.output}}".into(), &false.into())
+    );
+    assert_eq!(shown["attempts"][0]["text"], "a has no output, which this session's command needs");
+    Ok(())
+}
+
+#[test]
 fn an_item_that_failed_has_no_value_but_what_it_printed_is_there() -> Result {
     let dir = tempfile::tempdir()?;
     plan(dir.path(), "  only: { shell: 'echo said; exit 4', retry: { attempts: 1 } }\n")?;
