@@ -103,3 +103,27 @@ fn a_ceiling_that_is_lower_or_not_enough_is_refused_and_nothing_has_changed() ->
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }
+
+#[test]
+fn one_least_ceiling_on_time_is_told_and_a_refused_one_is_not_told_as_if_it_counted() -> Result {
+    let dir = tempfile::tempdir()?;
+    let head = "budget: { sessions: 9, duration: 300ms }\non_exhausted: pause";
+    plan_with(dir.path(), "plan.yaml", head, "  a: { shell: 'exec sleep 300' }\n")?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "r", "plan.yaml"])?;
+    let mut lines = BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
+    lines.read_line(&mut String::new())?;
+    let spent = status(dir.path())?["pause"]["spent"][0].clone();
+    let text = |member: &str| spent[member].as_str().map(str::to_owned).ok_or("no such member");
+    let (used, enough) = (text("used")?, text("enough")?);
+    let refused = ran(dir.path(), &["continue", "r", "--duration", "301ms"])?;
+    let said = String::from_utf8(refused.stderr)?;
+    let error = format!(
+        "error: the time budget is spent: {used} of 0.3s; to continue, the ceiling on duration must \
+         be at least {enough}\nhint: `antiphon continue r --duration "
+    );
+    let hint = format!("`, or a ceiling of at least {enough}, continues it\n");
+    assert!(said.starts_with(&error) && said.ends_with(&hint), "{said}");
+    run.signal(Signal::TERM)?;
+    run.0.wait()?;
+    Ok(())
+}

@@ -48,9 +48,17 @@ fn a_run_that_has_ended_shows_its_result_without_its_story_and_nothing_runs() ->
     let last: serde_json::Value = serde_json::from_slice(&json.stdout)?;
     assert_eq!((&last["type"], json.status.code()), (&"coordination.completed".into(), Some(7)));
     assert_eq!(sessions(dir.path())?, 1);
-    // Another plan under its id is refused as ever.
+    // Another plan under its id is refused, and what carries it out all the same is named.
     plan(dir.path(), "  b: { command: ['true'] }\n")?;
-    assert_eq!(ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?.status.code(), Some(2));
+    for detach in [&[][..], &["--detach"]] {
+        let other = ran(dir.path(), &[&["run", "plan.yaml", "--id", "r"], detach].concat())?;
+        assert_eq!(other.status.code(), Some(2), "{other:?}");
+        let hint = "\nhint: it has ended: `antiphon retry r FILE` carries out what has changed since; \
+                    the same command with --again runs all of it, under the next free id\n";
+        assert!(String::from_utf8(other.stderr)?.ends_with(hint), "{detach:?}");
+    }
+    let again = ran(dir.path(), &["run", "plan.yaml", "--id", "r", "--again"])?;
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
     Ok(())
 }
 
@@ -71,6 +79,14 @@ fn a_command_that_has_ended_gives_the_same_code_and_runs_again_when_asked() -> R
     let again = done(&["do", "--again"])?;
     assert_eq!((again.stdout.as_slice(), again.status.code()), (&b"out\n"[..], Some(1)));
     assert_eq!(sessions(dir.path())?, 2);
+    let other = ["do", "--id", "r", "--", "echo", "other"];
+    let refused = ran(dir.path(), &other)?;
+    assert_eq!(refused.status.code(), Some(125));
+    let hint = "\nhint: it has ended: the same command with --again runs all of it, under the next free id\n";
+    let said = String::from_utf8(refused.stderr)?;
+    assert!(said.ends_with(hint) && !said.contains("antiphon retry"), "{said}");
+    let again = ran(dir.path(), &["do", "--again", "--id", "r", "--", "echo", "other"])?;
+    assert_eq!((again.stdout.as_slice(), again.status.code()), (&b"other\n"[..], Some(0)));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
 use serde_json::{Map, Value, json};
 
-use super::run::{chosen, id_of, refused_by_the_engine, see_through};
+use super::run::{UNDER_ANOTHER, chosen, id_of, refused_by_the_engine, see_through};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
 use crate::diagnostics::refused;
@@ -124,7 +124,8 @@ impl Args {
                     View::echo(id.clone(), dir.clone(), self.raw)
                 };
                 let name = request.name.clone();
-                match on_a_runtime(see_through(&dir, id.clone(), request, view)) {
+                let through = see_through(&dir, id.clone(), request, UNDER_ANOTHER, view);
+                match on_a_runtime(through) {
                     Ok(Outcome::Ended(outcome)) => exit::of_ended(&Ledger::at(&dir), &id, &outcome),
                     Ok(Outcome::Left(interrupt)) => Ok(exit::of_signal(interrupt.signal())),
                     Err(error) => refused_by_the_engine(error, &name, options)

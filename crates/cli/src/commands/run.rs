@@ -25,6 +25,10 @@ use crate::view::View;
 /// What starts a run anew whose id has ended.
 const AGAIN: &str = "the same command with --again runs all of it again";
 
+/// What carries out something else under an id that has ended.
+pub(super) const UNDER_ANOTHER: &str =
+    "the same command with --again runs all of it, under the next free id";
+
 /// Run a plan within its budget, and leave a receipt
 ///
 /// If an engine is already running in the state directory, the plan is submitted to it and followed
@@ -127,7 +131,10 @@ async fn detach(
     match hand_over(&client, &id, request).await {
         Ok(true) => {}
         Ok(false) => return Ok(Kind::Aborted.into()),
-        Err(error) => return refused_by_the_engine(error, &name, options),
+        Err(error) => {
+            let error = if was_over { taken(error, &other_plan(&id)) } else { error };
+            return refused_by_the_engine(error, &name, options);
+        }
     }
     let mut output = Stdout::open();
     match options.json {
@@ -142,6 +149,19 @@ async fn detach(
             Ok(ended.outcome().exit_code())
         }
         None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What carries out a plan whose id another one has, whose run has ended.
+fn other_plan(id: &CoordinationId) -> String {
+    format!("`antiphon retry {id} FILE` carries out what has changed since; {UNDER_ANOTHER}")
+}
+
+/// The same error with what carries out something else than the run that has ended under its id.
+fn taken(error: CommandError, other: &str) -> CommandError {
+    match error.problem().and_then(Problem::known_code) {
+        Some(Code::IdTaken) => error.with_hint(format!("it has ended: {other}")),
+        _ => error,
     }
 }
 
@@ -166,31 +186,27 @@ async fn run(
     view: View,
 ) -> Result<ExitCode, CommandError> {
     let name = request.name.clone();
-    match see_through(&state_dir::find(options), id, request, view).await {
+    let other = other_plan(&id);
+    match see_through(&state_dir::find(options), id, request, &other, view).await {
         Ok(Outcome::Ended(outcome)) => Ok(outcome.exit_code()),
         Ok(Outcome::Left(_)) => Ok(Kind::Aborted.into()),
         Err(error) => refused_by_the_engine(error, &name, options),
     }
 }
 
-/// Submits a plan and sees it through.
+/// Submits a plan and sees it through. Where a run of something else has ended under its id, `other`
+/// says what carries it out all the same.
 pub(crate) async fn see_through(
     dir: &Path,
     id: CoordinationId,
     request: SubmitRequest,
+    other: &str,
     mut view: View,
 ) -> Result<Outcome, CommandError> {
     let mut follower = RunFollower::connect(dir, Runs::Submitted(Box::new(request))).await?;
     if follower.is_over(&id).await {
         let submitted = follower.submit(&mut view).await;
-        let submitted = follower.detach(submitted).await.map_err(|error| {
-            match error.problem().and_then(Problem::known_code) {
-                Some(Code::IdTaken) => error.with_hint(format!(
-                    "it has ended: `antiphon retry {id} FILE` carries out what has changed since"
-                )),
-                _ => error,
-            }
-        });
+        let submitted = follower.detach(submitted).await.map_err(|error| taken(error, other));
         if let Some(interrupt) = submitted? {
             return Ok(Outcome::Left(interrupt));
         }

@@ -1,6 +1,6 @@
 //! Why a run is paused, and the command that continues it.
 
-use antiphon::coordination::{self, SpentCeiling};
+use antiphon::coordination::{self, BudgetType, SpentCeiling};
 use antiphon::id::CoordinationId;
 use serde::{Deserialize, Serialize};
 
@@ -42,10 +42,14 @@ impl Pause {
     /// The command that continues it, as the beginning of a sentence that goes on with the verb.
     #[must_use]
     pub fn continued_by(&self) -> String {
-        match self.spent.len() {
-            0 => format!("`{}`", self.command),
-            1 => format!("`{}`, or a higher ceiling,", self.command),
-            _ => format!("`{}`, or higher ceilings,", self.command),
+        // Of time the command gives more than the least that is enough.
+        match self.spent.as_slice() {
+            [] => format!("`{}`", self.command),
+            [spent] if spent.meter == BudgetType::Duration.key() => {
+                format!("`{}`, or a ceiling of at least {},", self.command, spent.enough)
+            }
+            [_] => format!("`{}`, or a higher ceiling,", self.command),
+            _ => format!("`{}`, or other ceilings that are high enough,", self.command),
         }
     }
 }

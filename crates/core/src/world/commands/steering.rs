@@ -105,8 +105,11 @@ impl CarryOut for Continue {
                 let raised = BudgetRaised { by: by.clone(), budget: budget.clone() };
                 events.push(CoordinationEvent::BudgetRaised(raised));
             }
-            let spent = budget.spent(state.budget_usage());
-            if !spent.is_empty() {
+            let left = budget.spent(state.budget_usage());
+            if !left.is_empty() {
+                // Nothing is raised, so they are told as they are.
+                let mut spent = state.budget().spent(state.budget_usage());
+                spent.retain(|spent| left.iter().any(|left| left.meter() == spent.meter()));
                 return Err(RaiseError::NotEnough { spent }.into());
             }
             events.push(CoordinationEvent::Continued(Continued { by }));
