@@ -14,7 +14,7 @@ fn coordinations_are_listed_newest_first() {
         "\
 ID       NAME      STATUS       WORK  FAILED  SESSIONS  STARTED               AGE  WHY
 service  -         interrupted  0/0   0       0         <time>  <age>
-broken   -         failed       2/2   1       1         <time>  <age>
+broken   -         failed       2/2   1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
 build    Build it  succeeded    2/2   0       3         <time>  <age>
 --- exit 0
 ",
@@ -36,7 +36,7 @@ service  -     interrupted  0/0   0       0         <time>  <age>
         &fixture.run("list --ended --status FAILED"),
         "\
 ID      NAME  STATUS  WORK  FAILED  SESSIONS  STARTED               AGE  WHY
-broken  -     failed  2/2   1       1         <time>  <age>
+broken  -     failed  2/2   1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
 --- exit 0
 ",
     );

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Counts, Ending, Stage, StopCondition};
+use antiphon::coordination::{Counts, Ending, Stage, StopCondition, Verdict};
 use antiphon::head::RunSummary;
 use antiphon::id::StreamName;
 use antiphon::ledger::{HeadFilter, HeadQuery};
@@ -19,6 +19,7 @@ use crate::stderr;
 use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::timestamps;
+use crate::view::item_counts;
 
 /// List runs, newest first
 ///
@@ -90,7 +91,7 @@ impl Args {
             for head in &heads {
                 let stage = ledger::stage(head, is_held)?;
                 let summary = summary(head)?;
-                let why = why(&ledger, head, &summary);
+                let why = why(&ledger, head, stage, &summary);
                 table.row_in(stage, row(head, stage, summary, why));
             }
             table.print("", &mut output)?;
@@ -146,9 +147,10 @@ fn id(head: &HeadRow) -> String {
     name.strip_prefix(COORDINATIONS).unwrap_or(&name).to_owned()
 }
 
-/// Why a run ended with work left, or is paused. Which items tripped its breaker is in its events
-/// alone; where they cannot be read, that it tripped is told.
-fn why(ledger: &Ledger, head: &HeadRow, summary: &RunSummary) -> String {
+/// Why a run ended with work left or is paused, else what became of its items if not all is well.
+/// Which items tripped its breaker is in its events alone; where they cannot be read, that it tripped
+/// is told.
+fn why(ledger: &Ledger, head: &HeadRow, stage: Stage, summary: &RunSummary) -> String {
     let tripped =
         matches!(summary.ending, Some(Ending::Completed(StopCondition::CircuitBreakerTripped)));
     let named = match &head.stream {
@@ -157,7 +159,12 @@ fn why(ledger: &Ledger, head: &HeadRow, summary: &RunSummary) -> String {
         }
         _ => None,
     };
-    named.or_else(|| summary.why()).unwrap_or_default()
+    let counts = || match stage {
+        Stage::Ended(Verdict::Succeeded) => None,
+        Stage::Ended(_) => Some(item_counts(&summary.totals)),
+        _ => None,
+    };
+    named.or_else(|| summary.why()).or_else(counts).unwrap_or_default()
 }
 
 fn row(head: &HeadRow, stage: Stage, summary: RunSummary, why: String) -> [String; 9] {
