@@ -198,3 +198,46 @@ fn a_run_that_is_left_alone_does_not_age() -> Result {
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }
+
+#[test]
+fn a_nested_run_that_is_interrupted_is_not_said_to_run_and_has_logs_of_its_own() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    pipe(dir, "runs")?;
+    pipe(dir, "ends")?;
+    plan_with(
+        dir,
+        "inner.yaml",
+        "budget: { sessions: 5, duration: 5m }",
+        "  only: { shell: 'echo inside; echo now > runs; read line < ends' }\n",
+    )?;
+    plan(dir, "  n: { plan: inner.yaml }\n")?;
+    let run = Running::start(dir, &["run", "--id", "top", "plan.yaml"])?;
+    heard(&dir.join("runs"))?;
+    run.signal(Signal::TERM)?;
+    assert_eq!(run.end()?.status.code(), Some(8));
+    let at_rest = stdout(dir, &["why", "top", "n"])?;
+    let begins = "n: the run is interrupted until it is resumed";
+    assert!(at_rest.starts_with(begins) && !at_rest.contains("it runs"), "{at_rest}");
+    // So it is while an engine has the directory, which carries out something else.
+    let other =
+        Running::start(dir, &["do", "--", "sh", "-c", "echo now > runs; read line < ends"])?;
+    heard(&dir.join("runs"))?;
+    let beside = stdout(dir, &["why", "top", "n"])?;
+    assert!(beside.starts_with(begins) && !beside.contains("it runs"), "{beside}");
+    say(&dir.join("ends"), "now")?;
+    assert_eq!(other.end()?.status.code(), Some(0));
+    let own = "; `antiphon logs top.1` shows what the nested run top.1 printed\n";
+    for (arguments, nothing) in [
+        (&["logs", "top", "n"][..], "n has printed nothing"),
+        (&["logs", "top"], "no item of top has printed anything"),
+    ] {
+        let logs = ran(dir, arguments)?;
+        assert_eq!(
+            (String::from_utf8(logs.stderr)?, logs.status.code()),
+            (format!("{nothing}{own}"), Some(0))
+        );
+    }
+    assert_eq!(stdout(dir, &["logs", "top.1", "only"])?, "inside\n");
+    Ok(())
+}

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::items::{ItemRecord, RunItems};
 use antiphon::ledger::Events;
 use antiphon_server::LogQuery;
 use tokio::io::Interest;
@@ -123,13 +124,30 @@ impl Args {
                 return Err(CommandError::new(Kind::State, text)
                     .with_hint(format!("`antiphon receipt show {run}` shows how it ended")));
             }
-            stderr::say(match &chosen {
-                Some(chosen) => format!("{} has printed nothing", printable(&chosen.name)),
+            let nothing = match &chosen {
+                Some(chosen) => format!("{} has printed nothing", chosen.name),
                 None => format!("no item of {run} has printed anything"),
+            };
+            let items = RunItems::read(ledger.store.as_ref(), run)?;
+            let mut below = items.iter().filter(|item| is_wanted(item.spec.id.as_str()));
+            let below = below.find_map(|item| nested(run, item)).map(|below| {
+                format!("; `antiphon logs {below}` shows what the nested run {below} printed")
             });
+            stderr::say(printable(&format!("{nothing}{}", below.unwrap_or_default())));
         }
         source.check_followed()?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The run that carries an item out, or did last, if that is a nested one.
+fn nested(run: &CoordinationId, item: &ItemRecord) -> Option<String> {
+    let last = item.attempts.iter().rev().find(|attempt| attempt.nested);
+    let reused = item.spec.reused.as_ref().filter(|_| item.spec.runner.is_plan());
+    match (last, reused) {
+        (Some(attempt), _) => Some(format!("{run}.{}", attempt.session)),
+        (None, Some(reused)) => reused.session.as_ref().map(ToString::to_string),
+        (None, None) => None,
     }
 }
 

@@ -162,6 +162,8 @@ fn recorded(
         Blocked::Delayed { .. } if !json => {
             tried_again(ledger, run, &work, false, blocked.to_string())
         }
+        // Its engine may have left without a word.
+        Blocked::Running { .. } => Ok(Blocked::Interrupted { reason: String::new() }.to_string()),
         _ => Ok(blocked.to_string()),
     };
     let mut reasons: Vec<String> = blocked.iter().map(tried).collect::<Result<_, _>>()?;

@@ -247,6 +247,11 @@ impl Coordination {
                 }
                 return Ok(reasons);
             }
+            // A nested run is left alone together with the one that it is in.
+            WorkState::Bound(_) if item.spec().runner.is_plan() && !self.is_carried() => {
+                let reason = self.interruption().unwrap_or_default().to_owned();
+                return Ok(vec![Blocked::Interrupted { reason }]);
+            }
             WorkState::Bound(session) => {
                 let attempt = item.attempts() + 1;
                 return Ok(vec![Blocked::Running { session: self.session_id(*session), attempt }]);
