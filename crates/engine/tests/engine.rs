@@ -377,6 +377,38 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
     Ok(())
 }
 
+fn deeper() -> Result<WorkSpec> {
+    Ok(WorkSpec::plan("deeper", "deep")?.with_attempts(1))
+}
+
+#[tokio::test]
+async fn a_nested_run_that_could_not_be_started_is_none_to_look_at() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = idle(dir.path())?;
+    setup.register_plan("deep", CoordinationConfig::of_work(vec![deeper()?], budget())?)?;
+    let engine = setup.start().await?;
+    let run = engine
+        .submit(CoordinationConfig::of_work(vec![deeper()?], budget())?.with_id("run")?)
+        .await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Failed);
+    // The last of them is as deep as runs can be.
+    let mut nested = Vec::new();
+    let mut id = "run".to_owned();
+    while let Some(report) = engine.run(&id)?.report().await? {
+        let item = engine.run(&id)?.item("deeper").await?.item;
+        nested.push((report.failures[0].nested, item.attempts[0].nested));
+        if !report.failures[0].nested {
+            break;
+        }
+        id.push_str(".1");
+    }
+    let (last, above) = nested.split_last().ok_or("there is none")?;
+    assert_eq!((*last, above.len()), ((false, false), 8));
+    assert!(above.iter().all(|each| *each == (true, true)), "{nested:?}");
+    engine.close().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> Result {
     let dir = tempfile::tempdir()?;

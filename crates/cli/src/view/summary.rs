@@ -1,6 +1,6 @@
 //! The result of a run: its last lines, with and without a terminal.
 
-use antiphon::coordination::{BudgetUsage, Counts, WorkStage};
+use antiphon::coordination::{BudgetUsage, Counts, SessionOutcome, WorkStage};
 use antiphon::id::CoordinationId;
 use antiphon::report::FailedItem;
 use antiphon::time::nanos;
@@ -65,10 +65,13 @@ impl<'a> Summary<'a> {
 
     /// An item that failed, with its last words and the command that shows more.
     fn failure(&self, failed: &FailedItem) -> String {
-        let FailedItem { work, why, .. } = failed;
-        let more = match failed.nested {
-            true => format!("antiphon status {}", failed.session),
-            false => format!("antiphon logs {} {}", self.id, quoted(work.as_str())),
+        let FailedItem { work, why, session, outcome, nested, .. } = failed;
+        let item = quoted(work.as_str());
+        let more = match outcome {
+            _ if *nested => format!("antiphon status {session}"),
+            // Nothing was there that could have printed.
+            SessionOutcome::SpawnFailed => format!("antiphon show {} {item}", self.id),
+            _ => format!("antiphon logs {} {item}", self.id),
         };
         let word = painted(WorkStage::Failed.as_str(), WorkStage::Failed);
         let text = format!("{work}: {why}; `{more}`");

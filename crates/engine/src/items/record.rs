@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    Coordination, Grant, NextStep, SkipReason, WorkItemOutcome, WorkSpec, WorkStage,
+    Coordination, Grant, NextStep, SessionOutcome, SkipReason, WorkItemOutcome, WorkSpec, WorkStage,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
@@ -39,7 +39,7 @@ pub struct Attempt {
     /// Which attempt it is, from 1. A session that was lost or cancelled counts none, so that the
     /// next one has its number again.
     pub number: u32,
-    /// Whether a nested run of the session's id carries it out.
+    /// Whether a nested run of the session's id carries it out; not if that could not be started.
     pub nested: bool,
     pub grant: Grant,
     pub started: Moment,
@@ -170,6 +170,7 @@ impl RunItems {
                 let session = unbound.session;
                 let attempt = item.attempts.iter_mut().rfind(|it| it.session == session);
                 if let Some(attempt) = attempt {
+                    attempt.nested &= unbound.outcome != SessionOutcome::SpawnFailed;
                     attempt.end = Some(AttemptEnd { when, unbound: Box::new(unbound) });
                 }
             }

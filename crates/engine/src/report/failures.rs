@@ -79,7 +79,8 @@ fn told(
         work: unbound.work.clone(),
         session: run.session_id(unbound.session),
         outcome: unbound.outcome,
-        nested: tracking.is_some_and(|tracking| tracking.spec.runner.is_plan()),
+        nested: unbound.outcome != SessionOutcome::SpawnFailed
+            && tracking.is_some_and(|tracking| tracking.spec.runner.is_plan()),
         why: if why.is_empty() { unbound.outcome.as_str().to_lowercase() } else { why },
         last_line: last,
     })
