@@ -130,3 +130,25 @@ fn what_is_unfinished_is_not_started_again() -> Result {
     );
     Ok(())
 }
+
+/// A nested run is run again by the one that it is in.
+#[test]
+fn a_nested_run_that_has_ended_names_the_run_that_is_retried() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), FAILS)?;
+    std::fs::rename(dir.path().join("plan.yaml"), dir.path().join("inner.yaml"))?;
+    plan(dir.path(), "  sub: { plan: inner.yaml, retry: { attempts: 1 } }\n")?;
+    assert_eq!(ran(dir.path(), &["run", "plan.yaml", "--id", "top"])?.status.code(), Some(7));
+    let (stdout, stderr, code) = told(&ran(dir.path(), &["resume", "top.1"])?)?;
+    assert_eq!(
+        (stderr.as_str(), code),
+        ("top.1 has ended: failed at TIME; nothing was run now\n", Some(7))
+    );
+    let advice = stdout.lines().filter(|line| line.contains("antiphon retry"));
+    assert_eq!(
+        advice.collect::<Vec<_>>(),
+        ["`antiphon retry top` runs again what did not succeed"]
+    );
+    assert_eq!(sessions(dir.path())?, 1);
+    Ok(())
+}

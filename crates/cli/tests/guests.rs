@@ -354,8 +354,10 @@ fn a_nested_coordination_that_is_resumed_and_runs_is_not_called_stuck() -> Resul
     let resumed = resumed.end()?;
     assert_eq!(
         (String::from_utf8(resumed.stderr)?, resumed.status.code()),
-        (String::new(), Some(0))
+        ("outer.1 is part of outer, which is resumed\n".to_owned(), Some(0))
     );
+    let started = String::from_utf8(resumed.stdout)?;
+    assert!(started.lines().any(|line| line.contains(" started outer (test): ")), "{started}");
     Ok(())
 }
 

@@ -42,8 +42,10 @@ impl<'a> EndedRun<'a> {
         let (verdict, ended) = (outcome.verdict, seconds(head.changed.1));
         let stop = outcome.stop().map(|stop| format!(" ({stop})")).unwrap_or_default();
         let retry = format!("`antiphon retry {id}` carries out what did not succeed");
-        // What cannot be read cannot be taken over.
+        // What cannot be read cannot be taken over, and a nested run is run again by the one that it
+        // is in, which the summary names.
         let retry = outcome.kind().and(outcome.report()).map(|_| retry);
+        let retry = retry.filter(|_| !id.is_numbered());
         let advice =
             retry.into_iter().chain(again.map(str::to_owned)).map(|how| format!("; {how}"));
         let advice: String = advice.collect();

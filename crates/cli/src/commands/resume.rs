@@ -19,6 +19,7 @@ use crate::named;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
+use crate::text::printable;
 use crate::view::View;
 
 /// Runs that are resumed at the same time.
@@ -65,7 +66,7 @@ impl Args {
         if over.is_some() && ids.is_empty() {
             return Ok(over.flatten().map_or(ExitCode::SUCCESS, ExitCode::from));
         }
-        let (cut_off, ids) = divided(&ledger, ids)?;
+        let (cut_off, ids) = divided(&ledger, outermost(ids))?;
         for id in &cut_off {
             let advice = Lack::Items.advice(id, None);
             stderr::say(format!("{id} was only partly submitted; {advice}"));
@@ -102,6 +103,21 @@ fn shown_if_over(
         }
     }
     Ok((over, others))
+}
+
+/// The runs that are resumed: a nested one goes on with the one that it is in, which is said.
+fn outermost(ids: Vec<CoordinationId>) -> Vec<CoordinationId> {
+    let mut found = Vec::new();
+    for id in ids {
+        let outermost = id.outermost();
+        if outermost != id {
+            stderr::say(printable(&format!("{id} is part of {outermost}, which is resumed")));
+        }
+        if !found.contains(&outermost) {
+            found.push(outermost);
+        }
+    }
+    found
 }
 
 /// The runs whose start was cut off and which no engine can complete, and the others.
@@ -149,7 +165,7 @@ async fn resume(
     mut ids: Vec<CoordinationId>,
     worst: Option<Kind>,
 ) -> Result<ExitCode, CommandError> {
-    let read = |id: &CoordinationId| Ok((id.clone(), read_again(&ledger, &id.outermost())?));
+    let read = |id: &CoordinationId| Ok((id.clone(), read_again(&ledger, id)?));
     let resumed = ids.iter().map(read).collect::<Result<_, CommandError>>()?;
     let mut follower = RunFollower::connect(&ledger.dir, Runs::Resumed(resumed)).await?;
     let followed = match ids.first() {
