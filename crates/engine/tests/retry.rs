@@ -340,6 +340,19 @@ fn cells_are_matched_by_their_parameters_and_groups_by_their_members() {
         decided(&earlier(&then, &[]), &then, &turned)[4..],
         ["best: taken over", "report: taken over"]
     );
+    let changed = planned(
+        dir.path(),
+        &SWEEP.replace("rate: [1, 2], seed: [7, 8]", lists).replace("[train,", "[train, --fast,"),
+    );
+    assert_eq!(
+        decided(&earlier(&then, &[("train[2,7]", None)]), &then, &changed)[..4],
+        [
+            "train[7,1]: changed: command",
+            "train[7,2]: it did not come to its end before",
+            "train[8,1]: changed: command",
+            "train[8,2]: changed: command",
+        ]
+    );
     let smaller = planned(dir.path(), &SWEEP.replace("rate: [1, 2]", "rate: [2]"));
     assert_eq!(
         decided(&earlier(&then, &[]), &then, &smaller),
