@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use antiphon::coordination::Coordination;
+use antiphon::coordination::{Coordination, Reused, WorkSpec};
+use antiphon::id::{CoordinationId, SessionId, StreamName};
+use antiphon::ledger::HeadQuery;
 use antiphon_server::RetryAnswer;
 
+use crate::command_error::CommandError;
 use crate::labels::counted;
+use crate::ledger::Ledger;
 
 /// How much a retry took over, and how much it carries out.
 #[derive(Debug)]
@@ -28,20 +32,17 @@ impl TakenOver {
     pub(crate) fn of(run: &Coordination) -> Option<Self> {
         let forerunner = run.started().forerunner.as_ref()?;
         let tracked = run.work_queue().filter_map(|work| run.work_tracking(work.as_str()));
-        let (mut reused, mut carried_out) = (0, BTreeMap::new());
-        for taken in tracked.filter_map(|found| found.spec.reused.as_ref()) {
-            reused += 1;
-            if let Some(earlier) = taken.earlier_run() {
-                *carried_out.entry(earlier.to_string()).or_default() += 1;
-            }
-        }
+        let mut taken = Tally::default();
+        tracked
+            .filter_map(|found| found.spec.reused.as_ref())
+            .for_each(|reused| taken.take(reused));
         Some(Self {
             id: run.coordination_id().to_string(),
             forerunner: forerunner.coordination.to_string(),
-            reused,
+            reused: taken.reused,
             changed: 0,
-            carried_out,
-            again: run.work_count().saturating_sub(reused),
+            carried_out: taken.carried_out,
+            again: run.work_count().saturating_sub(taken.reused),
             reasons: BTreeMap::new(),
         })
     }
@@ -69,10 +70,75 @@ impl TakenOver {
         }
     }
 
-    /// The same at its end.
-    pub(crate) fn at_end(&self) -> String {
-        format!("{}, {} ran again", self.items(), self.again)
+    /// The same of a run that has ended and of those that carried out its nested plans, with how
+    /// many items sessions carried out; `None` if it retries none.
+    pub(crate) fn at_end(
+        ledger: &Ledger,
+        id: &CoordinationId,
+    ) -> Result<Option<String>, CommandError> {
+        let run = ledger.replayed(id)?;
+        let mut tally = Tally::default();
+        tally.take_run(ledger, &run)?;
+        let Tally { reused, carried_out, ran, nested } = tally;
+        let of_nested = if nested { "with those of nested plans, " } else { "" };
+        let taken = Self::of(&run).map(|taken| Self { reused, carried_out, ..taken }.taken());
+        Ok(taken.map(|taken| format!("{of_nested}{taken}, {ran} ran again")))
     }
+}
+
+/// Items of a retry, counted.
+#[derive(Default)]
+struct Tally {
+    reused: u64,
+    /// How many of them an earlier run than the forerunner had carried out, by that run.
+    carried_out: BTreeMap<String, u64>,
+    /// Those that had a session, but for nested plans that were gone into.
+    ran: u64,
+    /// Whether any was.
+    nested: bool,
+}
+
+impl Tally {
+    fn take(&mut self, reused: &Reused) {
+        self.reused += 1;
+        if let Some(earlier) = reused.earlier_run() {
+            *self.carried_out.entry(earlier.to_string()).or_default() += 1;
+        }
+    }
+
+    fn take_run(&mut self, ledger: &Ledger, run: &Coordination) -> Result<(), CommandError> {
+        for found in run.work_queue().filter_map(|work| run.work_tracking(work.as_str())) {
+            if let Some(reused) = &found.spec.reused {
+                self.take(reused);
+                continue;
+            }
+            let Some(last) = found.sessions.last() else { continue };
+            match retry_below(ledger, &run.session_id(*last), found.spec)? {
+                Some(below) => {
+                    self.nested = true;
+                    self.take_run(ledger, &below)?;
+                }
+                None => self.ran += 1,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The run that carries out an item's nested plan, if it is a retry, too.
+fn retry_below(
+    ledger: &Ledger,
+    session: &SessionId,
+    item: &WorkSpec,
+) -> Result<Option<Coordination>, CommandError> {
+    let child = session.nested_coordination().ok().filter(|_| item.runner.is_plan());
+    let Some(child) = child else { return Ok(None) };
+    let stream = StreamName::Coordination(child.clone());
+    // One that could not be started is not there.
+    if ledger.store.heads(&HeadQuery::Stream(stream))?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(ledger.replayed(&child)?).filter(|run| run.started().forerunner.is_some()))
 }
 
 impl From<&RetryAnswer> for TakenOver {

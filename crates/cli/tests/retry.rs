@@ -185,9 +185,9 @@ fn a_run_without_anything_to_do_again_or_that_has_not_ended_is_not_retried() -> 
                    name items that are to run all the same\nhint: `antiphon retry r --item NAME` \
                    runs an item all the same, and `antiphon run PLAN --id r --again` everything\n";
     assert_eq!(told(&ran(dir, &["retry", "r"])?)?, (nothing.to_owned(), Some(2)));
-    let unknown = "error: there is no item be in the plan of r; did you mean bee?\nhint: `antiphon \
+    let unknown = "error: there is no item bea in the plan of r; did you mean bee?\nhint: `antiphon \
                    status r` shows its items\n";
-    assert_eq!(told(&ran(dir, &["retry", "r", "--item", "be"])?)?, (unknown.to_owned(), Some(2)));
+    assert_eq!(told(&ran(dir, &["retry", "r", "--item", "bea"])?)?, (unknown.to_owned(), Some(2)));
     assert_eq!(told(&ran(dir, &["retry", "s"])?)?.1, Some(2));
     pipe(dir, "runs")?;
     plan(dir, "  a: { shell: 'echo > runs; sleep 300' }\n")?;
@@ -582,5 +582,224 @@ fn a_missing_secret_that_nothing_left_of_the_run_needs_is_not_spoken_of() -> Res
             "r@2: 1 item taken over from r, 1 runs again: 1 failed\n1 item taken over from r, 1 ran again\n"
         )
     );
+    Ok(())
+}
+
+/// What a retry said, without its story, and what it ran.
+fn retried(dir: &Path, arguments: &[&str]) -> Result<(String, String)> {
+    let retry = ran(dir, arguments)?;
+    Ok((String::from_utf8(retry.stderr)?, carried_out(dir)?))
+}
+
+#[test]
+fn a_nested_plan_is_retried_again_and_again_whatever_its_breaker_does() -> Result {
+    for breaker in [
+        "",
+        "breaker: off",
+        "breaker: { failures: 2 }",
+        "breaker: { failures: 2, then: stop }",
+        "breaker: { failures: 2, then: pause }",
+    ] {
+        let dir = tempfile::tempdir()?;
+        let dir = dir.path();
+        let keys = format!("budget: {{ sessions: 9, duration: 5m }}\n{breaker}");
+        plan_with(dir, "inner.yaml", &keys, CHAIN)?;
+        plan(dir, "  inner: { plan: inner.yaml, retry: { attempts: 1 } }\n")?;
+        assert_eq!(first(dir, 7)?, "a b d", "{breaker}");
+        for (run, items) in [("r", "b"), ("r@2", "b"), ("r@3", "b")] {
+            assert_eq!(ran(dir, &["retry", run])?.status.code(), Some(7), "{breaker}");
+            assert_eq!(carried_out(dir)?, items, "{breaker}: {run}");
+        }
+        std::fs::write(dir.join("mended"), "")?;
+        assert_eq!(ran(dir, &["retry", "r@4"])?.status.code(), Some(0), "{breaker}");
+        assert_eq!(carried_out(dir)?, "b c", "{breaker}");
+        assert_eq!(ran(dir, &["verify"])?.status.code(), Some(0), "{breaker}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_end_of_a_retry_counts_what_ran_and_not_what_was_to_run() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(dir, CHAIN)?;
+    assert_eq!(first(dir, 6)?, "a b d");
+    assert_eq!(
+        retried(dir, &["retry", "r"])?,
+        (
+            "r@2: 2 items taken over from r, 2 run again: 1 failed, 1 skipped\n2 items taken over \
+             from r, 1 ran again\n"
+                .to_owned(),
+            "b".to_owned()
+        )
+    );
+    plan_with(dir, "inner.yaml", "budget: { sessions: 9, duration: 5m }", CHAIN)?;
+    plan(
+        dir,
+        "  inner: { plan: inner.yaml, retry: { attempts: 1 } }\n  e: { shell: 'echo e >> ran' }\n",
+    )?;
+    assert_eq!(ran(dir, &["run", "plan.yaml", "--id", "s"])?.status.code(), Some(6));
+    assert_eq!(carried_out(dir)?, "a b d e");
+    assert_eq!(
+        retried(dir, &["retry", "s"])?,
+        (
+            "s@2: 3 items taken over from s, 2 run again: 1 failed, 1 skipped\nwith those of nested \
+             plans, 3 items taken over from s, 1 ran again\n"
+                .to_owned(),
+            "b".to_owned()
+        )
+    );
+    Ok(())
+}
+
+#[test]
+fn the_plan_of_a_retry_is_the_run_of_its_id() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan_with(dir, "inner.yaml", "budget: { sessions: 9, duration: 5m }\nbreaker: off", CHAIN)?;
+    let items = format!("{CHAIN}  inner: {{ plan: inner.yaml, retry: {{ attempts: 1 }} }}\n");
+    plan(dir, &items)?;
+    assert_eq!(first(dir, 6)?, "a b d a b d");
+    pipe(dir, "runs")?;
+    std::fs::write(dir.join("mended"), "")?;
+    let held = items.replacen("echo c >> ran", "test -e go || { echo > runs; sleep 300; }", 1);
+    plan(dir, &held)?;
+    let mut retry = Running::start(dir, &["retry", "r", "plan.yaml"])?;
+    heard(&dir.join("runs"))?;
+    retry.kill()?;
+    carried_out(dir)?;
+    // It is unfinished: the same command as for any other run continues it.
+    std::fs::write(dir.join("go"), "")?;
+    let again = ["run", "plan.yaml", "--id", "r@2"];
+    let run = ran(dir, &again)?;
+    assert_eq!((run.status.code(), carried_out(dir)?.as_str()), (Some(0), "b c"), "{run:?}");
+    // Now it has ended.
+    let run = ran(dir, &again)?;
+    let said = String::from_utf8(run.stderr)?;
+    assert_eq!((run.status.code(), carried_out(dir)?.as_str()), (Some(0), ""), "{said}");
+    assert!(said.starts_with("r@2 has ended: succeeded at "), "{said}");
+    // What really differs is named, and nothing that a retry has made of its items.
+    plan(dir, &held.replace("echo d >> ran", "echo e >> ran"))?;
+    let run = ran(dir, &again)?;
+    let said = String::from_utf8(run.stderr)?;
+    assert_eq!((run.status.code(), carried_out(dir)?.as_str()), (Some(2), ""), "{said}");
+    assert!(said.contains("`shell` of item d was "), "{said}");
+    for internal in ["retried run", "again` of", "reused"] {
+        assert!(!said.contains(internal), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_that_was_retried_is_the_run_of_its_id() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    let command = |id| ["do", "--id", id, "--", "sh", "-c", "echo c >> ran; test -e mended"];
+    assert_eq!(ran(dir, &command("r"))?.status.code(), Some(1));
+    std::fs::write(dir.join("mended"), "")?;
+    assert_eq!(ran(dir, &["retry", "r"])?.status.code(), Some(0));
+    carried_out(dir)?;
+    let (said, ran) = retried(dir, &command("r@2"))?;
+    assert!(said.starts_with("r@2 has ended: succeeded at "), "{said}");
+    assert_eq!(ran, "");
+    Ok(())
+}
+
+#[test]
+fn a_variable_that_the_plan_reads_and_that_has_changed_is_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  reads: { shell: 'echo $MODEL >> ran', env: { MODEL: { from: MODEL } } }\n  fails: { shell: 'echo fails >> ran; false', retry: { attempts: 1 } }\n",
+    )?;
+    let with = |model: &str, arguments: &[&str]| -> Result<String> {
+        let ran: Ran = plans::antiphon(dir, arguments).env("MODEL", model).output()?.into();
+        Ok(told(&ran)?.0)
+    };
+    with("small", &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(carried_out(dir)?, "small fails");
+    let same = "r@2: 1 item taken over from r, 1 runs again: 1 failed\n";
+    assert_eq!(with("small", &["retry", "r"])?, same);
+    let file = dir.join("plan.yaml");
+    let note = format!(
+        "note: `from: MODEL` of the plan was `small` and is `large`, and what was recorded is used; \
+         `antiphon retry r {}` uses what is set now\n",
+        file.display()
+    );
+    assert_eq!(
+        with("large", &["retry", "r", "--item", "reads"])?,
+        note + "r@3: nothing taken over, 2 run again: 1 asked for, 1 failed\n"
+    );
+    assert_eq!(carried_out(dir)?, "fails small fails");
+    Ok(())
+}
+
+#[test]
+fn what_runs_again_is_named_by_the_beginning_of_its_name() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  inner: { plan: inner.yaml }\n  lone: { shell: 'echo lone >> ran' }\n  long: { shell: 'echo long >> ran' }\n  train: { shell: 'echo t$X >> ran', matrix: { x: [1, 2] }, env: { X: '{{x}}' } }\n",
+    )?;
+    plan_with(
+        dir,
+        "inner.yaml",
+        "budget: { sessions: 9, duration: 5m }",
+        "  grand: { shell: 'echo grand >> ran' }\n",
+    )?;
+    assert_eq!(first(dir, 0)?, "grand lone long t1 t2");
+    for (item, runs) in [
+        ("lone", "lone"),
+        ("lo", ""),
+        ("lonf", ""),
+        ("tr", "t1 t2"),
+        ("train[2", "t2"),
+        ("inner/gr", "grand"),
+        ("in/grand", "grand"),
+    ] {
+        let (said, ran) = retried(dir, &["retry", "r", "--item", item])?;
+        assert_eq!(ran, runs, "{item}: {said}");
+    }
+    for (item, meant) in [("lon", "lone or long"), ("inner/grnad", "inner/grand")] {
+        let (said, _) = retried(dir, &["retry", "r", "--item", item])?;
+        let expected =
+            format!("error: there is no item {item} in the plan of r; did you mean {meant}?\n");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_an_item_printed_that_was_taken_over_is_where_it_was_carried_out() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    plan(
+        dir,
+        "  m: { shell: 'echo printed', matrix: { x: [ü, v] }, env: { X: '{{x}}' } }\n  fails: { shell: 'false', retry: { attempts: 1 } }\n",
+    )?;
+    assert_eq!(first(dir, 6)?, "");
+    assert_eq!(ran(dir, &["retry", "r"])?.status.code(), Some(6));
+    assert_eq!(ran(dir, &["retry", "r@2"])?.status.code(), Some(6));
+    for (run, place) in [("r@2", "r m[ü]"), ("r@3", "r, session 1")] {
+        let logs = ran(dir, &["logs", run, "m[ü]"])?;
+        assert_eq!(
+            (String::from_utf8(logs.stderr)?, logs.status.code()),
+            (
+                format!(
+                    "error: m[ü] of {run} was taken over; what it printed is in {place}\nhint: \
+                     `antiphon logs r 'm[ü]'` shows what it printed\n"
+                ),
+                Some(2)
+            )
+        );
+        // It has the value that `output` prints.
+        assert_eq!(ran(dir, &["output", run, "m[ü]"])?.stdout, b"printed\n");
+        let show = String::from_utf8(ran(dir, &["show", run, "m[ü]"])?.stdout)?;
+        let value = "value         printed\n";
+        assert!(show.contains(value), "{show}");
+    }
+    assert_eq!(ran(dir, &["logs", "r", "m[ü]"])?.stdout, b"printed\n");
     Ok(())
 }

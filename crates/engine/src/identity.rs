@@ -49,7 +49,10 @@ pub(crate) fn identify(
     }
     let differences = difference::between(store, &then, &config, &blobs)?;
     match differences.is_empty() {
-        true => same(config, blobs),
+        true => match then.as_retry_of(run, &config) {
+            Some(retry) => same(retry, Vec::new()),
+            None => same(config, blobs),
+        },
         false => Ok(Identity::Different { differences, ended: head.ended }),
     }
 }

@@ -3,13 +3,15 @@
 mod lines;
 mod source;
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::process::ExitCode;
 
+use antiphon::QueryError;
 use antiphon::id::{CoordinationId, StreamName, Version};
-use antiphon::items::{ItemRecord, RunItems};
+use antiphon::items::{ItemError, ItemRecord, RunItems};
 use antiphon::ledger::Events;
 use antiphon_server::LogQuery;
 use tokio::io::Interest;
@@ -86,7 +88,12 @@ impl Args {
         let opened = Source::open(ledger, run, item, &query).await;
         let mut source = match (opened, item) {
             (Err(error), Some(item)) => {
-                let hint = format!("`antiphon show {run} {}` shows its sessions", quoted(item));
+                let hint = match carried_out_as(ledger, run, item)? {
+                    Some((run, item)) => {
+                        format!("`antiphon logs {run} {}` shows what it printed", quoted(&item))
+                    }
+                    None => format!("`antiphon show {run} {}` shows its sessions", quoted(item)),
+                };
                 return Err(error.with_hint(hint));
             }
             (opened, _) => opened?,
@@ -149,6 +156,30 @@ fn nested(run: &CoordinationId, item: &ItemRecord) -> Option<String> {
         (None, Some(reused)) => reused.session.as_ref().map(ToString::to_string),
         (None, None) => None,
     }
+}
+
+/// The run and the item that carried an item out which was taken over, perhaps more than once.
+fn carried_out_as(
+    ledger: &Ledger,
+    run: &CoordinationId,
+    item: &str,
+) -> Result<Option<(CoordinationId, String)>, CommandError> {
+    let mut place = (run.clone(), item.to_owned());
+    let mut seen = BTreeSet::new();
+    // No run comes twice in what the engine writes.
+    while seen.insert(place.0.clone()) {
+        let reused = match RunItems::read(ledger.store.as_ref(), &place.0) {
+            Ok(items) => items.find(&place.1).ok().and_then(|found| found.spec.reused.clone()),
+            // It was erased: the run that is known last tells more.
+            Err(ItemError::Query(QueryError::UnknownRun { .. } | QueryError::Erased { .. })) => {
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(reused) = reused else { break };
+        place = (reused.from, reused.work.map_or(place.1, |work| work.to_string()));
+    }
+    Ok(Some(place).filter(|(found, _)| found != run))
 }
 
 /// Whether something of the record of a run was erased, as `antiphon prune` does.

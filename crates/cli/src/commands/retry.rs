@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use antiphon::Differences;
 use antiphon::digest::Digest;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Environment, Origin, Plan};
@@ -135,8 +136,20 @@ fn as_recorded(id: &CoordinationId, origin: Option<&Origin>) -> (RetryRequest, V
         );
         stderr::say(printable(&text));
     }
+    let here = Environment::of_process();
+    let differences = Differences::of_variables(origin, &here);
+    if !differences.is_empty() {
+        let file =
+            origin.file.as_ref().map_or("PLAN".to_owned(), |file| file.display().to_string());
+        let text = format!(
+            "note: {differences}, and what was recorded is used; `antiphon retry {id} {}` uses what \
+             is set now",
+            quoted(&file)
+        );
+        stderr::say(printable(&text));
+    }
     let (secrets, missing) = available(&origin.secrets);
-    let environment = Environment::of_process().inherited();
+    let environment = here.inherited();
     (RetryRequest { environment, secrets, ..RetryRequest::default() }, missing)
 }
 
@@ -194,7 +207,10 @@ async fn carry_out(
     let id = say(&answer, missing, ledger)?;
     match carried_out(follower, &ledger.dir, &id, View::choose(id.clone(), json)).await? {
         Outcome::Ended(outcome) => {
-            stderr::say(printable(&TakenOver::from(&answer).at_end()));
+            // Not all that was to run may have come to it.
+            if let Some(taken_over) = TakenOver::at_end(&Ledger::at(&ledger.dir), &id)? {
+                stderr::say(printable(&taken_over));
+            }
             Ok(outcome.exit_code())
         }
         Outcome::Left(_) => Ok(Kind::Aborted.into()),

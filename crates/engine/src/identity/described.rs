@@ -16,6 +16,9 @@ const SHOWN_CHARS: usize = 60;
 /// Levels of nested plans that are looked into: as many as there can be.
 const MAX_LEVELS: usize = 8;
 
+/// The key of the run that a retry retries.
+const RETRIED: &str = "retried run";
+
 /// What keys say.
 pub(super) type Keys = BTreeMap<String, Shown>;
 
@@ -75,6 +78,13 @@ pub(super) fn settings_of_start(started: &Started) -> Keys {
     of_plan(&serde_json::to_value(started).unwrap_or_default(), "/policies")
 }
 
+/// The same as the plan of a retry says them.
+pub(super) fn settings_of_plan(started: &Started) -> Keys {
+    let mut keys = settings_of_start(started);
+    keys.remove(RETRIED);
+    keys
+}
+
 fn of_plan(value: &Value, policies: &str) -> Keys {
     let mut keys = Keys::new();
     let mut put = |key: &str, value: Option<&Value>| {
@@ -96,7 +106,7 @@ fn of_plan(value: &Value, policies: &str) -> Keys {
     put("breaker.then", policy("on_tripped"));
     put("on_exhausted", policy("on_exhausted"));
     put("planner", policy("planner"));
-    put("retried run", value.pointer("/forerunner/coordination"));
+    put(RETRIED, value.pointer("/forerunner/coordination"));
     for (name, label) in members(value.get("labels")) {
         put(&format!("labels.{name}"), Some(label));
     }
@@ -138,6 +148,7 @@ fn below(
                 if let Ok(plan) = PlanSpec::from_bytes(bytes) {
                     let inside = format!("{name}/");
                     below(&inside, &plan.work, levels - 1, blob, found);
+                    let plan = PlanSpec { forerunner: None, ..plan };
                     let own = plan.config().map(|config| settings(&config)).unwrap_or_default();
                     let own = own.into_iter().map(|(key, value)| (format!("plan.{key}"), value));
                     keys.extend(own);
@@ -157,7 +168,8 @@ fn of_item(item: &WorkSpec) -> Keys {
     let mut keys = Keys::new();
     for (name, value) in members(Some(&value)).filter(|(_, value)| !value.is_null()) {
         let (key, value) = match name.as_str() {
-            "id" | "input" => continue,
+            // What a retry has made of an item is no part of its plan.
+            "id" | "input" | "reused" | "again" => continue,
             "runner" => match &item.runner {
                 Runner::Process { .. } => ("runner", Value::from("a command")),
                 Runner::Nested { .. } => ("runner", Value::from("a plan")),

@@ -40,8 +40,18 @@ impl Differences {
         &self.0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The variables that a plan read where it was started and that are not the same here.
+    #[must_use]
+    pub fn of_variables(origin: &Origin, here: &Environment) -> Self {
+        let now = origin.variables.keys();
+        let now = now.filter_map(|name| Some((name.clone(), here.get(name)?.to_owned())));
+        Self(variables(&origin.variables, &now.collect()))
     }
 }
 
@@ -110,11 +120,12 @@ pub(super) fn between(
         _ => Vec::new(),
     };
     let mut all = variables.clone();
-    all.extend(differing(
-        None,
-        &described::settings_of_start(&then.started),
-        &described::settings(config),
-    ));
+    // A plan may be compared with a retry of it, and says no run that is retried.
+    let settings = match config.forerunner() {
+        Some(_) => described::settings_of_start(&then.started),
+        None => described::settings_of_plan(&then.started),
+    };
+    all.extend(differing(None, &settings, &described::settings(config)));
     // The values of those variables are in the descriptions too: they are told once.
     let is_told = |one: &Difference| {
         let is_env = one.key.as_ref().is_some_and(|key| key.starts_with("env."));

@@ -1,6 +1,6 @@
 //! A run as it was started.
 
-use antiphon_core::coordination::WorkSpec;
+use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, Started};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
@@ -40,6 +40,22 @@ impl RecordedStart {
         };
         let origin = origin.and_then(|bytes| Origin::from_bytes(&bytes).ok());
         Ok(Some(Self { started, items, origin }))
+    }
+
+    /// The configuration that it was started with, if it retries a run and what is submitted is a
+    /// plan that is not said to differ: a plan does not know what of it is taken over.
+    pub(super) fn as_retry_of(
+        &self,
+        run: &CoordinationId,
+        plan: &CoordinationConfig,
+    ) -> Option<CoordinationConfig> {
+        let forerunner = self.started.forerunner.clone();
+        let forerunner = forerunner.filter(|_| plan.forerunner().is_none())?;
+        let config = CoordinationConfig::as_started(&self.started, self.items.clone()).ok()?;
+        let config = config.retrying(forerunner).with_id(run).ok()?;
+        let is_whole = config.digest() == self.started.plan;
+        let is_same = config.on_end() == plan.on_end();
+        (is_whole && is_same).then_some(config)
     }
 }
 

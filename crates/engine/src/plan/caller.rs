@@ -61,7 +61,8 @@ impl Environment {
         INHERITED.iter().filter_map(inherited).collect()
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A variable, if it is known and there.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         match self {
             Self::Of(variables) => variables.get(name).map(String::as_str),
             Self::Unknown => None,

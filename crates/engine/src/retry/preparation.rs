@@ -125,7 +125,7 @@ impl Retried {
         let mut asked = Asked::default();
         for name in request.items {
             if !asked.add(name, work, &blob) {
-                let near = alike(name, work);
+                let near = alike(name, work, &blob);
                 return Err(RetryError::UnknownItem { run: run.clone(), name: name.clone(), near });
             }
         }
