@@ -154,6 +154,9 @@ fn one_that_is_asked_to_stop_gives_128_and_the_number_of_the_signal() -> Result 
             run.signal(signal)?;
         }
         assert_eq!(run.0.wait()?.code(), Some(code), "{signal:?}");
+        let said = said.collect::<std::result::Result<Vec<_>, _>>()?;
+        let left = "x is unfinished: `antiphon resume x` continues it; `antiphon cancel x` ends it";
+        assert_eq!(said, ["stopping running sessions", left], "{signal:?}");
         assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     }
     Ok(())

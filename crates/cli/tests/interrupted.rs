@@ -126,7 +126,9 @@ fn a_run_whose_last_sessions_do_all_the_work_has_ended_whatever_was_pressed() ->
     let mut errors = BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
     errors.read_line(&mut String::new())?;
     say(&dir.path().join("ends"), "now")?;
+    let told = std::io::read_to_string(run.0.stdout.take().ok_or("no standard output")?)?;
     assert_eq!(run.0.wait()?.code(), Some(0));
+    assert!(!told.contains("\ninterrupted\n"), "{told}");
     assert!(stdout(dir.path(), &["list"])?.contains("  succeeded  "));
     Ok(())
 }

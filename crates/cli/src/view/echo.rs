@@ -76,7 +76,8 @@ impl Echo {
                     stderr::say("some of its output was dropped: it printed more than is kept");
                 }
                 let why = match unbound.outcome {
-                    SessionOutcome::Success => None,
+                    // Whoever asked for its end is told of that, or why the run has ended.
+                    SessionOutcome::Success | SessionOutcome::Cancelled => None,
                     SessionOutcome::Timeout => Some(match session {
                         Some(session) => {
                             format!(

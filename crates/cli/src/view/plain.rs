@@ -2,7 +2,7 @@
 
 use antiphon::coordination::BudgetUsage;
 use antiphon::envelope::Recorded;
-use antiphon::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, Interrupted};
 use antiphon::id::CoordinationId;
 
 use super::summary::Summary;
@@ -42,6 +42,13 @@ impl Plain {
             }
             CoordinationEvent::Aborted(aborted) => {
                 (self.usage, self.sessions) = (aborted.usage, aborted.totals.sessions);
+                return None;
+            }
+            // An engine notes that nobody carries it out, which tells a reader nothing.
+            CoordinationEvent::Interrupted(Interrupted { reason, swept: 0, .. })
+                if reason.is_empty() =>
+            {
+                self.narration.pass(recorded);
                 return None;
             }
             _ => {}
