@@ -78,6 +78,14 @@ impl Lack {
     }
 }
 
+/// What continues a run that nobody carries out, as a sentence. What cannot be read of it is no reason
+/// to say nothing.
+pub(crate) fn advice(ledger: &Ledger, id: &CoordinationId) -> String {
+    let run = ledger.replayed(id).ok();
+    let lack = run.as_ref().and_then(|run| Lack::of(run, ledger).ok()).unwrap_or(Lack::Engine);
+    lack.advice(id, run.as_ref().and_then(pause_ended_by))
+}
+
 /// The command that continues a paused run, with the ceilings that it must raise as far as they are
 /// known: what a sentence begins with that says so.
 pub(crate) fn continued_by(id: &CoordinationId, pause: Option<&Pause>) -> String {

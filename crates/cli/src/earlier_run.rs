@@ -9,6 +9,7 @@ use antiphon::origin_of;
 use antiphon::plan::Plan;
 
 use crate::command_error::{CommandError, Kind};
+use crate::continuation::advice;
 use crate::ledger::{COORDINATIONS, Ledger, stage, unreadable};
 use crate::stderr;
 use crate::text::printable;
@@ -39,9 +40,8 @@ pub(crate) fn refuse_interrupted(dir: &Path, plan: &Plan) -> Result<(), CommandE
         }
         if stage(&head, ledger.is_held()?)? == Stage::Interrupted {
             let text = format!("{id} is an unfinished run of this plan");
-            let hint = format!(
-                "`antiphon resume {id}` continues it; the same command with --new starts another"
-            );
+            let hint =
+                format!("{}; the same command with --new starts another", advice(&ledger, id));
             return Err(CommandError::new(Kind::Usage, text).with_hint(hint));
         }
         let told = format!("note: {id} is a run of this plan that is being carried out");

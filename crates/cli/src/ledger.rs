@@ -14,8 +14,8 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::verify::{Scope, VerifyReport, verify};
 use antiphon::ledger::{
-    Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError,
-    Repetition, Store, UnknownFormat,
+    Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError, Store,
+    UnknownFormat,
 };
 use antiphon::plan::Origin;
 
@@ -231,24 +231,6 @@ impl Ledger {
         Ok(bytes.and_then(|bytes| Origin::from_bytes(&bytes).ok()))
     }
 
-    /// The id under which what this names is done again: the next free one. What was done so before
-    /// must have ended.
-    pub(crate) fn next_free(&self, id: &CoordinationId) -> Result<CoordinationId, CommandError> {
-        let found = match Repetition::of(self.store.as_ref(), id) {
-            Err(ReadError::Absent { .. }) => return Ok(id.clone()),
-            found => found??,
-        };
-        let unfinished = found.before.last().filter(|head| !head.ended);
-        match unfinished.map(|head| &head.stream) {
-            Some(StreamName::Coordination(id)) => {
-                Err(CommandError::new(Kind::Usage, format!("{id} is unfinished")).with_hint(
-                    format!("`antiphon resume {id}` continues it, `antiphon cancel {id}` ends it"),
-                ))
-            }
-            _ => Ok(found.next),
-        }
-    }
-
     /// How a run has ended, if it has.
     pub(crate) fn outcome(&self, id: &CoordinationId) -> Result<Option<RunOutcome>, CommandError> {
         let stream = StreamName::Coordination(id.clone());
@@ -267,8 +249,12 @@ impl Ledger {
 
     /// Whether the record says that nobody carries a run out.
     pub(crate) fn is_interrupted(&self, id: &CoordinationId) -> Result<bool, CommandError> {
-        let head = self.head(&StreamName::Coordination(id.clone()))?;
-        Ok(stage(&head, true)? == Stage::Interrupted)
+        Ok(self.stage(id, true)? == Stage::Interrupted)
+    }
+
+    /// Where a run is in its life, and whether an engine has the ledger that may carry it out.
+    pub(crate) fn stage(&self, id: &CoordinationId, is_held: bool) -> Result<Stage, CommandError> {
+        stage(&self.head(&StreamName::Coordination(id.clone()))?, is_held)
     }
 
     /// Refuses a coordination that is not there, or has ended.

@@ -64,6 +64,15 @@ fn a_run_that_has_spent_its_budget_names_what_continues_it_wherever_it_is_asked(
     assert!(shown.contains(&format!("engine        not running; {both}\n")), "{shown}");
     let why = stdout(ran(dir.path(), &["why", "r", "a"])?)?;
     assert!(why.ends_with(&format!("; no engine is running; {both}\n")), "{why}");
+    let refused = ran(dir.path(), &["run", "plan.yaml"])?;
+    assert_eq!(
+        String::from_utf8(refused.stderr)?,
+        format!(
+            "error: r is an unfinished run of this plan\nhint: {both}; the same command with --new \
+             starts another\n"
+        )
+    );
+    assert_eq!(refused.status.code(), Some(2));
     std::fs::write(dir.path().join("mended"), "")?;
     let continued = ran(dir.path(), &["continue", "r", "--sessions", "3"])?;
     assert!(continued.status.success(), "{continued:?}");

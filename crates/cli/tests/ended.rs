@@ -123,7 +123,7 @@ fn what_is_unfinished_is_not_started_again() -> Result {
     assert_eq!(
         (String::from_utf8(refused.stderr)?.as_str(), refused.status.code()),
         (
-            "error: r is unfinished\nhint: `antiphon resume r` continues it, `antiphon cancel r` \
+            "error: r is unfinished\nhint: `antiphon resume r` continues it; `antiphon cancel r` \
              ends it\n",
             Some(2)
         )

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antiphon::Engine;
-use antiphon::id::CoordinationId;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::{ReadError, Repetition};
 use antiphon_server::{Code, Problem, SubmitRequest};
 use serde_json::json;
 
@@ -12,6 +13,7 @@ use super::ended::EndedRun;
 use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request, serving};
+use crate::continuation::advice;
 use crate::diagnostics::refused;
 use crate::earlier_run::refuse_interrupted;
 use crate::follow::{Outcome, RunFollower, Runs, hand_over};
@@ -90,8 +92,25 @@ pub(super) fn id_of(
     again: bool,
 ) -> Result<CoordinationId, CommandError> {
     match id {
-        Some(id) if again => Ledger::at(&state_dir::find(options)).next_free(&id),
+        Some(id) if again => next_free(&Ledger::at(&state_dir::find(options)), &id),
         id => Ok(id.unwrap_or_else(Engine::mint)),
+    }
+}
+
+/// The id under which what this names is done again: the next free one. What was done so before must
+/// have ended.
+fn next_free(ledger: &Ledger, id: &CoordinationId) -> Result<CoordinationId, CommandError> {
+    let found = match Repetition::of(ledger.store.as_ref(), id) {
+        Err(ReadError::Absent { .. }) => return Ok(id.clone()),
+        found => found??,
+    };
+    let unfinished = found.before.last().filter(|head| !head.ended);
+    match unfinished.map(|head| &head.stream) {
+        Some(StreamName::Coordination(id)) => {
+            let hint = format!("{}; `antiphon cancel {id}` ends it", advice(ledger, id));
+            Err(CommandError::new(Kind::Usage, format!("{id} is unfinished")).with_hint(hint))
+        }
+        _ => Ok(found.next),
     }
 }
 

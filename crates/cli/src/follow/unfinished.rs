@@ -6,6 +6,7 @@ use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ListQuery, RunLine, RunSecrets};
 
 use crate::command_error::CommandError;
+use crate::continuation::Lack;
 use crate::stderr;
 use crate::text::printable;
 use crate::timestamps;
@@ -29,14 +30,15 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
         (summary.parent.is_none() && run.id != own.as_str()).then_some((run, summary))
     });
     for (run, summary) in unfinished.by_ref().take(TOLD) {
-        // Which secrets it needs is told as far as the engine says so.
-        let secrets = match run.id.parse::<CoordinationId>() {
-            Ok(id) => client.secrets(&id).await.ok(),
-            Err(_) => None,
+        let Ok(id) = run.id.parse::<CoordinationId>() else { continue };
+        // What it needs is told as far as the engine says so.
+        let lack = match client.secrets(&id).await {
+            Ok(RunSecrets { secrets, .. }) if !secrets.is_empty() => Lack::Secrets(secrets),
+            _ => Lack::Engine,
         };
-        let none = || RunSecrets { run: run.id.clone(), secrets: Vec::new() };
-        let resumed_by = secrets.unwrap_or_else(none).resumed_by();
-        stderr::say(printable(&told(run, &summary, &resumed_by)));
+        let pause = client.status(&id).await.ok().and_then(|run| run.pause);
+        let advice = lack.advice(&id, pause.map(|pause| pause.continued_by()));
+        stderr::say(printable(&told(run, &summary, &advice)));
     }
     if unfinished.next().is_some() {
         stderr::say("more are unfinished; `antiphon list --status interrupted` shows them");
@@ -44,7 +46,7 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
     Ok(())
 }
 
-fn told(run: &RunLine, summary: &RunSummary, resumed_by: &str) -> String {
+fn told(run: &RunLine, summary: &RunSummary, advice: &str) -> String {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
@@ -58,7 +60,7 @@ fn told(run: &RunLine, summary: &RunSummary, resumed_by: &str) -> String {
         None => changed.clone(),
     };
     format!(
-        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {resumed_by} continues it",
+        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {advice}",
         summary.work
     )
 }

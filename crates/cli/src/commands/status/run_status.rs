@@ -82,7 +82,7 @@ impl RunStatus {
             false => Said::default(),
         };
         let lack = match board.run() {
-            _ if head.ended || owned => None,
+            _ if head.ended || (owned && stage != Stage::Interrupted) => None,
             // What cannot be read of nested runs is no reason to show nothing of this one.
             Some(run) => Some(Lack::of(run, ledger).unwrap_or(Lack::Engine)),
             None => Some(Lack::Engine),
@@ -104,9 +104,10 @@ impl RunStatus {
             timestamps::millis(head.started),
             timestamps::age(head.started)
         ))?;
-        if let Some(lack) = &self.lack {
-            let advice = lack.advice(board.id(), board.run().and_then(pause_ended_by));
-            output.line(format!("engine        not running; {}", printable(&advice)))?;
+        let continued = board.run().and_then(pause_ended_by);
+        let advice = self.lack.as_ref().map(|lack| lack.advice(board.id(), continued.clone()));
+        if let Some(advice) = advice.as_ref().filter(|_| !self.owned) {
+            output.line(format!("engine        not running; {}", printable(advice)))?;
         }
         let retry = format!("next          {}", goes_on(board.id()));
         match (&self.report, board.only_end()) {
@@ -131,8 +132,11 @@ impl RunStatus {
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
         }
-        if let Some(continued) = board.run().filter(|_| self.owned).and_then(pause_ended_by) {
-            output.line(format!("next          {continued} continues it"))?;
+        if self.owned && !head.ended {
+            let paused = || continued.map(|continued| format!("{continued} continues it"));
+            if let Some(next) = advice.or_else(paused) {
+                output.line(format!("next          {}", printable(&next)))?;
+            }
         }
         if board.run().is_none() {
             return Ok(());
