@@ -10,12 +10,14 @@ mod trouble;
 use std::path::Path;
 use std::time::Duration;
 
+use antiphon::id::CoordinationId;
 use antiphon::ledger::{HeldDirectory, Location};
 use antiphon::{Engine, TakenUp};
 use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
+use crate::ledger::Ledger;
 use crate::stderr;
 use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
@@ -32,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long the guests of an engine that has gone may take to become the next one.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// After waiting this long, the user reads what is being waited for.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
@@ -75,15 +77,22 @@ impl Connection {
         Ok(Some(Self { client, host: None, held }))
     }
 
-    /// The same after one has gone: a guest of it may take over in a moment.
-    pub(crate) async fn again(held: HeldDirectory) -> Result<Option<Self>, CommandError> {
+    /// The same after one has gone that carried a run out: a guest of it may take over in a moment, and
+    /// take that run up.
+    pub(crate) async fn again(
+        held: HeldDirectory,
+        run: &CoordinationId,
+    ) -> Result<Option<Self>, CommandError> {
+        let ledger = Ledger::at(held.path());
         let until = Instant::now() + TAKEN_OVER_WITHIN;
         loop {
             held.stands()?;
             match Self::probe(held.path()).await? {
-                Some(client) => return Ok(Some(Self { client, host: None, held })),
-                None if Instant::now() >= until => return Ok(None),
-                None => sleep(LOOK_AGAIN).await,
+                Some(client) if !ledger.is_interrupted(run)? => {
+                    return Ok(Some(Self { client, host: None, held }));
+                }
+                _ if Instant::now() >= until => return Ok(None),
+                _ => sleep(LOOK_AGAIN).await,
             }
         }
     }

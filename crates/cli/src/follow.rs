@@ -15,6 +15,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use antiphon::coordination::Stage;
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ClientError, EventLine, EventStream, RetryAnswer, SubmitRequest};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -28,11 +29,11 @@ use crate::stderr;
 use crate::taken_over::TakenOver;
 use crate::text::printable;
 use crate::view::View;
-pub(crate) use followed_run::not_carried_out;
 use followed_run::{FollowedRun, Stopped};
+pub(crate) use followed_run::{carrying, detached, not_carried_out};
 use interruption::Interruption;
 pub(crate) use on_end::tell_of_on_end;
-pub(crate) use others::{leave, some_of};
+pub(crate) use others::{leave, names};
 pub(crate) use paused::{is_in, paused_below, waits_for};
 pub(crate) use runs::{Retrial, Runs};
 use troubles::{Troubles, recorded, taken_in};
@@ -176,7 +177,10 @@ impl RunFollower {
                     self.with_on_end.extend(progress.ended_with_command());
                     return Ok(outcome);
                 }
-                Err(Stopped::Failed(error)) => return Err(error),
+                Err(Stopped::Failed(error)) => {
+                    self.tell_what_is_left(&progress);
+                    return Err(error);
+                }
                 Err(Stopped::Gone) => {
                     if let Some(host) = &self.connection.host {
                         return Err(host.stopped().await);
@@ -193,6 +197,42 @@ impl RunFollower {
         }
     }
 
+    /// Says that a run goes on without this process, or is left unfinished by it, where nothing more
+    /// can be shown of it: standard error may still be read.
+    fn tell_what_is_left(&self, progress: &FollowedRun) {
+        if progress.is_unfinished() {
+            let dir = self.connection.held.path();
+            stderr::say(printable(&match self.connection.host {
+                Some(_) => progress.left_unfinished(dir),
+                None => progress.detached(dir),
+            }));
+        }
+    }
+
+    /// Says of runs that are not shown, and that have not ended, whether they are left unfinished with
+    /// the one that is.
+    pub(crate) fn tell_of_the_others(&self, ids: &[CoordinationId]) -> Result<(), CommandError> {
+        let ledger = Ledger::at(self.connection.held.path());
+        let carried_elsewhere = self.connection.host.is_none() && !self.interruption.has_begun();
+        let (mut unfinished, mut running) = (Vec::new(), Vec::new());
+        for id in ids {
+            match ledger.stage(id, carried_elsewhere)? {
+                Stage::Ended(_) => {}
+                Stage::Interrupted | Stage::Starting => unfinished.push(id),
+                _ => running.push(id),
+            }
+        }
+        if !unfinished.is_empty() {
+            let named = names(unfinished);
+            let text = format!("also unfinished: {named}; `antiphon resume` continues all of them");
+            stderr::say(printable(&text));
+        }
+        if !running.is_empty() {
+            stderr::say(printable(&format!("also running there: {}", names(running))));
+        }
+        Ok(())
+    }
+
     /// Looks for an engine again, or becomes it, unless this process only looks. Gives how the run is
     /// left if an interrupt ended the search.
     async fn reconnect(
@@ -204,7 +244,7 @@ impl RunFollower {
         let attached = matches!(self.runs, Runs::Attached);
         let search = async {
             match attached {
-                true => Connection::again(held).await,
+                true => Connection::again(held, progress.id()).await,
                 false => Connection::reconnect(held, SessionPolicy::Run).await.map(Some),
             }
         };
@@ -214,7 +254,7 @@ impl RunFollower {
                     self.connection = connection;
                     Ok(None)
                 }
-                None => Err(progress.not_carried_out()),
+                None => Err(progress.not_carried_out(self.connection.held.path())),
             },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);

@@ -54,9 +54,11 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
     plan_with(dir.path(), "guest.yaml", BUDGET, &held("guest"))?;
     let mut host = Running::start(dir.path(), &["run", "host.yaml"])?;
     heard(&host_runs)?;
-    let mut guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
-    heard(&guest_runs)?;
-    guest.kill()?;
+    for visit in ["v1", "v2", "v3", "v4", "v5", "v6", "v7"] {
+        let mut guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", visit])?;
+        heard(&guest_runs)?;
+        guest.kill()?;
+    }
     say(&host_ends, "end")?;
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
         host.0.stderr.take().ok_or("no standard error")?,
@@ -64,16 +66,16 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
     let mut line = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
     assert_eq!(
         line()?,
-        "this process stays for runs that others submitted to it: visit; Ctrl-C leaves them unfinished"
+        "this process stays for runs that others submitted to it: v1, v2, v3, v4, v5, v6, v7; Ctrl-C leaves them unfinished"
     );
     host.signal(Signal::INT)?;
     assert_eq!(
         line()?,
-        "left unfinished, unless who follows them takes over: visit; `antiphon resume` continues them"
+        "left unfinished, unless who follows them takes over: v1, v2, v3, v4, v5, v6, v7; `antiphon resume` continues them"
     );
     assert_eq!(host.0.wait()?.code(), Some(0), "its own run succeeded");
     let list = ran(dir.path(), &["list", "--status", "interrupted"])?;
-    assert!(String::from_utf8(list.stdout)?.contains("visit"), "it is unfinished");
+    assert!(String::from_utf8(list.stdout)?.contains("v7"), "it is unfinished");
     Ok(())
 }
 

@@ -52,11 +52,11 @@ async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCo
         // It may have ended with the engine that carried it out.
         return match EndedRun::find(&ledger, &id)? {
             Some(ended) => ended.show(view, None).map(|outcome| outcome.exit_code()),
-            None => Err(not_carried_out(&id)),
+            None => Err(not_carried_out(&id, &ledger)),
         };
     };
     if ledger.is_interrupted(&id)? {
-        return Err(not_carried_out(&id));
+        return Err(not_carried_out(&id, &ledger));
     }
     let mut view = view;
     let mut follower = RunFollower::attach(connection)?;

@@ -5,14 +5,15 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{ClientError, Steer};
 use serde_json::json;
 
 use crate::colour::painted;
-use crate::command_error::CommandError;
-use crate::connection::Connection;
-use crate::follow::{following, paused_below, tell_of_on_end, waits_for};
+use crate::command_error::{CommandError, Kind};
+use crate::connection::{Connection, Interrupts};
+use crate::follow::{carrying, following, paused_below, tell_of_on_end, waits_for};
 use crate::ledger::{self, Ledger};
 use crate::named::{self, Qualifies};
 use crate::options::Options;
@@ -20,6 +21,7 @@ use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
+use crate::text::printable;
 
 /// How often it is looked whether the run waits for a person.
 const LOOK: Duration = Duration::from_secs(1);
@@ -28,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// Running sessions are asked to stop, then killed with everything they started; the command
 /// returns once nothing of the run is left. If no engine is running, the cancellation is recorded
-/// all the same.
+/// all the same. Ctrl-C, SIGTERM and SIGHUP end the wait with 8, and the run is ended all the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the only unfinished one, if there is one only
@@ -56,8 +58,19 @@ impl Args {
         id: CoordinationId,
         json: bool,
     ) -> Result<ExitCode, CommandError> {
+        let mut interrupts = Interrupts::catch()?;
         let end = async |connection: &Connection, key: &str| self.end(connection, &id, key).await;
-        let (outcome, _) = Connection::command(&ledger.dir, end).await?;
+        let (outcome, _) = tokio::select! {
+            ended = Connection::command(&ledger.dir, end) => ended?,
+            interrupt = interrupts.next() => {
+                if matches!(ledger.stage(&id, true)?, Stage::Stopping | Stage::Ended(_)) {
+                    stderr::say(printable(&self.goes_on(&id, &ledger)));
+                    return Ok(Kind::Aborted.into());
+                }
+                let text = "interrupted before the cancellation was recorded";
+                return Err(CommandError::new(Kind::Aborted, text).after_signal(interrupt.signal()));
+            }
+        };
         let mut output = Stdout::open();
         match (json, &outcome) {
             (true, _) => output.json(&json!({
@@ -82,6 +95,20 @@ impl Args {
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is said where this process no longer waits for the end.
+    fn goes_on(&self, id: &CoordinationId, ledger: &Ledger) -> String {
+        let engine = carrying(&ledger.dir);
+        match self.drain {
+            true => format!(
+                "detached; {id} ends after its running sessions, in {engine}. `antiphon attach {id}` \
+                 shows it, `antiphon cancel {id}` stops them"
+            ),
+            false => format!(
+                "detached; {id} is being ended in {engine}. `antiphon attach {id}` shows it"
+            ),
+        }
     }
 
     /// Waits for the end; `None` if it does not come, since nothing is carried out here.

@@ -5,16 +5,21 @@ mod filter;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
+use antiphon::coordination::Stage;
 use antiphon::envelope::Recorded;
-use antiphon::id::{StreamName, Version, WorkId};
+use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{Events, ReadError, Store, Woken};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
-use crate::command_error::CommandError;
-use crate::connection::trouble_in;
+use crate::command_error::{CommandError, Kind};
+use crate::connection::{Interrupts, TAKEN_OVER_WITHIN, trouble_in};
 use crate::describe::{self, Narration};
+use crate::follow::{detached, not_carried_out};
 use crate::ledger::{self, Ledger};
 use crate::named;
 use crate::options::Options;
+use crate::runtime::on_a_runtime;
 use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
@@ -26,8 +31,9 @@ const LOOKED_BACK: usize = 1_000;
 
 /// Print the events of a run
 ///
-/// With --follow, keeps printing events as they are recorded until the run has ended, also across a
-/// restart of the engine; it exits when its output is closed. With --json, prints one
+/// With --follow, keeps printing events as they are recorded until the run has ended, also where
+/// another engine takes it over; it exits when its output is closed, with 12 where no engine carries the
+/// run out, and with 8 on Ctrl-C, SIGTERM and SIGHUP. With --json, prints one
 /// object per line: the event's envelope, its payload as stored, and `time`, which is `wall` in
 /// readable form.
 #[derive(Debug, clap::Args)]
@@ -66,6 +72,10 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        on_a_runtime(self.print(options))
+    }
+
+    async fn print(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let mut watch = match self.follow {
             true => {
@@ -80,6 +90,10 @@ impl Args {
             }
             Some(stream) => stream,
             None => newest(&ledger)?,
+        };
+        let mut carried = match &stream {
+            StreamName::Coordination(run) if self.follow => Some(CarriedOut::of(&ledger, run)?),
+            _ => None,
         };
         let head = ledger.head(&stream)?;
         let works = meant(&ledger, &stream, self.work.as_ref())?;
@@ -97,6 +111,10 @@ impl Args {
         let mut printed = false;
         let mut troubles = Troubles::default();
         let mut output = Stdout::open();
+        let mut interrupts = match self.follow {
+            true => Some(Interrupts::catch()?),
+            false => None,
+        };
         while output.is_open() {
             for event in Events::after(ledger.store.as_ref(), stream.clone(), after) {
                 let event = event?;
@@ -112,28 +130,79 @@ impl Args {
                     break;
                 }
             }
-            let Some(watch) = watch.as_mut().filter(|_| output.is_open()) else { break };
+            let Some(interrupts) = interrupts.as_mut().filter(|_| output.is_open()) else { break };
+            let Some(mut waiting) = watch.take() else { break };
             let now = ledger.head(&stream)?;
             if now.ended && now.tip.version <= after {
                 break;
             }
             output.flush()?;
-            match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
+            if let Some(carried) = &mut carried {
+                carried.look(&ledger)?;
+            }
+            let woken = spawn_blocking(move || {
+                let woken = waiting.wait(std::io::stdout().as_fd());
+                (waiting, woken)
+            });
+            let (waited, woken) = tokio::select! {
+                woken = woken => woken.map_err(CommandError::internal)?,
+                _ = interrupts.next() => return Ok(left(&stream, &ledger)),
+            };
+            watch = Some(waited);
+            match woken.map_err(CommandError::internal)? {
                 Woken::Changed => {}
-                Woken::Quiet => troubles.look(&ledger),
+                Woken::Quiet => troubles.look(&ledger).await,
                 Woken::HungUp => break,
                 Woken::Gone(gone) => return Err(gone.into()),
             }
         }
         output.finish()?;
         if !self.follow && !ledger.head(&stream)?.ended && ledger.is_held()? {
-            troubles.look(&ledger);
+            troubles.look(&ledger).await;
         }
         if !printed && !self.follow {
             // An empty answer is right, but may come of a mistake.
             stderr::say(printable(&filter.why_nothing(begin, head.tip.version)));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Says that what was followed goes on, where this process is asked to stop.
+fn left(stream: &StreamName, ledger: &Ledger) -> ExitCode {
+    if let StreamName::Coordination(run) = stream {
+        stderr::say(printable(&detached(run, &ledger.dir)));
+    }
+    Kind::Aborted.into()
+}
+
+/// Whether somebody carries out the run that is followed.
+struct CarriedOut {
+    run: CoordinationId,
+    /// The last time that somebody did.
+    last: Option<Instant>,
+}
+
+impl CarriedOut {
+    fn of(ledger: &Ledger, run: &CoordinationId) -> Result<Self, CommandError> {
+        let is_left = ledger.stage(run, ledger.is_held()?)? == Stage::Interrupted;
+        Ok(Self { run: run.clone(), last: (!is_left).then(Instant::now) })
+    }
+
+    /// Looks again. Where an engine has gone, another one may take over in a moment, or its directory
+    /// has gone with it.
+    ///
+    /// # Errors
+    /// If nobody does, and nobody takes over.
+    fn look(&mut self, ledger: &Ledger) -> Result<(), CommandError> {
+        if ledger.stage(&self.run, ledger.is_held()?)? != Stage::Interrupted {
+            self.last = Some(Instant::now());
+            return Ok(());
+        }
+        match self.last {
+            Some(last) if last.elapsed() < TAKEN_OVER_WITHIN => Ok(()),
+            _ => Err(not_carried_out(&self.run, ledger)),
+        }
     }
 }
 
@@ -157,8 +226,8 @@ struct Troubles {
 }
 
 impl Troubles {
-    fn look(&mut self, ledger: &Ledger) {
-        let found = trouble_in(&ledger.dir);
+    async fn look(&mut self, ledger: &Ledger) {
+        let found = trouble_in(&ledger.dir).await;
         if let Some(trouble) = found.as_ref().filter(|found| self.told.as_ref() != Some(found)) {
             stderr::say(printable(trouble));
         }

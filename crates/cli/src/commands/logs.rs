@@ -18,6 +18,8 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
 use crate::command_error::{CommandError, Kind};
+use crate::connection::Interrupts;
+use crate::follow::detached;
 use crate::ledger::Ledger;
 use crate::named::{Chosen, Target};
 use crate::options::Options;
@@ -32,7 +34,8 @@ use source::Source;
 ///
 /// Of one item, shows what its last session printed, standard error on standard error; of a run, a
 /// group or a matrix, shows what all sessions printed, each line with its item in front. What an item
-/// puts out for others is shown by `antiphon output`.
+/// puts out for others is shown by `antiphon output`. With --follow, exits with 12 where no engine carries
+/// the run out, and with 8 on Ctrl-C, SIGTERM and SIGHUP.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -105,10 +108,20 @@ impl Args {
         let mut shown = Shown::new(item.is_none(), self.raw, output.is_terminal());
         let mut printed = false;
         let mut hung_up = pin!(hung_up());
+        let mut interrupts = match self.follow {
+            true => Some(Interrupts::catch()?),
+            false => None,
+        };
         while output.is_open() {
             let piece = tokio::select! {
                 piece = source.next() => piece?,
                 () = &mut hung_up, if self.follow => break,
+                () = asked_to_stop(&mut interrupts) => {
+                    shown.end(&mut output)?;
+                    output.finish()?;
+                    stderr::say(printable(&detached(run, &ledger.dir)));
+                    return Ok(Kind::Aborted.into());
+                }
             };
             let Some(piece) = piece else { break };
             if !is_wanted(&piece.item) {
@@ -191,6 +204,14 @@ fn is_erased(ledger: &Ledger, run: &CoordinationId) -> Result<bool, CommandError
         }
     }
     Ok(false)
+}
+
+/// Waits until this process is asked to stop; for ever where that ends it at once.
+async fn asked_to_stop(interrupts: &mut Option<Interrupts>) {
+    match interrupts {
+        Some(interrupts) => drop(interrupts.next().await),
+        None => pending().await,
+    }
 }
 
 /// Waits until whoever reads standard output has closed it; for ever where that cannot be told, as

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, has_gone};
-use crate::follow::{following, not_carried_out, tell_of_on_end};
+use crate::connection::{Connection, Interrupts, has_gone};
+use crate::follow::{detached, following, not_carried_out, tell_of_on_end};
 use crate::ledger::{self, Ledger};
 use crate::named;
 use crate::options::Options;
@@ -25,6 +25,7 @@ use crate::text::printable;
 /// Wait until a run has ended, and exit with its exit code
 ///
 /// Exits with 12 when the time is over, and at once if no engine carries the run out: it starts none.
+/// Ctrl-C, SIGTERM and SIGHUP end it with 8, and the run goes on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run, or the beginning of its id; by default the newest
@@ -51,12 +52,22 @@ impl Args {
         let until = self.timeout.map(|limit| Instant::now() + Duration::from_millis(limit.0));
         let outcome = match ledger.outcome(&id)? {
             Some(outcome) => outcome,
-            None => within(until, ended(&ledger, &id)).await.unwrap_or_else(|| {
-                let limit = self.timeout.map(|limit| limit.to_string()).unwrap_or_default();
-                let text = format!("{id} has not ended within {limit}");
-                let hint = format!("`antiphon status {id}` shows how far it is");
-                Err(CommandError::new(Kind::Unfinished, text).with_hint(hint))
-            })?,
+            None => {
+                let mut interrupts = Interrupts::catch()?;
+                let ended = tokio::select! {
+                    ended = within(until, ended(&ledger, &id)) => ended,
+                    _ = interrupts.next() => {
+                        stderr::say(printable(&detached(&id, &ledger.dir)));
+                        return Ok(Kind::Aborted.into());
+                    }
+                };
+                ended.unwrap_or_else(|| {
+                    let limit = self.timeout.map(|limit| limit.to_string()).unwrap_or_default();
+                    let text = format!("{id} has not ended within {limit}");
+                    let hint = format!("`antiphon status {id}` shows how far it is");
+                    Err(CommandError::new(Kind::Unfinished, text).with_hint(hint))
+                })?
+            }
         };
         if let Some(client) = Connection::probe(&ledger.dir).await?
             && within(until, tell_of_on_end(&client, &id)).await.is_none()
@@ -95,11 +106,11 @@ async fn ended(ledger: &Ledger, id: &CoordinationId) -> Result<RunOutcome, Comma
         match watched(ledger, &guest, id, &mut seen).await? {
             Watched::Ended(outcome) => return Ok(outcome),
             Watched::Left => break,
-            Watched::Gone => connection = Connection::again(guest.held.clone()).await?,
+            Watched::Gone => connection = Connection::again(guest.held.clone(), id).await?,
         }
     }
     // It may have ended with the engine that carried it out.
-    ledger.outcome(id)?.ok_or_else(|| not_carried_out(id))
+    ledger.outcome(id)?.ok_or_else(|| not_carried_out(id, ledger))
 }
 
 /// What came of watching a run.

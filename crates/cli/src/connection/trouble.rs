@@ -42,8 +42,9 @@ pub(crate) async fn trouble(client: &Client) -> Result<Option<String>, Silent> {
 }
 
 /// The same of the engine of a directory, for commands that only read its ledger.
-pub(crate) fn trouble_in(dir: &Path) -> Option<String> {
-    asking(async { trouble(&Client::connect(dir).await.ok()?).await.ok()? })
+pub(crate) async fn trouble_in(dir: &Path) -> Option<String> {
+    let client = timeout(ANSWERS_WITHIN, Client::connect(dir)).await.ok()?.ok()?;
+    trouble(&client).await.ok()?
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.
@@ -68,7 +69,7 @@ pub(crate) async fn reasons(
 /// What the engine of a directory says of its trouble, of the items of a run that could start and
 /// do not, and of those that run and may wait for room.
 pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &[WorkId]) -> Said {
-    let said = asking(async {
+    let asked = async {
         let client = Client::connect(dir).await.ok()?;
         let trouble = trouble(&client).await.ok()?;
         let mut said = Said { trouble, waits: reasons(&client, id, ready).await };
@@ -83,12 +84,10 @@ pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &
             }
         }
         Some(said)
-    });
-    said.unwrap_or_default()
-}
-
-/// What comes of asking, if it comes in time.
-fn asking<T>(asked: impl Future<Output = Option<T>>) -> Option<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    runtime.block_on(async { timeout(ANSWERS_WITHIN, asked).await.ok()? })
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok();
+    // What comes of asking, if it comes in time.
+    let answer = runtime
+        .and_then(|runtime| runtime.block_on(async { timeout(ANSWERS_WITHIN, asked).await.ok()? }));
+    answer.unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use antiphon_server::{Client, ClientError, Pause};
 use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, has_gone};
-use crate::continuation::{Lack, continued_by};
+use crate::continuation::{Lack, advice, continued_by};
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
@@ -119,21 +119,17 @@ impl FollowedRun {
 
     /// What is said where this process leaves a run that another one carries out.
     pub(super) fn detached(&self, dir: &Path) -> String {
-        let id = &self.id;
-        let holder = Location::directory(dir).files().holder();
-        let engine = match holder {
-            Ok(Some(LockHolder::Named(owner))) => format!("process {}", owner.pid),
-            _ => "another process".to_owned(),
-        };
-        format!(
-            "detached; {id} keeps running in {engine}. `antiphon attach {id}` shows it again, \
-             `antiphon cancel {id}` ends it"
-        )
+        detached(&self.id, dir)
     }
 
     /// Nobody carries it out any more, and this process does not.
-    pub(super) fn not_carried_out(&self) -> CommandError {
-        not_carried_out(&self.id)
+    pub(super) fn not_carried_out(&self, dir: &Path) -> CommandError {
+        not_carried_out(&self.id, &Ledger::at(dir))
+    }
+
+    /// Whether it is known to be recorded, and its end is not.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.version > Version(0) && self.outcome.is_none()
     }
 
     /// Whether it is left unfinished, and everything that is recorded of it was seen here.
@@ -198,7 +194,24 @@ impl FollowedRun {
 }
 
 /// Nobody carries a run out that is waited for or looked at.
-pub(crate) fn not_carried_out(id: &CoordinationId) -> CommandError {
+pub(crate) fn not_carried_out(id: &CoordinationId, ledger: &Ledger) -> CommandError {
     CommandError::new(Kind::Unfinished, format!("no engine carries {id} out"))
-        .with_hint(format!("`antiphon resume {id}` continues it"))
+        .with_hint(advice(ledger, id))
+}
+
+/// What is said where a process leaves a run that another one carries out.
+pub(crate) fn detached(id: &CoordinationId, dir: &Path) -> String {
+    let engine = carrying(dir);
+    format!(
+        "detached; {id} keeps running in {engine}. `antiphon attach {id}` shows it again, \
+         `antiphon cancel {id}` ends it"
+    )
+}
+
+/// The process whose engine has a state directory.
+pub(crate) fn carrying(dir: &Path) -> String {
+    match Location::directory(dir).files().holder() {
+        Ok(Some(LockHolder::Named(owner))) => format!("process {}", owner.pid),
+        _ => "another process".to_owned(),
+    }
 }

@@ -13,9 +13,6 @@ use crate::stderr;
 /// Time between two looks at a ledger that takes nothing in.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Runs that are named before the rest is counted.
-const NAMED: usize = 5;
-
 /// Stays while anything is running that the end of this process would interrupt, unless it is not to
 /// wait or is interrupted; what still runs then is left unfinished, and named.
 pub(crate) async fn leave(
@@ -43,7 +40,7 @@ pub(crate) async fn leave(
     }
     stderr::say(format!(
         "left unfinished, unless who follows them takes over: {}; `antiphon resume` continues them",
-        some_of(&left)
+        names(&left)
     ));
     Ok(())
 }
@@ -61,7 +58,7 @@ async fn wait(host: &Host) -> Result<(), CommandError> {
             stderr::say(format!(
                 "this process stays for runs that others submitted to it: {}; Ctrl-C leaves them \
                  unfinished",
-                some_of(&others)
+                names(&others)
             ));
             named.clone_from(&others);
         }
@@ -69,11 +66,7 @@ async fn wait(host: &Host) -> Result<(), CommandError> {
     }
 }
 
-/// A few names, and how many more there are.
-pub(crate) fn some_of(names: &BTreeSet<CoordinationId>) -> String {
-    let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if names.len() > NAMED {
-        text.push_str(&format!(" and {} more", names.len() - NAMED));
-    }
-    text
+/// The names of runs, each of them: what is left without a word is not looked for.
+pub(crate) fn names<'a>(runs: impl IntoIterator<Item = &'a CoordinationId>) -> String {
+    runs.into_iter().map(CoordinationId::as_str).collect::<Vec<_>>().join(", ")
 }

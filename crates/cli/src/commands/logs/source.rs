@@ -1,16 +1,21 @@
 //! Where what was printed comes from: the engine that runs, or the ledger at rest where none does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::items::{PrintedQuery, PrintedReader, PrintedTo};
 use antiphon::ledger::{Events, HeldDirectory, Store};
 use antiphon_server::{LogBytes, LogPiece, LogQuery, LogStream};
+use tokio::time::sleep;
 
 use crate::command_error::CommandError;
 use crate::connection::{Connection, has_gone};
 use crate::follow::not_carried_out;
 use crate::ledger::Ledger;
+
+/// Silence after which it is looked whether the run is still carried out.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What sessions printed, also when the engine goes away over it.
 pub(super) struct Source<'a> {
@@ -44,7 +49,9 @@ impl<'a> Source<'a> {
         item: Option<&'a str>,
         query: &'a LogQuery,
     ) -> Result<Self, CommandError> {
-        let place = match Connection::probe(&ledger.dir).await? {
+        // Nothing more comes of a run that is left alone, whoever has its ledger.
+        let is_left = query.follow && ledger.is_interrupted(run)?;
+        let place = match Connection::probe(&ledger.dir).await?.filter(|_| !is_left) {
             Some(client) => Place::Engine(Box::new(client.logs(run, item, query).await?)),
             None => Place::Rest(Box::new(AtRest::open(ledger, run, item, query)?)),
         };
@@ -56,13 +63,24 @@ impl<'a> Source<'a> {
         loop {
             let piece = match &mut self.place {
                 Place::Rest(rest) => rest.next()?,
-                Place::Engine(stream) => match stream.next().await {
-                    Err(error) if has_gone(&error) => {
-                        self.reopen().await?;
-                        continue;
+                Place::Engine(stream) => {
+                    tokio::select! {
+                        piece = stream.next() => match piece {
+                            Err(error) if has_gone(&error) => {
+                                self.reopen().await?;
+                                continue;
+                            }
+                            piece => piece?,
+                        },
+                        // It may be left by this engine, which goes on with others.
+                        () = sleep(LOOK), if self.query.follow => {
+                            if self.ledger.is_interrupted(self.run)? {
+                                self.reopen().await?;
+                            }
+                            continue;
+                        }
                     }
-                    piece => piece?,
-                },
+                }
             };
             let Some(piece) = piece else { return Ok(None) };
             if let Some(piece) = self.rest_of(piece) {
@@ -76,7 +94,7 @@ impl<'a> Source<'a> {
         let held = HeldDirectory::of_ledger(&self.ledger.dir);
         let next = match held {
             Ok(held) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
-                Connection::again(held).await?
+                Connection::again(held, self.run).await?
             }
             // It says what became of the directory when it is read.
             _ => None,
@@ -117,7 +135,7 @@ impl<'a> Source<'a> {
     pub(super) fn check_followed(&self) -> Result<(), CommandError> {
         match self.place {
             Place::Rest(_) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
-                Err(not_carried_out(self.run))
+                Err(not_carried_out(self.run, self.ledger))
             }
             _ => Ok(()),
         }

@@ -10,7 +10,7 @@ use antiphon::ledger::{HeadFilter, HeadQuery};
 use crate::command_error::CommandError;
 use crate::commands::resume::unfinished;
 use crate::continuation::{Lack, pause_ended_by};
-use crate::follow::{is_in, some_of};
+use crate::follow::{is_in, names};
 use crate::ledger::{COORDINATIONS, Ledger};
 use crate::stderr;
 use crate::text::printable;
@@ -43,7 +43,7 @@ pub(super) fn announce(ledger: &Ledger) -> Result<(), CommandError> {
 pub(super) fn gone(ledger: &Ledger) -> Result<(), CommandError> {
     let unended: BTreeSet<CoordinationId> = unfinished(ledger)?.into_iter().collect();
     if !unended.is_empty() {
-        let named = some_of(&unended);
+        let named = names(&unended);
         stderr::say(format!("gone with the ledger in memory before they had ended: {named}"));
     }
     Ok(())
