@@ -437,4 +437,17 @@ fn what_a_killed_engine_left_running_is_named_and_left_alone() {
         said.contains("left.1 of user") && said.contains(": nothing of it is running\n"),
         "{said}"
     );
+
+    // What is left of a session whose run has ended is cleared by `resume`, which says so.
+    let (folder, aside) = (fixture.state().join("sessions/left.1"), fixture.path("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    fixture.succeeds("cancel left");
+    std::fs::rename(&aside, &folder).unwrap();
+    let nothing = "--- stderr\nthere are no unfinished runs in <dir>/state";
+    assert_eq!(
+        fixture.run("resume"),
+        format!("{nothing}; what a crash had left of 1 session was cleared\n--- exit 0\n")
+    );
+    assert!(!folder.exists());
+    assert_eq!(fixture.run("resume"), format!("{nothing}\n--- exit 0\n"));
 }

@@ -3,6 +3,7 @@
 
 mod plans;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use plans::{Result, Running, heard, pipe, plan_with, ran, say};
@@ -141,6 +142,73 @@ fn whoever_watches_a_run_that_the_next_engine_leaves_alone_is_told_so() -> Resul
         assert_eq!(left.status.code(), Some(12), "{arguments:?}");
     }
     drop(guest);
+    Ok(())
+}
+
+#[test]
+fn resume_names_all_that_it_continues_and_all_that_it_leaves() -> Result {
+    let dir = tempfile::tempdir()?;
+    for id in ["a", "b", "c"] {
+        let run = started(dir.path(), id)?;
+        run.signal(Signal::TERM)?;
+        assert_eq!(run.end()?.status.code(), Some(8));
+    }
+    let mut resume = Running::start(dir.path(), &["resume"])?;
+    for id in ["a", "b", "c"] {
+        heard(&dir.path().join(format!("{id}-runs")))?;
+    }
+    let mut lines = BufReader::new(resume.0.stderr.take().ok_or("no standard error")?).lines();
+    let mut line = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
+    let named = line()?;
+    let runs = named.strip_prefix("continuing 3 runs: ").ok_or("they are not named")?;
+    let mut runs: Vec<&str> = runs.split(", ").collect();
+    runs.sort_unstable();
+    assert_eq!(runs, ["a", "b", "c"]);
+    resume.signal(Signal::TERM)?;
+    assert_eq!(line()?, "stopping running sessions");
+    let (first, others) = (line()?, line()?);
+    let (first, advice) = first.split_once(' ').ok_or("no run is named")?;
+    assert_eq!(
+        advice,
+        format!(
+            "is unfinished: `antiphon resume {first}` continues it; `antiphon cancel {first}` ends it"
+        )
+    );
+    let others = others.strip_prefix("also unfinished: ").ok_or("the others are not named")?;
+    let (others, all) = others.split_once("; ").ok_or("no command is named")?;
+    assert_eq!(all, "`antiphon resume` continues all of them");
+    let mut left: Vec<&str> = others.split(", ").chain([first]).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["a", "b", "c"]);
+    assert_eq!(resume.0.wait()?.code(), Some(8));
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_has_resumed_runs_names_all_that_go_on_without_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    for id in ["a", "b", "c"] {
+        let run = started(dir.path(), id)?;
+        run.signal(Signal::TERM)?;
+        assert_eq!(run.end()?.status.code(), Some(8));
+    }
+    let host = started(dir.path(), "host")?;
+    let resume = Running::start(dir.path(), &["resume", "a", "b", "c"])?;
+    for id in ["a", "b", "c"] {
+        heard(&dir.path().join(format!("{id}-runs")))?;
+    }
+    resume.signal(Signal::INT)?;
+    let left = resume.end()?;
+    let errors = String::from_utf8(left.stderr)?;
+    let (first, others) = errors.split_once('\n').ok_or("it said nothing")?;
+    let first = first.strip_prefix("detached; ").ok_or("it has not detached")?;
+    let (first, goes_on) = first.split_once(' ').ok_or("no run is named")?;
+    let engine = format!("keeps running in process {}. ", host.0.id());
+    assert!(goes_on.starts_with(&engine), "{errors}");
+    let others = others.strip_prefix("also running there: ").ok_or(errors.clone())?;
+    let mut named: Vec<&str> = others.trim_end().split(", ").chain([first]).collect();
+    named.sort_unstable();
+    assert_eq!((named, left.status.code()), (vec!["a", "b", "c"], Some(8)));
     Ok(())
 }
 

@@ -13,7 +13,8 @@ use super::record::check;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, SessionPolicy, read_again};
 use crate::continuation::Lack;
-use crate::follow::{Outcome, RunFollower, Runs};
+use crate::follow::{Outcome, RunFollower, Runs, names};
+use crate::labels::counted;
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::named;
 use crate::options::Options;
@@ -55,7 +56,8 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let ids = match self.ids.is_empty() {
+        let are_all = self.ids.is_empty();
+        let ids = match are_all {
             true => unfinished(&ledger)?,
             false => {
                 let named = self.ids.iter().map(|id| named::existing(&ledger, id));
@@ -73,11 +75,15 @@ impl Args {
         }
         let worst = over.flatten().or((!cut_off.is_empty()).then_some(Kind::Usage));
         if ids.is_empty() {
-            end_what_is_left(&ledger.dir)?;
+            let ended = end_what_is_left(&ledger.dir)?;
             if worst.is_none() {
-                stderr::say(format!("there are no unfinished runs in {}", ledger.dir.display()));
+                let dir = ledger.dir.display();
+                stderr::say(format!("there are no unfinished runs in {dir}{ended}"));
             }
             return Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from));
+        }
+        if are_all {
+            stderr::say(format!("continuing {}: {}", counted(ids.len(), "run"), names(&ids)));
         }
         on_a_runtime(resume(ledger, options.json, ids, worst))
     }
@@ -140,23 +146,33 @@ fn divided(
 }
 
 /// Has an engine end what one that was killed left of sessions, where no run is left to be resumed.
+/// Gives what is told of that: nothing where nothing was left.
 #[cfg(target_os = "linux")]
-fn end_what_is_left(dir: &Path) -> Result<(), CommandError> {
+fn end_what_is_left(dir: &Path) -> Result<String, CommandError> {
     use antiphon::process::{OrphanState, orphans};
-    let found = orphans(dir).map_err(CommandError::internal)?;
-    if found.iter().all(|orphan| orphan.known == OrphanState::Stray) {
-        return Ok(());
+    let left = || -> Result<usize, CommandError> {
+        let found = orphans(dir).map_err(CommandError::internal)?;
+        Ok(found.iter().filter(|orphan| orphan.known != OrphanState::Stray).count())
+    };
+    let before = left()?;
+    if before == 0 {
+        return Ok(String::new());
     }
-    on_a_runtime(async {
-        Connection::open(dir, SessionPolicy::Leave).await?.close().await?;
-        Ok(ExitCode::SUCCESS)
+    on_a_runtime(async { Connection::open(dir, SessionPolicy::Leave).await?.close().await })?;
+    let after = left()?;
+    let cleared = counted(before.saturating_sub(after), "session");
+    Ok(match after {
+        0 => format!("; what a crash had left of {cleared} was cleared"),
+        _ => format!(
+            "; what a crash had left of {cleared} was cleared, and {after} are left: `antiphon doctor` \
+             says why"
+        ),
     })
-    .map(drop)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_what_is_left(_dir: &Path) -> Result<(), CommandError> {
-    Ok(())
+fn end_what_is_left(_dir: &Path) -> Result<String, CommandError> {
+    Ok(String::new())
 }
 
 async fn resume(
@@ -188,9 +204,16 @@ async fn follow_each(
     ids: &[CoordinationId],
 ) -> Result<Option<Kind>, CommandError> {
     let mut worst = None;
-    for id in ids {
+    for (place, id) in ids.iter().enumerate() {
         let mut view = View::choose(id.clone(), json);
-        match follower.follow(id, &mut view).await? {
+        let followed = follower.follow(id, &mut view).await;
+        let told = match followed {
+            Ok(Outcome::Ended(_)) => Ok(()),
+            _ => follower.tell_of_the_others(&ids[place + 1..]),
+        };
+        let outcome = followed?;
+        told?;
+        match outcome {
             Outcome::Ended(mut outcome) => {
                 worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
