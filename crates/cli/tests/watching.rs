@@ -25,14 +25,15 @@ fn started(dir: &Path, id: &str) -> Result<Running> {
     Ok(run)
 }
 
-/// Waits until a process has a handler for Ctrl-C.
+/// Waits until a process has its handlers for what asks it to stop.
 fn listens(process: &Running) -> Result {
     let path = format!("/proc/{}/status", process.0.id());
     loop {
         let status = std::fs::read_to_string(&path)?;
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.ok_or("no signals")?.trim(), 16)?;
-        if caught >> (Signal::INT.as_raw() - 1) & 1 == 1 {
+        let has = |signal: Signal| caught >> (signal.as_raw() - 1) & 1 == 1;
+        if [Signal::INT, Signal::TERM, Signal::HUP].into_iter().all(has) {
             return Ok(());
         }
     }
