@@ -11,7 +11,8 @@ use antiphon::ledger::{Fault, Gone, Location, LockHolder, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
-use crate::text::printable;
+use crate::text::{printable, quoted};
+use crate::timestamps;
 
 /// What kind of error it is; the number is the exit code and part of the contract
 /// (docs/exit-codes.md).
@@ -166,10 +167,25 @@ fn not_opened(fault: &Fault) -> CommandError {
     })
 }
 
+/// Another engine has the directory.
+fn in_use(dir: &Path, holder: &LockHolder) -> CommandError {
+    let dir = dir.display().to_string();
+    let text = format!("the ledger in {dir} is in use by {holder}");
+    let LockHolder::Named(owner) = holder else {
+        return CommandError::new(Kind::Held, text).with_hint("give the command again in a moment");
+    };
+    let text = format!("{text} since {}", timestamps::seconds(owner.since));
+    CommandError::new(Kind::Held, text).with_hint(format!(
+        "`antiphon run PLAN --dir {}` has that engine carry a plan out, `kill {}` ends it",
+        quoted(&dir),
+        owner.pid
+    ))
+}
+
 impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         match &error {
-            OpenError::InUse { .. } => Self::because(Kind::Held, &error),
+            OpenError::InUse { dir, holder } => in_use(dir, holder),
             OpenError::Mark(_) => Self::because(Kind::State, &error).with_hint(
                 "`antiphon doctor` says what may be lost, and how to go on all the same",
             ),

@@ -21,6 +21,7 @@ const LOOKED_AT: usize = 100;
 /// more often. One that is carried out now is only told.
 pub(crate) fn refuse_interrupted(dir: &Path, plan: &Plan) -> Result<(), CommandError> {
     let ledger = Ledger::at(dir);
+    ledger.refuse_left_over()?;
     let filter = HeadFilter {
         prefix: COORDINATIONS.to_owned(),
         ended: Some(false),

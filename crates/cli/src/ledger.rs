@@ -12,6 +12,7 @@ use antiphon::coordination::{
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::items::ItemError;
 use antiphon::ledger::verify::{Scope, VerifyReport, verify};
 use antiphon::ledger::{
     Events, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, OpenError, ReadError, Store,
@@ -70,16 +71,7 @@ impl Ledger {
         }
         let ledger = Self::at(&dir);
         if ledger.is_of_memory() {
-            return match ledger.is_held()? {
-                true => Ok(ledger),
-                false => absent(
-                    format!(
-                        "the ledger of {} was in the memory of an engine that is gone",
-                        dir.display()
-                    ),
-                    "nothing is left of it; remove the directory".to_owned(),
-                ),
-            };
+            return ledger.refuse_left_over().map(|()| ledger);
         }
         let has_ledger = Location::directory(&dir).files().database().try_exists();
         if let Err(error) = &has_ledger {
@@ -133,11 +125,23 @@ impl Ledger {
         self.location.files().is_of_memory()
     }
 
+    /// Refuses what is left of a ledger in memory whose engine is gone.
+    pub(crate) fn refuse_left_over(&self) -> Result<(), CommandError> {
+        if !self.is_of_memory() || self.is_held()? {
+            return Ok(());
+        }
+        let dir = self.dir.display();
+        let what = format!("the ledger of {dir} was in the memory of an engine that is gone");
+        Err(CommandError::new(Kind::State, what)
+            .with_hint("nothing is left of it; remove the directory"))
+    }
+
     /// Where its files are.
     ///
     /// # Errors
     /// If it has none, as it is in the memory of its engine: then what needs them cannot be had.
     pub(crate) fn on_disk(&self, needed_by: &str) -> Result<&Location, CommandError> {
+        self.refuse_left_over()?;
         if self.is_of_memory() {
             let dir = self.dir.display();
             let what = format!(
@@ -195,9 +199,10 @@ impl Ledger {
         let mut reducer = CoordinationReducer::new();
         self.each_event(&StreamName::Coordination(id.clone()), |event| {
             let context = ReducerContext::replay(event.version.0);
-            reducer
-                .apply(event, &context)
-                .map_err(|error| CommandError::because(Kind::State, &error))?;
+            reducer.apply(event, &context).map_err(|error| match event.payload.bytes() {
+                Some(_) => CommandError::because(Kind::State, &error),
+                None => erased(id),
+            })?;
             reducer.state().get(id).map_or(Ok(()), &mut look)
         })?;
         match reducer.forget(id) {
@@ -316,6 +321,12 @@ pub(crate) fn stage(head: &HeadRow, is_held: bool) -> Result<Stage, CommandError
 pub(crate) fn unreadable(error: impl std::error::Error) -> CommandError {
     CommandError::new(Kind::State, error.to_string())
         .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
+}
+
+/// Nothing is known of the items of a run that was pruned.
+pub(crate) fn erased(run: &CoordinationId) -> CommandError {
+    CommandError::from(ItemError::Erased { run: run.clone() })
+        .with_hint(format!("`antiphon receipt show {run}` shows how it ended"))
 }
 
 /// The names that may have been meant, the likeliest first.

@@ -10,15 +10,37 @@ use antiphon::id::CoordinationId;
 use antiphon::ledger::Store;
 use antiphon::report::RunReport;
 
-use crate::command_error::Kind;
+use crate::command_error::{CommandError, Kind};
+
+/// What was found of the record of a run that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// Nothing yet, or that it is not sound.
+    Unchecked,
+    /// It is sound, and the receipt was rebuilt from it.
+    Sound,
+    /// It is sound, and the receipt cannot be rebuilt, as something was erased.
+    Erased,
+}
+
+impl Record {
+    /// What is said of the receipt, after its digest.
+    pub(crate) fn told(self) -> &'static str {
+        match self {
+            Self::Unchecked => "",
+            Self::Sound => ", verified",
+            Self::Erased => ", not rebuilt: what it was made of was erased",
+        }
+    }
+}
 
 /// The end of a coordination, as its last event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunOutcome {
     pub(crate) verdict: Verdict,
     pub(crate) receipt: Digest,
-    /// Whether the record was checked, and the receipt rebuilt from it.
-    verified: bool,
+    /// What was found of its record.
+    record: Record,
     ending: Ending,
     /// What its events tell of its end, once they were read for that.
     report: Option<Box<RunReport>>,
@@ -31,12 +53,12 @@ impl RunOutcome {
         let event = CoordinationEvent::of(recorded).ok()?;
         let end = event.ending()?;
         let (verdict, receipt, ending) = (end.verdict, end.receipt, end.ending);
-        Some(Self { verdict, receipt, verified: false, ending, report: None })
+        Some(Self { verdict, receipt, record: Record::Unchecked, ending, report: None })
     }
 
-    /// Notes whether the record was found sound.
-    pub(crate) fn checked(&mut self, is_sound: bool) {
-        self.verified = is_sound;
+    /// Notes what was found of the record.
+    pub(crate) fn checked(&mut self, found: &Result<Record, CommandError>) {
+        self.record = *found.as_ref().unwrap_or(&Record::Unchecked);
     }
 
     /// Reads from the ledger why it ended and what failed. A record that cannot be read is for
@@ -52,8 +74,8 @@ impl RunOutcome {
         self.report.as_deref()
     }
 
-    pub(crate) fn is_verified(&self) -> bool {
-        self.verified
+    pub(crate) fn record(&self) -> Record {
+        self.record
     }
 
     /// Its exit: none if all went well, else the kind of error. Why it stopped comes before how

@@ -430,3 +430,22 @@ fn a_pipe_that_nobody_writes_to_holds_nothing_up_for_long() -> Result {
     assert!(said.contains("nothing came on standard input within 10 s"), "{said}");
     Ok(())
 }
+
+#[test]
+fn what_an_option_says_wrong_is_told_of_the_option_and_shows_no_plan() -> Result {
+    let dir = tempfile::tempdir()?;
+    for (options, told) in [
+        (["--timeout", "0s"], "--timeout: the duration must be longer than zero\n"),
+        (["--stdin", "nofile"], "--stdin: there is no file nofile\n"),
+        (["--usage", "loud"], "--usage: expected one of "),
+    ] {
+        let refused = fed(dir.path(), &[&options[..], &["true"]].concat(), b"")?;
+        let said = String::from_utf8(refused.stderr)?;
+        assert!(said.starts_with(&format!("error: {told}")), "{said}");
+        assert!(!said.contains(['{', '"']) && !said.contains("plan"), "{said}");
+        assert_eq!(refused.status.code(), Some(125));
+    }
+    let passed = fed(dir.path(), &["cat"], b"a\0b")?;
+    assert_eq!((passed.stdout.as_slice(), passed.status.code()), (&b"a\0b"[..], Some(0)));
+    Ok(())
+}

@@ -12,10 +12,10 @@ fn coordinations_are_listed_newest_first() {
     check(
         &Fixture::new().run("list"),
         "\
-ID       NAME      STATUS       WORK  FAILED  SESSIONS  STARTED               AGE  WHY
-service  -         interrupted  0/0   0       0         <time>  <age>
-broken   -         failed       2/2   1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
-build    Build it  succeeded    2/2   0       3         <time>  <age>
+ID       NAME      STATUS       ITEMS  FAILED  SESSIONS  STARTED               AGE  WHY
+service  -         interrupted  0/0    0       0         <time>  <age>
+broken   -         failed       2/2    1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
+build    Build it  succeeded    2/2    0       3         <time>  <age>
 --- exit 0
 ",
     );
@@ -27,16 +27,16 @@ fn a_listing_is_narrowed_by_state() {
     check(
         &fixture.run("list --running"),
         "\
-ID       NAME  STATUS       WORK  FAILED  SESSIONS  STARTED               AGE  WHY
-service  -     interrupted  0/0   0       0         <time>  <age>
+ID       NAME  STATUS       ITEMS  FAILED  SESSIONS  STARTED               AGE  WHY
+service  -     interrupted  0/0    0       0         <time>  <age>
 --- exit 0
 ",
     );
     check(
         &fixture.run("list --ended --status FAILED"),
         "\
-ID      NAME  STATUS  WORK  FAILED  SESSIONS  STARTED               AGE  WHY
-broken  -     failed  2/2   1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
+ID      NAME  STATUS  ITEMS  FAILED  SESSIONS  STARTED               AGE  WHY
+broken  -     failed  2/2    1       1         <time>  <age>   0 ok, 1 failed, 1 skipped
 --- exit 0
 ",
     );
@@ -59,8 +59,8 @@ fn a_listing_that_is_cut_off_says_so() {
     check(
         &fixture.run("list --limit 1"),
         "\
-ID       NAME  STATUS       WORK  FAILED  SESSIONS  STARTED               AGE  WHY
-service  -     interrupted  0/0   0       0         <time>  <age>
+ID       NAME  STATUS       ITEMS  FAILED  SESSIONS  STARTED               AGE  WHY
+service  -     interrupted  0/0    0       0         <time>  <age>
 --- stderr
 2 more not shown; use --limit 0 to show all
 --- exit 0

@@ -112,6 +112,13 @@ fn what_runs_have_left_is_gone_and_their_ids_ends_and_receipts_stay() -> Result 
     let attached = ran(dir.path(), &["attach", "r"])?;
     let (said, told) = (text(&attached.stdout), text(&attached.stderr));
     assert!(said.contains(", 5 sessions\n"), "{said}");
+    assert!(said.contains(", not rebuilt: what it was made of was erased\n"), "{said}");
+    let erased = "error: what was recorded of the items of r was erased\nhint: `antiphon receipt show r` shows how it ended\n";
+    for words in [&["output", "r", "a"][..], &["show", "r", "a"], &["why", "r", "a"], &["why", "r"]]
+    {
+        let told = ran(dir.path(), words)?;
+        assert_eq!((text(&told.stderr).as_str(), code(&told)), (erased, Some(3)), "{words:?}");
+    }
     assert!(!format!("{said}{told}").contains("antiphon retry"), "{said}{told}");
     let nothing = ran(dir.path(), &["prune", "--keep", "0"])?;
     assert_eq!(text(&nothing.stdout), "nothing to prune\n");

@@ -89,9 +89,17 @@ fn what_nobody_carries_out_is_not_waited_for() -> Result {
             )
         );
     }
+    assert_eq!(ran(dir.path(), &["pause", "r"])?.status.code(), Some(0));
+    let advice = "`antiphon continue r`, then `antiphon resume r` continue it\n";
+    for command in ["wait", "attach"] {
+        let told = format!("error: no engine carries r out\nhint: {advice}");
+        assert_eq!(stderr(dir.path(), &[command, "r"])?, (told, Some(12)));
+    }
     // An engine that a command starts leaves it alone, and says so.
     let other = ran(dir.path(), &["run", "--new", "--detach", "plan.yaml"])?;
-    assert!(String::from_utf8(other.stderr)?.starts_with("note: r (test) is unfinished since "));
+    let told = String::from_utf8(other.stderr)?;
+    assert!(told.starts_with("note: r (test) is unfinished since "), "{told}");
+    assert!(told.contains(&format!(" done; {advice}")), "{told}");
     heard(&dir.path().join("runs"))?;
     assert_eq!(stderr(dir.path(), &["wait", "r"])?.1, Some(12));
     stopped(dir.path())
@@ -213,8 +221,13 @@ fn an_engine_that_a_person_starts_takes_up_everything_and_goes_when_it_is_idle()
     heard(&dir.path().join("runs"))?;
     let second = stderr(dir.path(), &["serve"])?;
     assert_eq!(second.1, Some(11), "{second:?}");
+    let advice = format!("has that engine carry a plan out, `kill {}` ends it\n", serve.0.id());
+    assert!(second.0.ends_with(&advice) && !second.0.contains("1970"), "{second:?}");
     say(&dir.path().join("ends"), "now")?;
-    assert_eq!(serve.end()?.status.code(), Some(0));
+    let ended = serve.end()?;
+    assert_eq!(ended.status.code(), Some(0));
+    let said = String::from_utf8(ended.stderr)?;
+    assert!(said.ends_with("stopping: idle for 50ms\n"), "{said}");
     assert_eq!(ran(dir.path(), &["wait", "r"])?.status.code(), Some(0));
     Ok(())
 }

@@ -5,7 +5,7 @@ mod plans;
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use plans::{Ran, Result, antiphon, plan, ran};
+use plans::{Ran, Result, antiphon, pipe, plan, ran};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -62,6 +62,7 @@ fn runs_and_sessions_are_told_by_their_ids_as_they_come_and_go() -> Result {
             "INFO session ended r r.1 SUCCESS",
             "INFO run ended r",
             "INFO request refused r",
+            "INFO stopping",
             "INFO engine closed",
         ]
     );
@@ -92,6 +93,12 @@ fn a_file_that_cannot_be_written_is_refused_at_the_start_and_a_full_disk_stops_n
         said.starts_with("error: cannot write the log to there/is/no/directory: No such file"),
         "{said}"
     );
+    assert_eq!(refused.status.code(), Some(2));
+    pipe(dir.path(), "unread")?;
+    let refused = ran(dir.path(), &["serve", "--log-file", "unread"])?;
+    let said = String::from_utf8(refused.stderr)?;
+    let why = "unread: it is neither a regular file nor a character device\n";
+    assert!(said.starts_with(&format!("error: cannot write the log to {why}")), "{said}");
     assert_eq!(refused.status.code(), Some(2));
     assert!(!dir.path().join("state").exists(), "nothing has begun");
     if cfg!(target_os = "linux") {

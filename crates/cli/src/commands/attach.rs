@@ -63,7 +63,7 @@ async fn attach(ledger: Ledger, id: CoordinationId, json: bool) -> Result<ExitCo
     match follower.follow(&id, &mut view).await? {
         Outcome::Ended(mut outcome) => {
             let checked = check(&ledger.dir, &id);
-            outcome.checked(checked.is_ok());
+            outcome.checked(&checked);
             outcome.explain(ledger.store.as_ref(), &id);
             view.end(&outcome)?;
             follower.tell_of_on_end().await;

@@ -2,6 +2,7 @@
 //! receipt.
 
 mod exit;
+mod options;
 mod standard_input;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 pub(crate) use exit::TROUBLE;
+use options::told_of_options;
 use standard_input::Input;
 
 /// Sessions that are no attempts, as they were interrupted, lost with their engine or sent away by a
@@ -113,7 +115,10 @@ impl Args {
         };
         let sent = self.plan(&here, input.as_ref()).map_err(Unsent::Plan).and_then(|plan| {
             let ledger = Ledger::at(&state_dir::find(options));
-            request(&plan, shown, &id, &ledger)
+            request(&plan, shown, &id, &ledger).map_err(|unsent| match unsent {
+                Unsent::Plan(problems) => Unsent::Plan(told_of_options(problems, plan.text())),
+                unsent => unsent,
+            })
         });
         match sent {
             Ok(request) => {
@@ -189,7 +194,9 @@ impl Args {
             item["env"] = env.into();
         }
         let plan = json!({ "name": self.name(), "budget": budget, "work": { "command": item } });
-        Plan::read_text(&yaml(&plan), "the command line", here, &Wanted::default())
+        let text = yaml(&plan);
+        Plan::read_text(&text, "the command line", here, &Wanted::default())
+            .map_err(|problems| told_of_options(problems, &text))
     }
 
     /// The program's name, where it can name a coordination.

@@ -64,7 +64,7 @@ impl<'a> EndedRun<'a> {
         let (ledger, id) = (self.ledger, self.id);
         self.say(again)?;
         let checked = check(&ledger.dir, id);
-        self.outcome.checked(checked.is_ok());
+        self.outcome.checked(&checked);
         let mut view = view.of_ended(id);
         ledger.each_event(&StreamName::Coordination(id.clone()), |event| view.recall(event))?;
         view.end(&self.outcome)?;

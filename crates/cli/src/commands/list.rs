@@ -85,7 +85,7 @@ impl Args {
             }
         } else {
             let mut table = Table::new([
-                "ID", "NAME", "STATUS", "WORK", "FAILED", "SESSIONS", "STARTED", "AGE", "WHY",
+                "ID", "NAME", "STATUS", "ITEMS", "FAILED", "SESSIONS", "STARTED", "AGE", "WHY",
             ])
             .colouring(2);
             for head in &heads {

@@ -218,7 +218,7 @@ async fn follow_each(
                 worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
                 follower.stands()?;
-                outcome.checked(checked.is_ok());
+                outcome.checked(&checked);
                 outcome.explain(Ledger::at(dir).store.as_ref(), id);
                 view.end(&outcome)?;
                 checked?;

@@ -19,6 +19,7 @@ use crate::earlier_run::refuse_interrupted;
 use crate::follow::{Outcome, RunFollower, Runs, hand_over};
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::run_outcome::Record;
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::stdout::Stdout;
@@ -249,13 +250,13 @@ pub(super) async fn carried_out(
         Ok(()) => follower.follow(id, &mut view).await,
         Err(error) => Err(error),
     };
-    let mut checked = Ok(());
+    let mut checked = Ok(Record::Unchecked);
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
             checked = check(dir, id);
             // No verdict is told of a record that is not there.
             follower.stands()?;
-            outcome.checked(checked.is_ok());
+            outcome.checked(&checked);
             outcome.explain(Ledger::at(dir).store.as_ref(), id);
             view.end(outcome)?;
         }

@@ -88,8 +88,12 @@ struct Place {
 }
 
 impl Place {
-    fn on_disk(dir: &Path) -> Self {
-        Self { location: Location::directory(dir), made: None }
+    fn on_disk(dir: &Path) -> Result<Self, CommandError> {
+        let dir = std::path::absolute(dir).map_err(|error| {
+            let what = format!("cannot tell where {} is: {error}", dir.display());
+            CommandError::new(Kind::State, what)
+        })?;
+        Ok(Self { location: Location::directory(&dir), made: None })
     }
 
     fn in_memory() -> Result<Self, CommandError> {
@@ -131,7 +135,7 @@ impl Args {
         let mut interrupts = Interrupts::catch()?;
         let place = match self.memory {
             true => Place::in_memory()?,
-            false => Place::on_disk(&state_dir::find(options)),
+            false => Place::on_disk(&state_dir::find(options))?,
         };
         let taken_up = if self.detached { TakenUp::Asked } else { TakenUp::All };
         let host = tokio::select! {
@@ -165,7 +169,10 @@ impl Args {
         readiness::tell("READY=1");
         tokio::select! {
             served = self.serve_until_idle(place, host) => served,
-            _ = interrupts.next() => Ok(()),
+            interrupt = interrupts.next() => {
+                ends(&format!("asked to stop by {}", interrupt.name()));
+                Ok(())
+            }
         }
     }
 
@@ -215,11 +222,20 @@ impl Args {
         loop {
             host.idle().await?;
             tokio::select! {
-                () = sleep(std::time::Duration::from_millis(idle_exit.0)) => return Ok(()),
+                () = sleep(std::time::Duration::from_millis(idle_exit.0)) => {
+                    ends(&format!("idle for {idle_exit}"));
+                    return Ok(());
+                }
                 called = host.called() => called?,
             }
         }
     }
+}
+
+/// Says why the engine ends, also in its log.
+fn ends(why: &str) {
+    tracing::info!(why, "stopping");
+    stderr::say(format!("stopping: {why}"));
 }
 
 /// Reads the secrets of the unfinished runs from here, as `resume` does. One that is missing is

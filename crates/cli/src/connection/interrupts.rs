@@ -18,6 +18,15 @@ pub(crate) enum Interrupt {
 }
 
 impl Interrupt {
+    /// The name of its signal.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::HangUp => "SIGHUP",
+            Self::CtrlC => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
     /// The number of its signal.
     pub(crate) fn signal(self) -> u8 {
         match self {

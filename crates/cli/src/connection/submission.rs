@@ -36,6 +36,7 @@ enum Known {
 impl Known {
     /// Of an id, as the ledger has it.
     fn of(id: &CoordinationId, ledger: &Ledger) -> Result<Self, CommandError> {
+        ledger.refuse_left_over()?;
         let stream = StreamName::Coordination(id.clone());
         let heads = match ledger.store.heads(&HeadQuery::Stream(stream)) {
             Err(ReadError::Absent { .. }) => return Ok(Self::New),

@@ -7,6 +7,7 @@ use antiphon_server::{Client, ListQuery, RunLine, RunSecrets};
 
 use crate::command_error::CommandError;
 use crate::continuation::Lack;
+use crate::labels::counted;
 use crate::stderr;
 use crate::text::printable;
 use crate::timestamps;
@@ -59,8 +60,9 @@ fn told(run: &RunLine, summary: &RunSummary, advice: &str) -> String {
         Some(wall) => format!("{} ({} ago)", timestamps::seconds(wall), timestamps::age(wall)),
         None => changed.clone(),
     };
-    format!(
-        "note: {id}{name} is unfinished since {since}, {done} of {} items done; {advice}",
-        summary.work
-    )
+    let done = match (done, summary.work) {
+        (0, 1) => "not done".to_owned(),
+        (done, work) => format!("{done} of {} done", counted(work, "item")),
+    };
+    format!("note: {id}{name} is unfinished since {since}, {done}; {advice}")
 }

@@ -7,13 +7,15 @@ use antiphon::id::{CoordinationId, StreamName, WorkId};
 
 use super::{Found, ambiguous};
 use crate::command_error::{CommandError, Kind};
-use crate::ledger::{Ledger, alike};
+use crate::ledger::{Ledger, alike, erased};
 
 /// The names of the items of a run.
 pub(crate) struct RunItemNames {
     run: CoordinationId,
     /// Each with its group, in the order of addition.
     items: Vec<(String, Option<String>)>,
+    /// Whether there may have been others.
+    pub(super) erased: bool,
 }
 
 /// The items of a run that a word means; the word itself where nothing is named by it.
@@ -47,8 +49,9 @@ pub(crate) struct Chosen {
 
 impl RunItemNames {
     pub(crate) fn read(ledger: &Ledger, run: &CoordinationId) -> Result<Self, CommandError> {
-        let mut items = Vec::new();
+        let (mut items, mut erased) = (Vec::new(), false);
         ledger.each_event(&StreamName::Coordination(run.clone()), |event| {
+            erased |= event.payload.bytes().is_none();
             if let Ok(CoordinationEvent::WorkAdded(added)) = CoordinationEvent::of(event) {
                 items.extend(
                     added.items.into_iter().map(|item| {
@@ -58,7 +61,7 @@ impl RunItemNames {
             }
             Ok(())
         })?;
-        Ok(Self { run: run.clone(), items })
+        Ok(Self { run: run.clone(), items, erased })
     }
 
     /// What a word names.
@@ -99,6 +102,9 @@ impl RunItemNames {
 
     pub(super) fn unknown(&self, word: &str) -> CommandError {
         let id = &self.run;
+        if self.erased {
+            return erased(id);
+        }
         let error = CommandError::new(Kind::Usage, format!("there is no item {word} in {id}"));
         match self.near(word).as_slice() {
             [] => error.with_hint(format!("`antiphon status {id}` shows its items")),
@@ -165,6 +171,7 @@ mod tests {
                 item("test", Some("checks")),
                 item("tests", Some("checks")),
             ],
+            erased: false,
         }
     }
 

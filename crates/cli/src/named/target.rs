@@ -112,6 +112,7 @@ fn unknown(
 ) -> CommandError {
     let near = items.near(word);
     match (near.as_slice(), ledger::coordination(word)) {
+        ([], _) if items.erased => items.unknown(word),
         ([], Ok(id)) => match runs::existing(ledger, &id) {
             Err(error) => error,
             Ok(_) => items.unknown(word),

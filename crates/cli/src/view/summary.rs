@@ -54,11 +54,7 @@ impl<'a> Summary<'a> {
         }
         // What cannot be read cannot be taken over.
         lines.extend(self.outcome.kind().and(report).map(|_| goes_on(self.id)));
-        lines.push(format!(
-            "receipt {}{}",
-            self.outcome.receipt,
-            if self.outcome.is_verified() { ", verified" } else { "" }
-        ));
+        lines.push(format!("receipt {}{}", self.outcome.receipt, self.outcome.record().told()));
         lines.push(format!("details: `antiphon receipt show {}`", printable(self.id.as_str())));
         lines
     }

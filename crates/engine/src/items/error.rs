@@ -14,6 +14,9 @@ pub enum ItemError {
     /// The run has no such item.
     #[error("there is no item {item} in {run}")]
     UnknownItem { run: CoordinationId, item: String },
+    /// What the run recorded of its items was erased, and perhaps this one with it.
+    #[error("what was recorded of the items of {run} was erased")]
+    Erased { run: CoordinationId },
     /// The item has no session of this attempt, or none at all.
     #[error("{what}")]
     NoSession {

@@ -92,6 +92,8 @@ pub struct RunItems {
     run: CoordinationId,
     items: Vec<ItemRecord>,
     places: BTreeMap<WorkId, usize>,
+    /// Whether there may have been others.
+    erased: bool,
 }
 
 impl RunItems {
@@ -102,12 +104,14 @@ impl RunItems {
     pub fn read(store: &dyn Store, run: &CoordinationId) -> Result<Self, ItemError> {
         let head =
             head_of(store, run)?.ok_or_else(|| QueryError::UnknownRun { run: run.clone() })?;
-        let mut items = Self { run: run.clone(), items: Vec::new(), places: BTreeMap::new() };
+        let (records, places) = (Vec::new(), BTreeMap::new());
+        let mut items = Self { run: run.clone(), items: records, places, erased: false };
         let stream = StreamName::Coordination(run.clone());
         // Nothing is waited for in a run that has ended, and some of it may be erased.
         let mut live = (!head.ended).then(|| Replay::<Coordination>::of(stream.clone()));
         for event in Events::after(store, stream, Version(0)) {
             let event = event?;
+            items.erased |= event.payload.bytes().is_none();
             let Ok(what) = CoordinationEvent::of(&event) else { continue };
             if let Some(replay) = &mut live
                 && let Err(error) = replay.apply(&event, &what)
@@ -138,9 +142,13 @@ impl RunItems {
     /// One item.
     ///
     /// # Errors
-    /// [`ItemError::UnknownItem`] if there is none of that name.
+    /// [`ItemError::UnknownItem`] if there is none of that name, [`ItemError::Erased`] if that cannot
+    /// be told any more.
     pub fn find(&self, item: &str) -> Result<&ItemRecord, ItemError> {
-        let unknown = || ItemError::UnknownItem { run: self.run.clone(), item: item.to_owned() };
+        let unknown = || match self.erased {
+            true => ItemError::Erased { run: self.run.clone() },
+            false => ItemError::UnknownItem { run: self.run.clone(), item: item.to_owned() },
+        };
         let place = WorkId::new(item).ok().and_then(|id| self.places.get(&id).copied());
         place.map(|place| &self.items[place]).ok_or_else(unknown)
     }

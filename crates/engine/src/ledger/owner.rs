@@ -58,12 +58,8 @@ pub enum LockHolder {
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(Owner { host, pid, engine, since }) => {
-                write!(
-                    f,
-                    "process {pid} on {host} (antiphon {engine}, since {} s after 1970)",
-                    since.0 / 1_000_000_000
-                )
+            Self::Named(Owner { host, pid, engine, .. }) => {
+                write!(f, "process {pid} on {host} (antiphon {engine})")
             }
             Self::Unnamed => f.write_str("an engine that has not said its name"),
         }

@@ -224,7 +224,9 @@ pub enum QueryError {
     #[error("the head row of run {run} cannot be read ({reason}); run `antiphon verify`")]
     HeadRow { run: CoordinationId, reason: String },
     /// What it was started with, or what its items were, was erased.
-    #[error("what was recorded of run {run} was erased, so that it cannot be retried")]
+    #[error(
+        "what was recorded of run {run} was erased, so that it cannot be retried; the command that started it runs all of it again, with `--id {run} --again`"
+    )]
     Erased { run: CoordinationId },
     /// Its events cannot be read, or cannot follow each other.
     #[error("the events of run {run} cannot be read ({reason}); run `antiphon verify`")]

@@ -218,7 +218,7 @@ impl From<ItemError> for Problem {
             ItemError::UnknownItem { .. } => Code::UnknownWork,
             ItemError::NoSession { .. } => Code::NoSession,
             ItemError::NoValue { .. } => Code::NoValue,
-            ItemError::Missing { .. } => Code::Erased,
+            ItemError::Missing { .. } | ItemError::Erased { .. } => Code::Erased,
             ItemError::Unread { .. } => Code::Unreadable,
             _ => Code::Internal,
         };

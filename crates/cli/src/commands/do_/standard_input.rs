@@ -43,8 +43,12 @@ pub(super) enum Input {
 
 impl Input {
     fn of(bytes: Vec<u8>) -> io::Result<Self> {
-        let is_written =
-            |text: &str| text.len() <= MAX_TEXT && text.escape_debug().count() <= MAX_WRITTEN;
+        // A plan has no text with a NUL byte for a process.
+        let is_written = |text: &str| {
+            text.len() <= MAX_TEXT
+                && !text.contains('\0')
+                && text.escape_debug().count() <= MAX_WRITTEN
+        };
         match String::from_utf8(bytes) {
             Ok(text) if is_written(&text) => Ok(Self::Text(text)),
             Ok(text) => Self::in_a_file(text.as_bytes()),

@@ -75,15 +75,7 @@ impl CommandAst {
                 .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
             return None;
         }
-        let entries = diagnostics.list(node, "a program and its arguments")?;
-        if entries.is_empty() {
-            diagnostics.error(
-                DiagnosticCode::BadValue,
-                node.span,
-                "a command needs at least a program",
-            );
-            return None;
-        }
+        let entries = program_and_arguments(node, node.span, diagnostics)?;
         let mut templates = Vec::new();
         for entry in entries {
             if let Some(template) = process_text::template(entry, diagnostics) {
@@ -161,8 +153,15 @@ impl CommandAst {
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> Invocation {
         match self {
-            Self::Argv { words: texts, .. } => {
-                Invocation::Argv(texts.iter().map(|text| resolver.text(text, scope)).collect())
+            Self::Argv { words: texts, span } => {
+                let words: Vec<CommandText> =
+                    texts.iter().map(|text| resolver.text(text, scope)).collect();
+                // Of a placeholder that is broken nothing is left, and that was reported.
+                let is_filled_in = texts.first().is_some_and(|text| !text.pieces.is_empty());
+                if is_filled_in && words[0].as_known() == Some("") {
+                    no_program(*span, resolver.diagnostics());
+                }
+                Invocation::Argv(words)
             }
             Self::Shell(script) => {
                 resolver.weigh(script.len());
@@ -198,6 +197,30 @@ impl CommandAst {
             Self::Shell(_) => "sh".to_owned(),
         }
     }
+}
+
+/// The entries of a command that begins with a program, whose absence is reported at `span`.
+pub(super) fn program_and_arguments<'n>(
+    node: &'n Node,
+    span: Span,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<&'n [Node]> {
+    let is_empty = |node: &Node| matches!(&node.value, Yaml::Quoted(text) if text.is_empty());
+    let has_program = match &node.value {
+        Yaml::List(entries) => entries.first().is_some_and(|program| !is_empty(program)),
+        _ => !is_empty(node),
+    };
+    if !has_program {
+        no_program(span, diagnostics);
+        return None;
+    }
+    diagnostics.list(node, "a program and its arguments")
+}
+
+fn no_program(span: Span, diagnostics: &mut Diagnostics<'_>) {
+    diagnostics
+        .error(DiagnosticCode::BadValue, span, "a command needs at least a program")
+        .hint("write it as [program, argument, ..]");
 }
 
 /// A text without placeholders as it is, any other as dots.

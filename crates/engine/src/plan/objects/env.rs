@@ -6,6 +6,7 @@ use std::path::Path;
 use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 
+use super::command::program_and_arguments;
 use super::{process_text, secret_lint};
 use crate::plan::caller::{CallerValues, SecretFrom};
 use crate::plan::mapping::{Fields, Object, ValueKind, key, required, unknown_key};
@@ -227,22 +228,13 @@ impl EnvAst {
     ) -> Option<Self> {
         if matches!(node.value, Yaml::Map(_)) {
             let fields = Fields::read(node, &SECRET_COMMAND, diagnostics)?;
-            let entries =
-                diagnostics.list(fields.get("command")?, "a program and its arguments")?;
+            let entries = program_and_arguments(fields.get("command")?, node.span, diagnostics)?;
             let mut command = Vec::new();
             for text in
                 entries.iter().filter_map(|entry| diagnostics.text(entry)).collect::<Vec<_>>()
             {
                 secret_lint::inspect_text(&text, diagnostics);
                 command.push(text.value);
-            }
-            if command.is_empty() {
-                diagnostics.error(
-                    DiagnosticCode::BadValue,
-                    node.span,
-                    "a command needs at least a program",
-                );
-                return None;
             }
             return Some(Self::Secret { name: name.clone(), command: Some(command) });
         }

@@ -2,9 +2,9 @@
 //! What cannot be written is counted: the engine does not wait for its log.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, FileType, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ const KEPT: u32 = 5;
 pub(super) struct RotatedFile {
     path: PathBuf,
     file: File,
-    /// Its size; `None` of what is no file that could be put aside, as a pipe.
+    /// Its size; `None` of what is no file that could be put aside, as a terminal.
     bytes: Option<u64>,
     max_bytes: u64,
     /// Lines that could not be written since the last one that could.
@@ -124,6 +124,10 @@ impl Write for RotatedFile {
 
 /// Opens a file that no other process has as its log, and gives its size.
 fn opened(path: &Path) -> io::Result<(File, Option<u64>)> {
+    // To open a pipe would wait for whoever reads it, and to write to it too.
+    if std::fs::metadata(path).is_ok_and(|found| !is_written_to(found.file_type())) {
+        return Err(io::Error::other("it is neither a regular file nor a character device"));
+    }
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
@@ -134,6 +138,10 @@ fn opened(path: &Path) -> io::Result<(File, Option<u64>)> {
         Err(TryLockError::WouldBlock) => Err(io::Error::other("another process writes to it")),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+fn is_written_to(found: FileType) -> bool {
+    found.is_file() || found.is_char_device()
 }
 
 #[cfg(test)]
