@@ -123,10 +123,11 @@ impl Kills {
             self.at_points.iter_mut().min_by_key(|(_, hits)| **hits).filter(|_| is_due)
         {
             *hits += 1;
-            // Turns are many, snapshots and marks are few.
+            // Turns are many, marks are few, and most runs have ended before a snapshot is due.
             let most = match point.split('.').next() {
                 Some("append" | "release") => 250,
                 Some("receipt") => 60,
+                Some("snapshot") => 2,
                 _ => 8,
             };
             // At a crash point a victim kills itself, so the moment to kill its wardens is unknown.
