@@ -17,9 +17,12 @@ use crate::ledger::{Snapshot, Store};
 /// snapshots stays a fraction of what is written for events.
 const EVENTS_PER_WEIGHT: u64 = 4;
 
-/// Events of a stream after which a snapshot is worth its cost when the engine closes: then nobody
-/// waits for it, and the next start may soon come.
+/// Events of a stream after which a snapshot is worth its cost when the engine closes, unless fewer
+/// are at any time: then nobody waits for it, and the next start may soon come.
 const AT_CLOSE: u64 = 100;
+
+/// How many units of a state's weight one event must be worth then.
+const WEIGHT_PER_EVENT_AT_CLOSE: u64 = 8;
 
 /// The versions that were saved, and the snapshots that are being made.
 pub(super) struct Snapshots {
@@ -45,7 +48,10 @@ impl Snapshots {
         if self.making.as_ref().is_some_and(|making| !making.is_finished()) || !store.waits() {
             return;
         }
-        let due = states.filter(|(stream, state)| self.is_due(stream, state, self.every));
+        let due = states.filter(|(stream, state)| {
+            let worth = EVENTS_PER_WEIGHT * state.weight();
+            self.changed(stream, state) >= worth.max(self.every)
+        });
         let due: Vec<_> = due.map(|(stream, state)| (stream.clone(), state.version())).collect();
         if !due.is_empty() {
             self.saved.extend(due.iter().cloned());
@@ -66,7 +72,10 @@ impl Snapshots {
         self.made().await;
         let snapshots: Vec<Snapshot> = states
             .map(|state| (StreamName::Coordination(state.coordination_id().clone()), state))
-            .filter(|(stream, state)| self.is_due(stream, state, AT_CLOSE))
+            .filter(|(stream, state)| {
+                let worth = state.weight() / WEIGHT_PER_EVENT_AT_CLOSE;
+                self.changed(stream, state) >= worth.max(AT_CLOSE.min(self.every))
+            })
             .map(|(stream, state)| snapshot_of(stream, state))
             .collect();
         save(store.as_ref(), &snapshots, incidents);
@@ -80,10 +89,10 @@ impl Snapshots {
         }
     }
 
-    /// Whether a state has changed so much since it was saved that a snapshot is worth its cost.
-    fn is_due(&self, stream: &StreamName, state: &Coordination, every: u64) -> bool {
+    /// Events since a state was saved.
+    fn changed(&self, stream: &StreamName, state: &Coordination) -> u64 {
         let saved = self.saved.get(stream).map_or(0, |version| version.0);
-        state.version().0.saturating_sub(saved) >= every.max(EVENTS_PER_WEIGHT * state.weight())
+        state.version().0.saturating_sub(saved)
     }
 
     /// The stream takes in nothing more.
