@@ -27,6 +27,17 @@ fn what_a_command_prints_is_passed_on_as_it_is() -> Result {
 }
 
 #[test]
+fn a_failure_is_told_by_its_last_line() -> Result {
+    let dir = tempfile::tempdir()?;
+    let fails = "echo one >&2; echo two >&2; exit 5";
+    let output = ran(dir.path(), &["do", "--id", "d", "--", "sh", "-c", fails])?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.starts_with("one\ntwo\nexit 5: two\n"), "{said}");
+    assert_eq!(output.status.code(), Some(5));
+    Ok(())
+}
+
+#[test]
 fn bytes_that_are_no_text_are_passed_on_whole() -> Result {
     let dir = tempfile::tempdir()?;
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();

@@ -10,6 +10,7 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, SessionId};
 use antiphon::process::{Kept, SessionFolder};
+use antiphon::report::in_one_line;
 use antiphon::time::LedgerTime;
 
 use crate::colour::painted;
@@ -87,7 +88,10 @@ impl Echo {
                         }
                         None => "timed out".to_owned(),
                     }),
-                    _ => unbound.text.as_deref().map(|text| printable(text.trim()).into_owned()),
+                    _ => unbound
+                        .text
+                        .as_deref()
+                        .map(|text| printable(&in_one_line(text)).into_owned()),
                 };
                 if let Some(why) = why {
                     stderr::say(why);

@@ -173,12 +173,14 @@ impl StateDirectory {
 
     /// A directory that holds other things is neither made private nor hidden from git.
     fn refuse_strangers(&self, folder: &Folder) -> Result<(), OpenError> {
-        if [DATABASE, LOCK, "head", IN_MEMORY].iter().any(|name| folder.has(name)) {
+        let is_ours = || [DATABASE, LOCK, "head", IN_MEMORY].iter().any(|name| folder.has(name));
+        if is_ours() {
             return Ok(());
         }
         for found in folder.entries().map_err(|error| self.fault("list", error))? {
-            // A power cut during the very first open may leave this one alone.
-            if found.name != ".gitignore" {
+            // A power cut during the very first open may leave this one alone; and another engine may
+            // have begun meanwhile.
+            if found.name != ".gitignore" && !is_ours() {
                 return Err(OpenError::NotAStateDirectory {
                     dir: self.0.clone(),
                     found: found.name.to_string_lossy().into_owned(),
