@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use plans::{Result, Running, antiphon, heard, pipe, plan_with, ran, say};
+#[cfg(feature = "crash-points")]
+use plans::antiphon;
+use plans::{Result, Running, heard, pipe, plan_with, ran, say};
 
 const SUCCEEDS: &str = "  one: { command: ['true'] }\n";
 

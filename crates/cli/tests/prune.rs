@@ -4,7 +4,9 @@ mod plans;
 
 use std::path::Path;
 
-use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, ran, say, walk};
+#[cfg(feature = "crash-points")]
+use plans::antiphon;
+use plans::{Ran, Result, Running, heard, pipe, plan, ran, say, walk};
 
 /// What is said below the receipt of a run that was pruned.
 const ERASED: &str = "\nThe payloads of this run were erased. The receipt is as it was recorded; it cannot be rebuilt\nfrom the events any more, and only its hash can be compared.\n";
