@@ -333,7 +333,8 @@ fn an_engine_that_a_person_starts_reads_the_secrets_of_what_it_takes_up() -> Res
     let without = Running(serve().spawn()?).end()?;
     let said = String::from_utf8(without.stderr)?;
     let left = "left: r waits for its secrets; `antiphon resume r`, with API_KEY set and the command for TOKEN working, continues it\n";
-    assert!(said.ends_with(&format!("{TOKEN_FAILED}{left}")), "{said}");
+    let idle = "stopping: idle for 50ms\n";
+    assert!(said.ends_with(&format!("{TOKEN_FAILED}{idle}{left}")), "{said}");
     assert!(without.status.success());
     std::fs::write(dir.path().join("token"), "correct horse battery")?;
     let with = continued(serve(), dir.path())?;
