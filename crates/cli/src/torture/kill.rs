@@ -127,7 +127,7 @@ impl Kills {
             let most = match point.split('.').next() {
                 Some("append" | "release") => 250,
                 Some("receipt") => 60,
-                Some("snapshot") => 2,
+                Some("snapshot") => 1,
                 _ => 8,
             };
             // At a crash point a victim kills itself, so the moment to kill its wardens is unknown.

@@ -17,6 +17,9 @@ use crate::ledger::{Snapshot, Store};
 /// snapshots stays a fraction of what is written for events.
 const EVENTS_PER_WEIGHT: u64 = 4;
 
+/// An engine that is to save states after fewer events than this saves them whatever they weigh.
+const EVENTS_AT_ONCE: u64 = 1_000;
+
 /// Events of a stream after which a snapshot is worth its cost when the engine closes, unless fewer
 /// are at any time: then nobody waits for it, and the next start may soon come.
 const AT_CLOSE: u64 = 100;
@@ -49,7 +52,9 @@ impl Snapshots {
             return;
         }
         let due = states.filter(|(stream, state)| {
-            let worth = EVENTS_PER_WEIGHT * state.weight();
+            // Whoever wants them more often than they are worth it has them as often.
+            let often = self.every < EVENTS_AT_ONCE;
+            let worth = if often { 0 } else { EVENTS_PER_WEIGHT * state.weight() };
             self.changed(stream, state) >= worth.max(self.every)
         });
         let due: Vec<_> = due.map(|(stream, state)| (stream.clone(), state.version())).collect();
