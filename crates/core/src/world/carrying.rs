@@ -6,7 +6,6 @@
 use std::ops::Bound;
 
 use super::World;
-use super::member::Member;
 use super::step::{Interruption, Step};
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{Coordination, RecordError};
@@ -110,14 +109,12 @@ impl World {
         id: &CoordinationId,
         now: &Now,
     ) -> Result<(), RecordError> {
-        if self.members.get_mut(id).is_some_and(Member::resumes_now) {
-            let resumed = self.take_up_one(id, 0, Stamp::by_engine(now));
-            if resumed.is_err()
-                && let Some(member) = self.members.get_mut(id)
-            {
-                member.resume_later();
-            }
-            return resumed;
+        if let Some(member) = self.members.get_mut(id)
+            && member.resumes_later()
+        {
+            now.at.not_before(member.state().last_times().0)?;
+            member.resume_now();
+            return self.take_up_one(id, 0, Stamp::by_engine(now));
         }
         let Some(run) = self.coordination(id).filter(|run| !run.is_carried()) else {
             return Ok(());

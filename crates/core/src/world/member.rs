@@ -134,14 +134,15 @@ impl Member {
         self.unrecorded.resumes_later = true;
     }
 
-    /// Whether the record has yet to say that this engine carries it out. Asked once, before that is
-    /// recorded: until then it counts as left.
-    pub(super) fn resumes_now(&mut self) -> bool {
-        let resumes = std::mem::take(&mut self.unrecorded.resumes_later);
-        if resumes {
-            self.leave();
-        }
-        resumes
+    /// Whether the record has yet to say that this engine carries it out.
+    pub(super) fn resumes_later(&self) -> bool {
+        self.unrecorded.resumes_later
+    }
+
+    /// Counts as left until the record says, next, that this engine carries it out.
+    pub(super) fn resume_now(&mut self) {
+        self.unrecorded.resumes_later = false;
+        self.leave();
     }
 
     pub(super) fn hold_secrets(&mut self) {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::World;
+use super::member::Member;
 use super::step::{Interruption, Step};
 use crate::coordination::{
     AbortReason, Coordination, Ending, RecordError, SessionEnd, SessionOutcome, UnbindError,
@@ -77,10 +78,9 @@ impl World {
     /// sessions live on.
     pub fn complete_what_was_cut_off(&mut self, taken_up: TakenUp) {
         if taken_up == TakenUp::All {
-            let dormant =
-                self.coordinations().filter(|run| run.is_dormant() && !run.is_interrupted());
-            let dormant: Vec<_> = dormant.map(|run| run.coordination_id().clone()).collect();
-            dormant.iter().for_each(|id| self.resume_later(id));
+            for member in self.members.values_mut() {
+                resumes_later(member);
+            }
         }
         let given_up = self.coordinations().filter(|session| is_given_up(session));
         let given_up = given_up.map(|session| Step::GiveUp(session.coordination_id().clone()));
@@ -128,8 +128,7 @@ impl World {
     }
 
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
-        if self.coordination(id).is_some_and(|run| run.is_dormant() && !run.is_interrupted()) {
-            self.resume_later(id);
+        if self.members.get_mut(id).is_some_and(resumes_later) {
             return Ok(());
         }
         let lost = self.lost_sessions(id);
@@ -137,15 +136,6 @@ impl World {
         self.take_up_one(id, swept, Stamp::by_engine(now))?;
         self.lose_all(lost);
         Ok(())
-    }
-
-    /// An event for each coordination that only waits to be used would make opening a ledger cost as
-    /// much as there are of them.
-    fn resume_later(&mut self, id: &CoordinationId) {
-        if let Some(member) = self.members.get_mut(id).filter(|member| !member.state().is_carried())
-        {
-            member.resume_later();
-        }
     }
 
     fn leave_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
@@ -199,6 +189,17 @@ impl World {
         }
         self.end(id, Ending::Aborted(AbortReason::StartCutOff), now);
     }
+}
+
+/// Whether a coordination is taken up without an event, and notes that one is due before its next: one
+/// for each that only waits to be used would make opening a ledger cost as much as there are of them.
+fn resumes_later(member: &mut Member) -> bool {
+    let run = member.state();
+    let later = run.is_dormant() && !run.is_interrupted();
+    if later && !run.is_carried() {
+        member.resume_later();
+    }
+    later
 }
 
 /// Whether a start was cut off that will never be completed: a nested one is started again with its
