@@ -15,6 +15,7 @@ use antiphon_server::{
 };
 use common::{Bench, PLAN, Result, Setting, until};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 fn request(id: &str, plan: &str, directory: &Path) -> SubmitRequest {
@@ -115,6 +116,41 @@ async fn a_refusal_comes_with_its_code() -> Result {
     bench.stop().await
 }
 
+/// Puts another server in the place of one; gives how many connections it has.
+async fn again(bench: &mut Bench) -> Result<watch::Receiver<usize>> {
+    bench.shutdown.cancel();
+    if !bench.served.is_finished() {
+        (&mut bench.served).await?;
+    }
+    let server = Server::bind(&bench.dir, bench.engine.clone()).await?;
+    let connections = server.connections();
+    bench.shutdown = CancellationToken::new();
+    bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
+    Ok(connections)
+}
+
+#[tokio::test]
+async fn calls_that_follow_each_other_share_a_connection_and_one_that_is_closed_is_replaced()
+-> Result {
+    let mut bench = Bench::new().await?;
+    let mut connections = again(&mut bench).await?;
+    let client = Client::connect(&bench.dir).await?;
+    connections.wait_for(|connected| *connected == 1).await?;
+    for _ in 0..5 {
+        client.health().await?;
+        client.list(&ListQuery::default()).await?;
+        let unknown = client.status(&CoordinationId::new("none")?).await;
+        assert!(matches!(unknown, Err(ClientError::Refused(_))));
+    }
+    assert!(!connections.has_changed()?, "nobody came or went");
+    let mut connections = again(&mut bench).await?;
+    client.health().await?;
+    connections.wait_for(|connected| *connected == 1).await?;
+    drop(client);
+    connections.wait_for(|connected| *connected == 0).await?;
+    bench.stop().await
+}
+
 #[tokio::test]
 async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     let mut bench = Bench::new().await?;
@@ -128,9 +164,7 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     (&mut bench.served).await?;
     assert!(matches!(stream.next().await, Err(ClientError::NoEngine { .. })));
     assert_eq!(stream.version(), Version(3));
-    let server = Server::bind(&bench.dir, bench.engine.clone()).await?;
-    bench.shutdown = CancellationToken::new();
-    bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
+    again(&mut bench).await?;
     bench.release.cancel();
     assert_eq!(
         all(&mut stream).await?,

@@ -8,6 +8,7 @@ use antiphon::ledger::{HeadFilter, HeadQuery, Placed, PlacedCommit};
 use http_body_util::BodyExt as _;
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 
 use super::error::ClientError;
 use super::{Client, exchange};
@@ -70,20 +71,12 @@ impl Client {
         after: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, ClientError> {
-        let (mut found, mut last) = (Vec::new(), after.0);
-        while found.len() < limit {
-            let (stream, limit) = (segment(&stream.to_string()), PAGE.min(limit - found.len()));
-            let path = format!("{LEDGER}/events?stream={stream}&after={last}&limit={limit}");
-            let page: EventPage = self.link.get(&path).await?;
-            for line in &page.events {
-                found.push(line.recorded()?);
-            }
-            last = page.after;
-            if !page.more {
-                break;
-            }
-        }
-        Ok(found)
+        let path = format!("events?stream={}&", segment(&stream.to_string()));
+        self.pages(&path, after.0, limit, |page: EventPage| {
+            let events = page.events.iter().map(|line| Ok(line.recorded()?));
+            Ok((events.collect::<Result<_, ClientError>>()?, Some(page.after), page.more))
+        })
+        .await
     }
 
     /// The events of the whole ledger after an address, at most `limit`.
@@ -95,20 +88,12 @@ impl Client {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Placed>, ClientError> {
-        let (mut found, mut last) = (Vec::new(), after.0);
-        while found.len() < limit {
-            let limit = PAGE.min(limit - found.len());
-            let path = format!("{LEDGER}/events?after={last}&limit={limit}");
-            let page: PlacedPage = self.link.get(&path).await?;
-            for line in &page.events {
-                found.push(line.placed()?);
-                last = line.seq;
-            }
-            if !page.more {
-                break;
-            }
-        }
-        Ok(found)
+        self.pages("events?", after.0, limit, |page: PlacedPage| {
+            let events = page.events.iter().map(|line| Ok(line.placed()?));
+            let last = page.events.last().map(|line| line.seq);
+            Ok((events.collect::<Result<_, ClientError>>()?, last, page.more))
+        })
+        .await
     }
 
     /// The commits after a number, at most `limit`.
@@ -120,17 +105,33 @@ impl Client {
         after: CommitNumber,
         limit: usize,
     ) -> Result<Vec<PlacedCommit>, ClientError> {
-        let (mut found, mut last) = (Vec::new(), after.0);
+        self.pages("commits?", after.0, limit, |page: CommitPage| {
+            let commits = page.commits.iter().map(|line| Ok(line.placed()?));
+            let last = page.commits.last().map(|line| line.number);
+            Ok((commits.collect::<Result<_, ClientError>>()?, last, page.more))
+        })
+        .await
+    }
+
+    /// Asks for page after page until there is no more, or enough. A page gives what is on it, how far
+    /// it came, and whether more follows.
+    async fn pages<P: DeserializeOwned, T>(
+        &self,
+        path: &str,
+        after: u64,
+        limit: usize,
+        read: impl Fn(P) -> Result<(Vec<T>, Option<u64>, bool), ClientError>,
+    ) -> Result<Vec<T>, ClientError> {
+        let (mut found, mut after) = (Vec::new(), after);
         while found.len() < limit {
             let limit = PAGE.min(limit - found.len());
-            let path = format!("{LEDGER}/commits?after={last}&limit={limit}");
-            let page: CommitPage = self.link.get(&path).await?;
-            for line in &page.commits {
-                found.push(line.placed()?);
-                last = line.number;
-            }
-            if !page.more {
-                break;
+            let page =
+                self.link.get(&format!("{LEDGER}/{path}after={after}&limit={limit}")).await?;
+            let (read, last, more) = read(page)?;
+            found.extend(read);
+            match last {
+                Some(last) if more => after = last,
+                _ => break,
             }
         }
         Ok(found)
