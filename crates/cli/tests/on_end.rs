@@ -165,14 +165,14 @@ fn ctrl_c_twice_leaves_it_to_the_next_engine_and_words_say_so() -> Result {
         "`on_end` of r is still running; Ctrl-C again leaves it to the next engine"
     );
     run.signal(Signal::INT)?;
-    assert_eq!(line()?, "`on_end` is left to the next engine, of: r");
+    assert_eq!(line()?, "`on_end` of r is left to the next engine");
     assert_eq!(run.0.wait()?.code(), Some(0), "the run had succeeded");
     let serve = Running::start(dir.path(), &["serve", "--idle-exit", "10ms"])?;
     assert_eq!(heard(&dir.path().join("begins"))?, "r");
     serve.signal(Signal::TERM)?;
     let served = serve.end()?;
     let said = String::from_utf8(served.stderr)?;
-    assert!(said.ends_with("`on_end` is left to the next engine, of: r\n"), "{said}");
+    assert!(said.ends_with("`on_end` of r is left to the next engine\n"), "{said}");
     assert_eq!(served.status.code(), Some(0));
     Ok(())
 }

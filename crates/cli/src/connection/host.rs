@@ -139,7 +139,7 @@ impl Host {
         let left = self.on_ends().await;
         if !left.is_empty() {
             let left = left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            stderr::say(format!("`on_end` is left to the next engine, of: {left}"));
+            stderr::say(format!("`on_end` of {left} is left to the next engine"));
         }
         self.stop.cancel();
         self.server

@@ -1,5 +1,6 @@
 //! The command that a plan names for the end of its run, as whoever followed the run hears of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use antiphon::id::CoordinationId;
@@ -32,16 +33,15 @@ pub(super) async fn stay_for(
     runs: Vec<CoordinationId>,
 ) -> bool {
     let Connection { client, host, .. } = connection;
-    let (mut runs, mut warned) = (runs, false);
+    let (mut runs, mut warned, mut waited_for) = (runs, false, BTreeSet::new());
     loop {
-        let run = match (runs.pop(), host) {
-            (Some(run), _) => run,
-            (None, Some(host)) => match host.on_ends().await.into_iter().next() {
-                Some(run) => run,
-                None => return true,
-            },
-            (None, None) => return true,
+        let mut others = match (runs.is_empty(), host) {
+            (true, Some(host)) => host.on_ends().await,
+            _ => Vec::new(),
         };
+        others.retain(|run| !waited_for.contains(run));
+        let Some(run) = runs.pop().or_else(|| others.pop()) else { return true };
+        waited_for.insert(run.clone());
         tokio::select! {
             () = tell_of_on_end(client, &run) => {}
             interrupt = interrupts.next() => {
