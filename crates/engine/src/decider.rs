@@ -240,11 +240,10 @@ impl Decider {
         let takes_over = !self.world.is_taking_over();
         let turn =
             draft.with_append(&mut append, actions, takes_over, |stream| audience.follows(stream));
-        let touched: Vec<StreamName> =
-            append.heads.iter().map(|head| head.stream.clone()).collect();
-        self.disk.append(Box::new(append), cursors, turn);
-        let states = touched.iter().filter_map(|stream| Some((stream, live(&self.world, stream)?)));
+        let touched = append.heads.iter().map(|head| &head.stream);
+        let states = touched.filter_map(|stream| Some((stream, live(&self.world, stream)?)));
         self.snapshots.save_due(self.disk.store(), states, &self.incidents);
+        self.disk.append(Box::new(append), cursors, turn);
     }
 
     /// Whether the next turn waits for more to come, because it is small compared with the one that

@@ -88,7 +88,7 @@ pub(crate) struct Parts {
     grace: Duration,
     patience: Duration,
     room_within: Duration,
-    snapshot_every: u64,
+    snapshot_every: Option<u64>,
     orphans: Orphans,
     taken_up: TakenUp,
     binds_nothing: bool,
@@ -101,7 +101,7 @@ impl Parts {
         recovered: Recovered,
         orphans: Orphans,
         grace: Duration,
-        snapshot_every: u64,
+        snapshot_every: Option<u64>,
     ) -> Self {
         let (functions, plans, processes) = (Vec::new(), Vec::new(), None);
         let patience = grace;

@@ -120,15 +120,14 @@ pub(super) fn rebuild(
     Ok((world, saved))
 }
 
-/// The state of one stream as it is durable now.
+/// The state of one stream as it is durable now; `None` if nothing of it is.
 pub(super) fn replayed(
     store: &dyn Store,
     stream: &StreamName,
-) -> Result<(Coordination, StreamTip), StartError> {
+) -> Result<Option<Coordination>, StartError> {
     let mut replay = StreamReplay::begin(store, stream)?;
     while replay.go_on(store, PAGE)? {}
-    let Replayed { state, tip, .. } = replay.end()?;
-    Ok((state, tip))
+    Ok(replay.replay.into_state().map(|(state, _)| state))
 }
 
 /// One stream, read whole.

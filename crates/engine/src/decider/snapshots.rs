@@ -13,31 +13,31 @@ use crate::crash;
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Snapshot, Store};
 
-/// How many units of a state's weight one event must be worth, so that what is written for
+/// Events of a stream after which a snapshot is worth its cost.
+const EVENTS: u64 = 10_000;
+
+/// How many events a unit of a state's weight must have seen besides, so that what is written for
 /// snapshots stays a fraction of what is written for events.
 const EVENTS_PER_WEIGHT: u64 = 4;
 
-/// An engine that is to save states after fewer events than this saves them whatever they weigh.
-const EVENTS_AT_ONCE: u64 = 1_000;
+/// Events of a stream after which a snapshot is worth its cost when the engine closes: then nobody
+/// waits for it, and the next start may soon come.
+const EVENTS_AT_CLOSE: u64 = 100;
 
-/// Events of a stream after which a snapshot is worth its cost when the engine closes, unless fewer
-/// are at any time: then nobody waits for it, and the next start may soon come.
-const AT_CLOSE: u64 = 100;
-
-/// How many units of a state's weight one event must be worth then.
+/// How much of a state's weight one event must stand for then.
 const WEIGHT_PER_EVENT_AT_CLOSE: u64 = 8;
 
 /// The versions that were saved, and the snapshots that are being made.
 pub(super) struct Snapshots {
     saved: HashMap<StreamName, Version>,
-    /// Events of a stream after which a snapshot is worth its cost.
-    every: u64,
+    /// After how many events a state is saved, whatever it weighs, if that was asked for.
+    every: Option<u64>,
     making: Option<JoinHandle<()>>,
 }
 
 impl Snapshots {
     /// The states as they were found go on from these snapshots.
-    pub(super) fn new(every: u64, found: HashMap<StreamName, Version>) -> Self {
+    pub(super) fn new(every: Option<u64>, found: HashMap<StreamName, Version>) -> Self {
         Self { saved: found, every, making: None }
     }
 
@@ -52,10 +52,8 @@ impl Snapshots {
             return;
         }
         let due = states.filter(|(stream, state)| {
-            // Whoever wants them more often than they are worth it has them as often.
-            let often = self.every < EVENTS_AT_ONCE;
-            let worth = if often { 0 } else { EVENTS_PER_WEIGHT * state.weight() };
-            self.changed(stream, state) >= worth.max(self.every)
+            let worth = || EVENTS.max(EVENTS_PER_WEIGHT * state.weight());
+            self.changed(stream, state) >= self.every.unwrap_or_else(worth)
         });
         let due: Vec<_> = due.map(|(stream, state)| (stream.clone(), state.version())).collect();
         if !due.is_empty() {
@@ -72,18 +70,22 @@ impl Snapshots {
         &mut self,
         store: &Arc<dyn Store>,
         states: impl Iterator<Item = &Coordination>,
-        incidents: &Incidents,
+        incidents: &Arc<Incidents>,
     ) {
         self.made().await;
+        let least = self.every.unwrap_or(EVENTS_AT_CLOSE).min(EVENTS_AT_CLOSE);
         let snapshots: Vec<Snapshot> = states
             .map(|state| (StreamName::Coordination(state.coordination_id().clone()), state))
             .filter(|(stream, state)| {
                 let worth = state.weight() / WEIGHT_PER_EVENT_AT_CLOSE;
-                self.changed(stream, state) >= worth.max(AT_CLOSE.min(self.every))
+                self.changed(stream, state) >= worth.max(least)
             })
             .map(|(stream, state)| snapshot_of(stream, state))
             .collect();
-        save(store.as_ref(), &snapshots, incidents);
+        let (store, incidents) = (Arc::clone(store), Arc::clone(incidents));
+        let save = move || save(store.as_ref(), &snapshots, &incidents);
+        self.making = Some(tokio::task::spawn_blocking(save));
+        self.made().await;
     }
 
     /// Waits for those that are being made.
@@ -115,7 +117,9 @@ impl Snapshots {
 fn make(store: &dyn Store, streams: &[StreamName], incidents: &Incidents) {
     for stream in streams {
         match recovery::replayed(store, stream) {
-            Ok((state, _)) => save(store, &[snapshot_of(stream.clone(), &state)], incidents),
+            Ok(Some(state)) => save(store, &[snapshot_of(stream.clone(), &state)], incidents),
+            // Its first events are still on their way to the disk.
+            Ok(None) => {}
             Err(error) => incidents.note(Incident::SnapshotNotSaved, stream, &error),
         }
     }

@@ -26,10 +26,6 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// Name of the socket in the state directory, by which sessions reach the engine where it listens.
 const SOCKET: &str = "api.sock";
 
-/// Events of a coordination after which a snapshot is worth its cost, unless the builder is told
-/// otherwise.
-const SNAPSHOT_EVENTS: u64 = 10_000;
-
 /// An engine that is about to start: it holds the ledger already, and nothing runs yet. Register
 /// what carries sessions out, then [`EngineBuilder::start`].
 ///
@@ -61,7 +57,7 @@ pub struct EngineBuilder {
     grace: Duration,
     patience: Option<Duration>,
     room_within: Duration,
-    snapshot_every: u64,
+    snapshot_every: Option<u64>,
     taken_up: TakenUp,
     binds_nothing: bool,
 }
@@ -167,7 +163,7 @@ impl EngineBuilder {
             grace: DEFAULT_GRACE,
             patience: None,
             room_within: ROOM_WITHIN,
-            snapshot_every: SNAPSHOT_EVENTS,
+            snapshot_every: None,
             taken_up: TakenUp::All,
             binds_nothing: false,
         })
@@ -301,11 +297,12 @@ impl EngineBuilder {
         Self { room_within, ..self }
     }
 
-    /// Sets after how many events of a coordination its state is saved, so that the next start
-    /// replays only what follows.
+    /// Sets after how many events of a coordination its state is saved, however large it is, so that
+    /// the next start replays only what follows. Unless it is set, a state is saved where that costs
+    /// little beside what the events cost.
     #[must_use]
     pub fn with_snapshot_every(self, events: u64) -> Self {
-        Self { snapshot_every: events, ..self }
+        Self { snapshot_every: Some(events), ..self }
     }
 
     /// Sets which of the runs that an earlier engine left unfinished this one carries out from its
