@@ -37,6 +37,7 @@ pub(crate) use others::{leave, names};
 pub(crate) use paused::{is_in, paused_below, waits_for};
 pub(crate) use runs::{Retrial, Runs};
 use troubles::{Troubles, recorded, taken_in};
+use unfinished::Inheritance;
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
@@ -70,6 +71,7 @@ pub(crate) struct RunFollower {
     interruption: Interruption,
     /// The runs that were seen to end and have a command for it.
     with_on_end: Vec<CoordinationId>,
+    inheritance: Inheritance,
 }
 
 impl RunFollower {
@@ -82,8 +84,12 @@ impl RunFollower {
                 return Err(CommandError::new(Kind::Aborted, text).after_signal(interrupt.signal()));
             }
         };
-        let (interruption, with_on_end) = (Interruption::default(), Vec::new());
-        Ok(Self { connection, interrupts, runs, interruption, with_on_end })
+        Ok(Self::of(connection, interrupts, runs))
+    }
+
+    fn of(connection: Connection, interrupts: Interrupts, runs: Runs) -> Self {
+        let (interruption, inheritance) = (Interruption::default(), Inheritance::default());
+        Self { connection, interrupts, runs, interruption, with_on_end: Vec::new(), inheritance }
     }
 
     /// Says which other runs of the directory nobody carries out.
@@ -91,7 +97,7 @@ impl RunFollower {
         &self,
         own: &CoordinationId,
     ) -> Result<(), CommandError> {
-        unfinished::announce(&self.connection.client, own).await
+        announce_unfinished(&self.connection.client, own).await
     }
 
     /// Whether a run that is about to be submitted has ended before. Where that cannot be told now,
@@ -125,9 +131,7 @@ impl RunFollower {
 
     /// Looks at what the engine of another process carries out, and never runs one here.
     pub(crate) fn attach(connection: Connection) -> Result<Self, CommandError> {
-        let (interrupts, interruption) = (Interrupts::catch()?, Interruption::default());
-        let (runs, with_on_end) = (Runs::Attached, Vec::new());
-        Ok(Self { connection, interrupts, runs, interruption, with_on_end })
+        Ok(Self::of(connection, Interrupts::catch()?, Runs::Attached))
     }
 
     /// Has the runs carried out, and puts those that make progress before those that wait for a
@@ -174,6 +178,7 @@ impl RunFollower {
             self.connection.stands()?;
             match watched {
                 Ok(outcome) => {
+                    self.tell_of_inheritance(&progress, view).await?;
                     self.with_on_end.extend(progress.ended_with_command());
                     return Ok(outcome);
                 }
@@ -188,13 +193,29 @@ impl RunFollower {
                     if let Some(outcome) = self.reconnect(&progress, view).await? {
                         return Ok(outcome);
                     }
-                    view.tell(match self.connection.host {
-                        Some(_) => "the engine exited; this process takes over",
-                        None => "the engine exited; another engine takes over",
-                    })?;
+                    if self.connection.host.is_some() {
+                        self.inheritance.begin();
+                        view.tell("the engine exited; this process takes over")?;
+                    } else {
+                        view.tell("the engine exited; another engine takes over")?;
+                    }
                 }
             }
         }
+    }
+
+    /// Says which runs the engine has left to nobody whose place this process took, if that is still to
+    /// be said.
+    async fn tell_of_inheritance(
+        &mut self,
+        progress: &FollowedRun,
+        view: &mut View,
+    ) -> Result<(), CommandError> {
+        let own = self.runs.outermost(progress.id());
+        for note in self.inheritance.take(&self.connection.client, &own).await {
+            view.tell(&note)?;
+        }
+        Ok(())
     }
 
     /// Says that a run goes on without this process, or is left unfinished by it, where nothing more
@@ -337,6 +358,11 @@ impl RunFollower {
                     self.connection.stands()?;
                     troubles.look(client, view).await?;
                 }
+                () = until(self.inheritance.told_at()) => {
+                    for note in self.inheritance.take(client, &own).await {
+                        view.tell(&note)?;
+                    }
+                }
                 () = until(silent_from) => {
                     silent_from = None;
                     progress.report_if_stuck(&self.connection, view).await?;
@@ -399,7 +425,7 @@ pub(crate) async fn hand_over(
     request: SubmitRequest,
 ) -> Result<bool, CommandError> {
     let mut interrupts = Interrupts::catch()?;
-    unfinished::announce(client, id).await?;
+    announce_unfinished(client, id).await?;
     let tell = |text: &str| {
         stderr::say(printable(text));
         Ok(())
@@ -420,6 +446,13 @@ pub(crate) async fn retry_there(
 ) -> Result<Result<RetryAnswer, Interrupt>, CommandError> {
     let mut interrupts = Interrupts::catch()?;
     retried(client, retry, &mut interrupts).await
+}
+
+async fn announce_unfinished(client: &Client, own: &CoordinationId) -> Result<(), CommandError> {
+    for note in unfinished::notes(client, std::slice::from_ref(own)).await? {
+        stderr::say(printable(&note));
+    }
+    Ok(())
 }
 
 async fn retried(

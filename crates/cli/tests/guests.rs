@@ -112,6 +112,44 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
 }
 
 #[test]
+fn a_guest_that_takes_an_engines_place_names_what_it_left_and_nobody_waits_for() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, _ends) = pipes(dir.path(), "host")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    let mut host = Running::start(dir.path(), &["run", "host.yaml", "--id", "first"])?;
+    heard(&host_runs)?;
+    let mut guests = Vec::new();
+    for name in ["one", "two"] {
+        let pipes = pipes(dir.path(), name)?;
+        plan_with(dir.path(), &format!("{name}.yaml"), BUDGET, &held(name))?;
+        let mut guest =
+            Running::start(dir.path(), &["run", &format!("{name}.yaml"), "--id", name])?;
+        heard(&pipes.0)?;
+        let errors = guest.0.stderr.take().ok_or("no standard error")?;
+        guests.push((guest, pipes, std::io::BufRead::lines(std::io::BufReader::new(errors))));
+    }
+    host.kill()?;
+    let mut told = Vec::new();
+    for (_, pipes, errors) in &mut guests {
+        let line = errors.next().ok_or("it said nothing")??;
+        told.extend((line == "the engine exited; this process takes over").then(|| errors.next()));
+        heard(&pipes.0)?;
+    }
+    let [Some(Ok(note))] = told.as_slice() else { return Err(format!("{told:?}").into()) };
+    assert!(note.starts_with("note: first (test) is unfinished since "), "{note}");
+    assert!(note.ends_with(", not done; `antiphon resume first` continues it"), "{note}");
+    for (_, pipes, _) in &guests {
+        say(&pipes.1, "end")?;
+    }
+    for (mut guest, _, errors) in guests {
+        assert_eq!(guest.0.wait()?.code(), Some(0));
+        let rest = errors.collect::<std::io::Result<Vec<_>>>()?;
+        assert!(!rest.iter().any(|line| line.starts_with("note: ")), "{rest:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn ctrl_c_in_a_guest_detaches_and_its_run_goes_on() -> Result {
     let dir = tempfile::tempdir()?;
     let (host_runs, host_ends) = pipes(dir.path(), "host")?;

@@ -1,15 +1,16 @@
-//! The runs of a directory that nobody carries out, as whoever starts another is told.
+//! The runs of a directory that nobody carries out, as whoever starts another is told, and whoever
+//! takes an engine's place.
 
 use antiphon::coordination::{Counts, Stage};
 use antiphon::head::RunSummary;
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ListQuery, RunLine, RunSecrets};
+use tokio::time::Instant;
 
 use crate::command_error::CommandError;
+use crate::connection::TAKEN_OVER_WITHIN;
 use crate::continuation::Lack;
 use crate::labels::counted;
-use crate::stderr;
-use crate::text::printable;
 use crate::timestamps;
 
 /// Runs that are told one by one before the rest is left to `list`.
@@ -18,8 +19,41 @@ const TOLD: usize = 5;
 /// Runs that are looked at: what is nested is listed too, and not told.
 const LOOKED_AT: usize = 100;
 
-/// Says which runs nobody carries out, besides one.
-pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<(), CommandError> {
+/// When a process that took an engine's place says what that engine left: others that followed a run
+/// there are given the time to come back for it.
+#[derive(Debug, Default)]
+pub(super) struct Inheritance {
+    told_at: Option<Instant>,
+}
+
+impl Inheritance {
+    /// This process carries the engine from now on.
+    pub(super) fn begin(&mut self) {
+        self.told_at = Some(Instant::now() + TAKEN_OVER_WITHIN);
+    }
+
+    /// When it is to be told, until it is.
+    pub(super) fn told_at(&self) -> Option<Instant> {
+        self.told_at
+    }
+
+    /// Which runs nobody carries out besides its own, if that was not told yet. That this cannot be
+    /// looked up is told too: what this process carries out goes on all the same.
+    pub(super) async fn take(&mut self, client: &Client, own: &[CoordinationId]) -> Vec<String> {
+        match self.told_at.take() {
+            Some(_) => notes(client, own).await.unwrap_or_else(|error| {
+                vec![format!("cannot tell which other runs are unfinished: {}", error.message())]
+            }),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// A line for each of the runs that nobody carries out, besides those that are named.
+pub(super) async fn notes(
+    client: &Client,
+    own: &[CoordinationId],
+) -> Result<Vec<String>, CommandError> {
     let query = ListQuery {
         status: Some(Stage::Interrupted.as_str().to_owned()),
         limit: Some(LOOKED_AT),
@@ -28,10 +62,12 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
     let page = client.list(&query).await?;
     let mut unfinished = page.runs.iter().filter_map(|run| {
         let summary: RunSummary = serde_json::from_value(run.summary.clone()).ok()?;
-        (summary.parent.is_none() && run.id != own.as_str()).then_some((run, summary))
+        let id = run.id.parse::<CoordinationId>().ok()?;
+        let is_other = summary.parent.is_none() && !own.contains(&id);
+        is_other.then_some((id, run, summary))
     });
-    for (run, summary) in unfinished.by_ref().take(TOLD) {
-        let Ok(id) = run.id.parse::<CoordinationId>() else { continue };
+    let mut notes = Vec::new();
+    for (id, run, summary) in unfinished.by_ref().take(TOLD) {
         // What it needs is told as far as the engine says so.
         let lack = match client.secrets(&id).await {
             Ok(RunSecrets { secrets, .. }) if !secrets.is_empty() => Lack::Secrets(secrets),
@@ -39,12 +75,14 @@ pub(super) async fn announce(client: &Client, own: &CoordinationId) -> Result<()
         };
         let pause = client.status(&id).await.ok().and_then(|run| run.pause);
         let advice = lack.advice(&id, pause.map(|pause| pause.continued_by()));
-        stderr::say(printable(&told(run, &summary, &advice)));
+        notes.push(told(run, &summary, &advice));
     }
     if unfinished.next().is_some() {
-        stderr::say("more are unfinished; `antiphon list --status interrupted` shows them");
+        notes.push(
+            "more are unfinished; `antiphon list --status interrupted` shows them".to_owned(),
+        );
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn told(run: &RunLine, summary: &RunSummary, advice: &str) -> String {
