@@ -302,6 +302,9 @@ class Receipt:
     chunks: list[bytes] = field(default_factory=list)
     outcomes: list[bytes] = field(default_factory=list)
     epochs: list[bytes] = field(default_factory=list)
+    # Signals by type, for the first thousand types, and those of all others.
+    signals: dict[str, int] = field(default_factory=dict)
+    other_signals: int = 0
     # The run that is retried, and what was taken over from it; None if it is no retry.
     forerunner: bytes | None = None
     reused_chunks: list[bytes] = field(default_factory=list)
@@ -331,6 +334,11 @@ class Receipt:
         elif kind == "work_skipped":
             for work in said["works"]:
                 self.finish(work, {"skipped": said["because"]})
+        elif kind == "signalled":
+            if said["type"] in self.signals or len(self.signals) < 1000:
+                self.signals[said["type"]] = self.signals.get(said["type"], 0) + 1
+            else:
+                self.other_signals += 1
         elif kind == "paused":
             self.paused_since = at
         elif kind == "continued" and self.paused_since is not None:
@@ -366,11 +374,15 @@ class Receipt:
         self.carried_out.append(words(work) + words(run) + u64(int(number)))
 
     def sections(self) -> list[bytes]:
-        """What was taken over, and who had carried it out, where the run is a retry."""
+        """The signals, and what was taken over and who had carried it out, where the run is a retry."""
+        section = []
+        if self.signals:
+            types = [words(kind) + u64(count) for kind, count in sorted(self.signals.items())]
+            section += [words("signals"), u32(len(types)), *types, u64(self.other_signals)]
         if self.forerunner is None:
-            return []
+            return section
         chunks, reused = self.reused_chunks, self.reused
-        section = [words("reused"), self.forerunner, u32(len(chunks)), *chunks, u32(len(reused)), *reused]
+        section += [words("reused"), self.forerunner, u32(len(chunks)), *chunks, u32(len(reused)), *reused]
         if self.carried_out:
             chunks, carried_out = self.carried_out_chunks, self.carried_out
             section += [words("carried out"), u32(len(chunks)), *chunks, u32(len(carried_out)), *carried_out]

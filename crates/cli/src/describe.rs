@@ -10,6 +10,7 @@ mod narration;
 mod run;
 mod sentence;
 mod session;
+mod signal;
 mod work;
 
 use antiphon::envelope::Recorded;
@@ -51,6 +52,7 @@ fn of_run(recorded: &Recorded, event: &CoordinationEvent, took_ns: Option<u64>) 
         }
         CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
+        CoordinationEvent::Signalled(sent) => signal::sent(sent),
         CoordinationEvent::Paused(paused) => run::paused(paused),
         CoordinationEvent::Continued(continued) => run::continued(continued),
         CoordinationEvent::BudgetRaised(raised) => run::budget_raised(raised),

@@ -84,6 +84,7 @@ mod remembered;
 mod reused;
 mod runners;
 mod session;
+mod signal;
 mod spent;
 mod start;
 mod started;
@@ -104,18 +105,22 @@ pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{
     AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, NotNow,
-    RaiseError, SkipError, StateError, TerminationError, WorkError, WrongStopCondition,
+    RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
+    WrongStopCondition,
 };
 pub(crate) use error::{RecordError, UnbindError};
 pub use failure_streak::FailureStreak;
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};
 pub use limits::{
-    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ARCHIVES_READ,
-    MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE,
-    MAX_ITEMS_PER_EVENT, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
-    MAX_SESSION_IDS_PER_OUTCOME, MAX_SESSION_IDS_PER_WORK, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES,
-    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, TIER3_ESCALATION_THRESHOLD,
+    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ADDRESSEES, MAX_AGENT_NAME_BYTES,
+    MAX_ARCHIVES_READ, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_COUNTED_SIGNAL_TYPES,
+    MAX_DATA_IN_EVENT_BYTES, MAX_DEDUP_KEY_BYTES, MAX_DEDUP_KEYS, MAX_DEDUP_WINDOW_NS, MAX_DEPTH,
+    MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE, MAX_ITEMS_PER_EVENT, MAX_LATEST_SIGNALS,
+    MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_SESSION_IDS_PER_OUTCOME,
+    MAX_SESSION_IDS_PER_WORK, MAX_SIGNAL_DATA_BYTES, MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES,
+    MAX_TRACKED_OBJECTIVES, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SIGNAL_BURST,
+    SIGNALS_PER_SECOND, TIER3_ESCALATION_THRESHOLD,
 };
 pub use live::End;
 pub use pause::Pause;
@@ -126,7 +131,7 @@ pub use propose::Proposal;
 pub use raise::Raise;
 pub use receipt::{
     CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt, Counts, Ending, Evidence,
-    HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, WorkOutcome,
+    HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;
@@ -136,6 +141,10 @@ pub(crate) use session::shortened;
 pub use session::{
     Binding, Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause,
     TreeReport,
+};
+pub(crate) use signal::SignalRate;
+pub use signal::{
+    About, Dedup, Latest, NotASignalType, NotSignalData, Signal, SignalData, SignalType,
 };
 pub use spent::SpentCeiling;
 pub use state::Coordination;

@@ -245,6 +245,13 @@ id_type! {
     CommandId, "command id", "", |_| false
 }
 
+/// Items speak under their ids unless they are given another name.
+impl From<&WorkId> for AgentId {
+    fn from(work: &WorkId) -> Self {
+        Self(Arc::clone(&work.0))
+    }
+}
+
 static ENGINE: LazyLock<Actor> = LazyLock::new(|| Actor("engine".into()));
 
 impl Actor {

@@ -112,6 +112,18 @@ fn outcomes() -> impl Strategy<Value = SessionOutcome> {
     ]
 }
 
+fn signals() -> impl Strategy<Value = Step> {
+    let dedup = prop::option::of((any::<u8>(), 1..40 * MILLISECOND, 1..4_u32));
+    let said = (any::<u8>(), any::<u8>(), prop::option::of(any::<u8>()), any::<bool>(), dedup);
+    said.prop_map(|(kind, from, about, failed, dedup)| Step::Signal {
+        kind,
+        from,
+        about,
+        failed,
+        dedup,
+    })
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>()).prop_map(
         |(pick, outcome, tokens, cost, output)| Step::End { pick, outcome, tokens, cost, output },
@@ -129,6 +141,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(|away| Step::Resume { away }),
         1 => any::<bool>().prop_map(|ends_sessions| Step::Interrupt { ends_sessions }),
         1 => any::<u8>().prop_map(Step::Refuse),
+        3 => signals(),
     ]
 }
 

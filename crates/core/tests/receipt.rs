@@ -5,8 +5,8 @@
 use antiphon_core::coordination::{
     AbortReason, BudgetType, BudgetUsage, CarriedOutItem, CarriedOutWork, CoordinationBudget,
     CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, ParentStop,
-    ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SkipReason, StopCondition, Usage,
-    Verdict, WorkItemOutcome, WorkOutcome,
+    ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts, SignalType, SkipReason,
+    StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -145,6 +145,12 @@ fn reused() -> impl Strategy<Value = Option<ReusedWork>> {
     }))
 }
 
+fn signals() -> impl Strategy<Value = Option<SignalCounts>> {
+    let kinds = "[A-Za-z0-9_.:-]{1,5}".prop_map(|kind| kind.parse::<SignalType>().unwrap());
+    let counts = (prop::collection::btree_map(kinds, 1_u64.., 0..4), any::<u64>());
+    prop::option::of(counts.prop_map(|(by_type, others)| SignalCounts { by_type, others }))
+}
+
 fn carried_out() -> impl Strategy<Value = Option<CarriedOutWork>> {
     let items = ("\\PC{1,10}", "[a-z.]{1,9}", any::<u64>()).prop_map(|(id, run, number)| {
         let session = SessionId { coordination: run.parse().unwrap(), number };
@@ -173,7 +179,14 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
     let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(outcomes(), 0..4));
     (
         ("[a-z.]{1,9}", endings(), verdict, lists),
-        (usages(), budgets(), any::<(u64, u64)>(), counts(), evidence, (reused(), carried_out())),
+        (
+            usages(),
+            budgets(),
+            any::<(u64, u64)>(),
+            counts(),
+            evidence,
+            (signals(), reused(), carried_out()),
+        ),
     )
         .prop_map(
             |(
@@ -184,7 +197,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     (started_at, completed_at),
                     totals,
                     evidence,
-                    (reused, carried_out),
+                    (signals, reused, carried_out),
                 ),
             )| {
                 CoordinationReceipt {
@@ -199,6 +212,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     completed_at: WallTime(completed_at),
                     totals: Counts { work_reused: counted(&reused), ..totals },
                     evidence,
+                    signals,
                     reused,
                     carried_out,
                 }
@@ -239,10 +253,13 @@ proptest! {
         // A receipt without a section is another receipt, and the tag of one says what it is.
         let without_last = CoordinationReceipt { carried_out: None, ..receipt };
         let first = without_last.canonical_bytes().len();
-        let bare = CoordinationReceipt { reused: None, ..without_last }.canonical_bytes().len();
+        let without_two = CoordinationReceipt { reused: None, ..without_last };
+        let second = without_two.canonical_bytes().len();
+        let bare = CoordinationReceipt { signals: None, ..without_two }.canonical_bytes().len();
         let tags = [
             first..first + "....carried out".len(),
-            bare..bare + "....reused".len(),
+            second..second + "....reused".len(),
+            bare..bare + "....signals".len(),
         ];
         let is_another = |length: &usize| tags.iter().any(|tag| tag.contains(length));
         for length in (0..bytes.len()).filter(|length| !is_another(length)) {

@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Forerunner, Need,
-    Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, FailurePolicy, Forerunner,
+    Need, Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome, Signal, SkipReason,
+    WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
@@ -236,6 +237,29 @@ impl Desk {
             40..=42 => {
                 let ends_sessions = b.is_multiple_of(2);
                 Command::Interrupt(commands::Interrupt { coordination, reason, ends_sessions })
+            }
+            46..=49 => {
+                let agent = format!("a{}", b % 3).parse().unwrap();
+                let mut signal = Signal::new(format!("t{}", b % 4).parse().unwrap())
+                    .about(agent)
+                    .failed(b.is_multiple_of(5));
+                if b.is_multiple_of(3) {
+                    signal = signal.once(Dedup {
+                        key: format!("k{}", b % 5),
+                        window: u64::from(b) * SECOND / 100 + 1,
+                        cap: u32::from(b % 4) + 1,
+                    });
+                }
+                let (signal, undeclared) = (Box::new(signal), None);
+                match session.bindings().next().filter(|_| b.is_multiple_of(2)) {
+                    None => commands::SendSignal { coordination, signal, undeclared }.into(),
+                    Some((live, _)) => {
+                        let number = live.session;
+                        let session = SessionId { coordination, number };
+                        let fence = Version(live.fence.0 - u64::from(b.is_multiple_of(7)));
+                        commands::SendSessionSignal { session, fence, signal }.into()
+                    }
+                }
             }
             43..=45 => Command::TakeUp(commands::TakeUp { coordination }),
             // Time that went back.
@@ -537,7 +561,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..46, any::<u16>(), any::<u16>()), 1..80)) {
+    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..50, any::<u16>(), any::<u16>()), 1..80)) {
         let mut desk = Desk::new();
         for step in steps {
             desk.step(step);

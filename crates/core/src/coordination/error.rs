@@ -9,6 +9,7 @@ mod config;
 mod end;
 mod raise;
 mod record;
+mod signal;
 mod skip;
 mod state;
 mod stop;
@@ -23,6 +24,7 @@ pub use config::ConfigError;
 pub(super) use end::IllegalEnd;
 pub use raise::RaiseError;
 pub(crate) use record::{RecordError, UnbindError};
+pub use signal::SignalError;
 pub use skip::SkipError;
 pub use state::{NotNow, StateError};
 pub use stop::WrongStopCondition;
@@ -62,6 +64,9 @@ pub enum ControllerError {
     /// The work cannot be added.
     #[error(transparent)]
     Add(AddError),
+    /// The signal cannot be sent.
+    #[error(transparent)]
+    Signal(SignalError),
     /// The budget cannot be raised.
     #[error(transparent)]
     Raise(#[from] RaiseError),
@@ -114,6 +119,15 @@ impl From<SkipError> for ControllerError {
         match error {
             SkipError::State(error) => Self::State(error),
             SkipError::Work(error) => Self::Work(error),
+        }
+    }
+}
+
+impl From<SignalError> for ControllerError {
+    fn from(error: SignalError) -> Self {
+        match error {
+            SignalError::State(error) => Self::State(error),
+            error => Self::Signal(error),
         }
     }
 }

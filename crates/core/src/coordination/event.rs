@@ -9,11 +9,12 @@ use super::planner::EfeWeights;
 use super::receipt::{Counts, Ending};
 use super::reused::Forerunner;
 use super::session::{NextStep, SessionOutcome, TreeReport};
+use super::signal::{Dedup, SignalData, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
-use super::{MAX_ITEMS_PER_EVENT, MAX_SCORES};
+use super::{MAX_ADDRESSEES, MAX_ITEMS_PER_EVENT, MAX_SCORES};
 use crate::digest::Digest;
-use crate::id::{Actor, Epoch, GroupName, SessionId, Version, WorkId};
+use crate::id::{Actor, AgentId, Epoch, GroupName, SessionId, Version, WorkId};
 use crate::schema::events;
 use crate::time::LedgerTime;
 
@@ -36,6 +37,8 @@ events! {
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
         WorkSkipped(WorkSkipped) = "coordination.work_skipped",
+        /// An agent, or somebody outside, sent a signal.
+        Signalled(Box<Signalled>) = "coordination.signalled",
         /// Nothing new starts for a while.
         Paused(Paused) = "coordination.paused",
         /// Work continues.
@@ -329,6 +332,39 @@ pub struct WorkSkipped {
     pub works: Vec<WorkId>,
     /// Why, the same for all.
     pub because: SkipReason,
+}
+
+/// Payload of `coordination.signalled`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signalled {
+    /// What kind of message it is.
+    #[serde(rename = "type")]
+    pub kind: SignalType,
+    /// Who sent it.
+    pub from: AgentId,
+    /// Whom it is for; everybody if it names nobody.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_ADDRESSEES, _, _>"
+    )]
+    pub to: Vec<AgentId>,
+    /// Whom it is about, if that is not its sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<AgentId>,
+    /// Whether it tells of a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// What it carries, up to 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<SignalData>,
+    /// Digest of the blob that holds what it carries, if that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// How it is known when it is sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<Dedup>,
 }
 
 /// Payload of `coordination.paused`.

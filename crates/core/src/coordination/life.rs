@@ -57,6 +57,7 @@ pub enum Change {
     Pause,
     Continue,
     Raise,
+    Signal,
     Stop(StopKind),
     Complete,
     Abort,
@@ -119,7 +120,7 @@ impl Life {
         use Change as C;
         match (self, change) {
             (Self::Ended { .. }, _) => Err(LifeError::Ended),
-            (_, C::Note | C::Abort) => Ok(()),
+            (_, C::Note | C::Abort | C::Signal) => Ok(()),
             (Self::Starting { .. }, C::Begin) => Ok(()),
             (Self::Active { .. }, C::Begin) => Err(LifeError::Begun),
             // What is not recorded whole can be ended, but not be brought to a good end.
@@ -308,6 +309,7 @@ mod tests {
             ("pause", Change::Pause),
             ("continue", Change::Continue),
             ("raise", Change::Raise),
+            ("signal", Change::Signal),
             ("close", Change::Stop(StopKind::Close)),
             ("drain", Change::Stop(StopKind::Drain)),
             ("cancel", Change::Stop(StopKind::Cancel)),
@@ -332,6 +334,7 @@ bind     .         .         x         .         x         x         x         x
 pause    .         .         x         .         x         x         x         x         .
 continue .         .         .         x         .         .         .         .         .
 raise    .         .         x         x         x         x         x         x         .
+signal   x         x         x         x         x         x         x         x         .
 close    .         .         x         x         x         .         .         .         .
 drain    .         .         x         x         x         x         .         .         .
 cancel   x         .         x         x         x         x         x         .         .

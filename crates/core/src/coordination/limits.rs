@@ -40,3 +40,27 @@ pub const MAX_ARCHIVES_READ: usize = 1_000;
 pub const MAX_CONCURRENCY: u32 = 10_000;
 /// Commands of a stream whose ids are remembered.
 pub const MAX_REMEMBERED_COMMANDS: usize = 10_000;
+/// Longest type of a signal, in bytes.
+pub const MAX_SIGNAL_TYPE_BYTES: usize = 100;
+/// Longest name of an agent that signals are from, to or about, in bytes.
+pub const MAX_AGENT_NAME_BYTES: usize = 100;
+/// Most agents that one signal names as its addressees.
+pub const MAX_ADDRESSEES: usize = 250;
+/// Most data of one signal, in bytes of JSON.
+pub const MAX_SIGNAL_DATA_BYTES: usize = 64 * 1024;
+/// Most data of a signal that is in its event; more is a blob.
+pub const MAX_DATA_IN_EVENT_BYTES: usize = 4 * 1024;
+/// Signals that are kept as the last ones of a type and agent; older ones are in the stream.
+pub const MAX_LATEST_SIGNALS: usize = 10_000;
+/// Types of signals that a receipt counts one by one; what comes after them is counted together.
+pub const MAX_COUNTED_SIGNAL_TYPES: usize = 1_000;
+/// Longest key that tells a repeated signal, in bytes.
+pub const MAX_DEDUP_KEY_BYTES: usize = 256;
+/// Most such keys of a coordination; the oldest goes first.
+pub const MAX_DEDUP_KEYS: usize = 10_000;
+/// Longest time for which such a key is kept, in nanoseconds of ledger time: a day.
+pub const MAX_DEDUP_WINDOW_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
+/// Signals that one session may send in a second, evenly.
+pub const SIGNALS_PER_SECOND: u64 = 100;
+/// Signals that one session may send at once.
+pub const SIGNAL_BURST: u64 = 1_000;

@@ -17,6 +17,7 @@ impl CoordinationEvent {
             Self::WorkAdded(added) => added.items.iter().flat_map(WorkSpec::blobs).collect(),
             Self::SessionBound(bound) => bound.context.into_iter().collect(),
             Self::SessionUnbound(unbound) => unbound.blobs().collect(),
+            Self::Signalled(sent) => sent.digest.into_iter().collect(),
             Self::Completed(completed) => vec![completed.receipt],
             Self::Aborted(aborted) => vec![aborted.receipt],
             _ => Vec::new(),

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
 pub use self::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
+    WorkOutcome,
 };
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
@@ -55,6 +56,9 @@ pub struct CoordinationReceipt {
     pub totals: Counts,
     /// Where in the ledger the evidence lies.
     pub evidence: Evidence,
+    /// Its signals, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<SignalCounts>,
     /// What was taken over, if it is a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<ReusedWork>,

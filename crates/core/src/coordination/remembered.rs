@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{CoordinationEvent, StopKind};
 use super::limits::MAX_REMEMBERED_COMMANDS;
+use super::signal::SignalType;
 use crate::id::{CommandId, Version, WorkId};
 
 /// A command that was accepted, by the first event that it caused.
@@ -24,6 +25,8 @@ pub enum Effect {
     /// Work, of which this is the first if it is new.
     AddedWork(Option<WorkId>),
     Skipped,
+    /// A signal of this type.
+    Signalled(SignalType),
     Paused,
     Continued,
     Raised,
@@ -42,6 +45,7 @@ impl Effect {
                 Self::AddedWork(added.items.first().map(|item| item.id.clone()))
             }
             CoordinationEvent::WorkSkipped(_) => Self::Skipped,
+            CoordinationEvent::Signalled(sent) => Self::Signalled(sent.kind.clone()),
             CoordinationEvent::Paused(_) => Self::Paused,
             CoordinationEvent::Continued(_) => Self::Continued,
             CoordinationEvent::BudgetRaised(_) => Self::Raised,

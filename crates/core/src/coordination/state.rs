@@ -20,6 +20,7 @@ use super::life::{Change, Life, LifeError};
 use super::receipt::ReceiptBuilder;
 use super::remembered::Remembered;
 use super::session::{NextStep, Sessions};
+use super::signal::Signals;
 use super::started::check_started;
 use super::work::{Done, Work, check_added};
 use crate::envelope::Meta;
@@ -41,6 +42,8 @@ pub struct Coordination {
     carried: Carried,
     work: Work,
     sessions: Sessions,
+    #[serde(default, skip_serializing_if = "Signals::is_empty")]
+    signals: Signals,
     /// What it has used and how its items ended, as far as it has come.
     receipt: ReceiptBuilder,
     commands: Remembered,
@@ -54,7 +57,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.6";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.7";
 
     /// Begins a coordination from its first event.
     ///
@@ -87,6 +90,7 @@ impl Coordination {
             carried: Carried::default(),
             work: Work::new(started),
             sessions: Sessions::default(),
+            signals: Signals::default(),
             receipt,
             commands: Remembered::default(),
             woken_at: meta.at,
@@ -149,6 +153,10 @@ impl Coordination {
             E::WorkSkipped(skipped) => {
                 allow(Change::Note)?;
                 Ok(self.work.check_skipped(skipped)?)
+            }
+            E::Signalled(sent) => {
+                allow(Change::Signal)?;
+                Ok(self.signals.check(sent, meta)?)
             }
             E::Paused(_) => allow(Change::Pause),
             E::Continued(_) => allow(Change::Continue),
@@ -215,6 +223,10 @@ impl Coordination {
                 for done in self.work.skip(skipped, meta.version) {
                     self.count(done);
                 }
+            }
+            E::Signalled(sent) => {
+                self.signals.hear(sent, meta);
+                self.receipt.record_signal(&sent.kind);
             }
             E::Paused(paused) => {
                 self.life.pause(paused.reason.clone());

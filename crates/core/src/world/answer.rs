@@ -1,8 +1,8 @@
 //! Who asks the world, and what it answers.
 
 use crate::coordination::{
-    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, RecordError, SkipError,
-    StateError, TerminationError, UnbindError, WorkError,
+    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, RecordError, SignalError,
+    SkipError, StateError, TerminationError, UnbindError, WorkError,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, CommandId, CoordinationId, Version};
@@ -115,6 +115,7 @@ refused_by_its_rules!(
     ConfigError,
     RaiseError,
     RecordError,
+    SignalError,
     SkipError,
     StateError,
     TerminationError,

@@ -4,6 +4,7 @@ mod carrying;
 mod erasing;
 mod expanding;
 mod sessions;
+mod signalling;
 mod starting;
 mod steering;
 mod working;
@@ -12,6 +13,7 @@ pub use carrying::{Interrupt, TakeUp};
 pub use erasing::EraseRequest;
 pub use expanding::Expanded;
 pub use sessions::{Cleared, EndSession};
+pub use signalling::{SendSessionSignal, SendSignal};
 pub use starting::Start;
 pub use steering::{Continue, Pause, RaiseBudget, Stop};
 pub use working::{AddSessionWork, AddWork, Skip};
@@ -114,6 +116,10 @@ commands! {
     AddWork(AddWork) -> Done,
     /// Add work, from a session.
     AddSessionWork(AddSessionWork) -> Written,
+    /// Send a signal, from outside.
+    SendSignal(SendSignal) -> Done,
+    /// Send a signal, from a session.
+    SendSessionSignal(SendSessionSignal) -> Written,
     EndSession(EndSession) -> Written,
     /// Nothing is left of a session that had left something running.
     Cleared(Cleared) -> Done,

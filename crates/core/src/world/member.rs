@@ -1,12 +1,14 @@
 //! One coordination in the world: its stream, and what is known of it besides its record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::turn::Draft;
 use crate::append::HeadRow;
 use crate::coordination::event::{CoordinationEvent, SessionUnbound};
 use crate::coordination::{
-    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, StopCause, UnbindError,
+    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, SignalRate, StopCause,
+    UnbindError,
 };
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{Version, WorkId};
@@ -32,6 +34,8 @@ struct Unrecorded {
     expanding: BTreeSet<WorkId>,
     /// Whether this engine carries it out and says so with its first event.
     resumes_later: bool,
+    /// How fast sessions have sent signals.
+    signal_rates: BTreeMap<u64, SignalRate>,
     /// Where the deadline tables list it.
     due: (Option<LedgerTime>, Option<WallTime>),
 }
@@ -120,7 +124,13 @@ impl Member {
         let asked = asked.or_else(|| self.unrecorded.asked.get(&number).copied());
         let unbound = self.live.unbind(number, end, asked, stamp)?;
         self.unrecorded.asked.remove(&number);
+        self.unrecorded.signal_rates.remove(&number);
         Ok(unbound)
+    }
+
+    /// Whether a session may send a signal now; otherwise in how much time it may.
+    pub(super) fn may_signal(&mut self, number: u64, at: LedgerTime) -> Result<(), Duration> {
+        self.unrecorded.signal_rates.entry(number).or_default().take(at)
     }
 
     /// Says that the engine that carried it out is gone.

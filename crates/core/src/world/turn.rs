@@ -137,7 +137,7 @@ impl Draft {
     }
 
     /// Adds blobs that an event of the turn names.
-    pub(super) fn add_blobs(&mut self, blobs: Vec<Blob>) {
+    pub(super) fn add_blobs(&mut self, blobs: impl IntoIterator<Item = Blob>) {
         for blob in blobs {
             self.add_blob(blob);
         }

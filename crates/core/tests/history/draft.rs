@@ -74,6 +74,14 @@ pub(crate) enum Step {
     },
     Add(Draft),
     Refuse(u8),
+    Signal {
+        kind: u8,
+        from: u8,
+        about: Option<u8>,
+        failed: bool,
+        /// A key, a window and a cap.
+        dedup: Option<(u8, u64, u32)>,
+    },
     Restore,
     Pass(u64),
 }

@@ -12,16 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
     ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
-    CoordinationController, CoordinationReducer, Ending, Grant, Meta, Need, NextStep, Proposal,
-    Reducer, ReducerContext, Runners, SessionOutcome, SkipReason, StopCondition, Usage,
-    WorkItemOutcome, WorkSpec, WorkState,
+    CoordinationController, CoordinationReducer, Dedup, Ending, Grant, Meta, Need, NextStep,
+    Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SignalData, SkipReason,
+    StopCondition, Usage, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
     Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent,
-    Interrupted, Paused, Resumed, SessionBound, SessionUnbound, StopKind, StopRequested, WorkAdded,
-    WorkSkipped, WriteRefused,
+    Interrupted, Paused, Resumed, SessionBound, SessionUnbound, Signalled, StopKind, StopRequested,
+    WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
@@ -396,6 +396,23 @@ impl History {
                     item = item.needs_group(format!("g{group}")).unwrap();
                 }
                 CoordinationEvent::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
+            }
+            Step::Signal { kind, from, about, failed, dedup } => {
+                let agent = |pick: u8| format!("a{}", pick % 3).parse().unwrap();
+                CoordinationEvent::Signalled(Box::new(Signalled {
+                    kind: format!("t{}", kind % 3).parse().unwrap(),
+                    from: agent(*from),
+                    to: Vec::new(),
+                    about: about.map(agent),
+                    failed: *failed,
+                    data: (kind % 2 == 0).then(|| SignalData::new("{\"n\": 1}").unwrap()),
+                    digest: None,
+                    dedup: dedup.map(|(key, window, cap)| Dedup {
+                        key: format!("k{}", key % 4),
+                        window,
+                        cap,
+                    }),
+                }))
             }
             Step::Refuse(pick) => {
                 let session = u64::from(*pick) % 8;

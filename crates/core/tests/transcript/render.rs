@@ -2,14 +2,14 @@
 //! compares.
 
 use antiphon_core::coordination::{
-    BudgetUsage, Coordination, CoordinationBudget, CoordinationStatus, Counts, Ending,
+    BudgetUsage, Coordination, CoordinationBudget, CoordinationStatus, Counts, Dedup, Ending,
     FailurePolicy, Grant, Need, NextStep, Reused, Runner, SessionOutcome, SkipReason, StopCause,
     WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{
     AggregateEvent as _, CoordinationEvent, Event, LedgerEvent, Mode, OnExhausted, OnTripped,
-    SessionUnbound, Started, StopKind,
+    SessionUnbound, Signalled, Started, StopKind,
 };
 use antiphon_core::id::{StreamName, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
@@ -89,6 +89,7 @@ fn payload(event: &Event) -> String {
         CoordinationEvent::WorkSkipped(skipped) => {
             format!("{}, {}", names(skipped.works.iter()), because(&skipped.because))
         }
+        CoordinationEvent::Signalled(sent) => signalled_line(sent),
         CoordinationEvent::SessionCleared(cleared) => format!("session {}", cleared.session),
         CoordinationEvent::Paused(paused) => said(&paused.reason),
         CoordinationEvent::Continued(_) => String::new(),
@@ -127,6 +128,31 @@ fn payload(event: &Event) -> String {
         ),
         other => no_words(other),
     }
+}
+
+fn signalled_line(sent: &Signalled) -> String {
+    let mut line = format!("{} from {}", sent.kind, sent.from);
+    if !sent.to.is_empty() {
+        let to: Vec<&str> = sent.to.iter().map(|agent| agent.as_str()).collect();
+        line.push_str(&format!(" to {}", to.join(" ")));
+    }
+    if let Some(about) = &sent.about {
+        line.push_str(&format!(" about {about}"));
+    }
+    if sent.failed {
+        line.push_str(", failed");
+    }
+    if let Some(data) = &sent.data {
+        line.push_str(&format!(", {}", data.as_str()));
+    }
+    if sent.digest.is_some() {
+        line.push_str(", data beside it");
+    }
+    if let Some(Dedup { key, window, cap }) = &sent.dedup {
+        let window = std::time::Duration::from_nanos(*window);
+        line.push_str(&format!(", once as {key:?} for {window:?} among {cap}"));
+    }
+    line
 }
 
 fn away(ns: u64) -> String {
@@ -263,6 +289,9 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
     }
     for (epoch, engine) in &receipt.evidence.epochs {
         out.push(format!("epoch {epoch} by engine {engine}"));
+    }
+    for (kind, count) in receipt.signals.iter().flat_map(|signals| &signals.by_type) {
+        out.push(format!("{count} of signal {kind}"));
     }
     if let Some(reused) = &receipt.reused {
         let digests = reused.chunks.len();

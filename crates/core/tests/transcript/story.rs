@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    Capability, Charge, Report, Runners, SessionEnd, SessionOutcome, SkipReason, TreeReport,
+    About, Capability, Charge, Latest, Report, Runners, SessionEnd, SessionOutcome, SkipReason,
+    TreeReport,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
@@ -86,6 +87,7 @@ impl Story {
                 let turns = self.audited.restart_carrying(taken_up, how, &now(self.passed));
                 self.show(&turns)
             }
+            "latest" => vec![self.latest(&words)],
             "why" => self.why(words.at(1), words.at(2)),
             "deadline" => {
                 let (at, wall) = self.audited.world.next_deadline();
@@ -124,12 +126,16 @@ impl Story {
             Ok(Reply::Start(Started::Existing { coordination })) => {
                 format!("{coordination} is there already")
             }
-            Ok(Reply::EndSession(Written::Refused) | Reply::AddSessionWork(Written::Refused)) => {
-                "write refused".to_owned()
-            }
+            Ok(
+                Reply::EndSession(Written::Refused)
+                | Reply::AddSessionWork(Written::Refused)
+                | Reply::SendSessionSignal(Written::Refused),
+            ) => "write refused".to_owned(),
             Ok(
                 Reply::EndSession(Written::Done(Done { version }))
                 | Reply::AddSessionWork(Written::Done(Done { version }))
+                | Reply::SendSessionSignal(Written::Done(Done { version }))
+                | Reply::SendSignal(Done { version })
                 | Reply::AddWork(Done { version })
                 | Reply::Cleared(Done { version })
                 | Reply::Stop(Done { version })
@@ -184,6 +190,21 @@ impl Story {
                 let fence = self.fence(&session, words);
                 let work = commands::AddSessionWork { session, fence, items, archived, blobs };
                 Ok(work.into())
+            }
+            "signal" => {
+                let signal = Box::new(words::signal(words)?);
+                let undeclared = words.has("undeclared").then(|| Box::new(words::undeclared()));
+                match words.get("by").filter(|by| by.contains('.')) {
+                    None => {
+                        let coordination = id()?;
+                        Ok(commands::SendSignal { coordination, signal, undeclared }.into())
+                    }
+                    Some(session) => {
+                        let session: SessionId = session.parse().unwrap();
+                        let fence = self.fence(&session, words);
+                        Ok(commands::SendSessionSignal { session, fence, signal }.into())
+                    }
+                }
             }
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
@@ -288,6 +309,21 @@ impl Story {
             end = end.with_report(report);
         }
         end
+    }
+
+    /// Where the last signals of a type are.
+    fn latest(&self, words: &Words) -> String {
+        let about = match (words.get("about"), words.get("from")) {
+            (Some(agent), _) => About::Agent(agent.parse().unwrap()),
+            (None, Some(agent)) => About::From(agent.parse().unwrap()),
+            (None, None) => About::Any,
+        };
+        let run = self.audited.world.coordination(&words.at(1).parse().unwrap()).unwrap();
+        match run.latest_signal(&words.at(2).parse().unwrap(), &about) {
+            None => "none".to_owned(),
+            Some(Latest { version, succeeded: None }) => format!("{version}, none well"),
+            Some(Latest { version, succeeded: Some(well) }) => format!("{version}, {well} well"),
+        }
     }
 
     fn why(&self, coordination: &str, work: &str) -> Vec<String> {

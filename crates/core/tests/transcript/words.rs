@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Forerunner, Need, Raise,
-    Reused, Runner, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, Dedup, FailurePolicy, Forerunner, Need, Raise,
+    Reused, Runner, Signal, SignalData, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
@@ -99,6 +99,42 @@ pub(crate) fn nanos(text: &str) -> u64 {
 
 fn ticks(nanos: u64) -> u64 {
     nanos / (1_000_000_000 / TICK_RATE_HZ)
+}
+
+/// The signal that a line states.
+pub(crate) fn signal(words: &Words) -> Result<Signal, String> {
+    let kind = words.at(2).parse().map_err(|error| format!("{error}"))?;
+    let mut signal = Signal::new(kind).failed(words.has("failed"));
+    if let Some(from) = words.get("from") {
+        signal = signal.from(from.parse().unwrap());
+    }
+    for to in words.get("to").into_iter().flat_map(|to| to.split(',')) {
+        signal = signal.to(to.parse().unwrap());
+    }
+    if let Some(about) = words.get("about") {
+        signal = signal.about(about.parse().unwrap());
+    }
+    if let Some(data) = words.get("data") {
+        let data = SignalData::new(data.replace('\'', "\"")).map_err(|error| error.to_string())?;
+        signal = signal.with_data(data).map_err(|error| error.to_string())?;
+    }
+    if let Some(bytes) = words.number("bytes") {
+        let data = SignalData::new(format!("\"{}\"", "x".repeat(bytes))).unwrap();
+        signal = signal.with_data(data).map_err(|error| error.to_string())?;
+    }
+    if let Some(key) = words.get("key") {
+        let mut dedup = Dedup::new(key);
+        dedup.window = words.duration("window").unwrap_or(dedup.window);
+        dedup.cap = words.number("cap").unwrap_or(dedup.cap);
+        signal = signal.once(dedup);
+    }
+    Ok(signal)
+}
+
+/// What comes into being where a signal finds nothing.
+pub(crate) fn undeclared() -> CoordinationConfig {
+    let budget = CoordinationBudget::new(100, MAX_TICKS, TICK_RATE_HZ, None).unwrap();
+    CoordinationConfig::open(Vec::new(), budget).unwrap().with_label("undeclared", "true")
 }
 
 /// The ceilings that a line raises.
@@ -225,6 +261,7 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     }
     item.group = words.get("group").map(|group| group.parse().unwrap());
     item.priority = words.number("prio").unwrap_or(0);
+    item.agent = words.get("as").map(|agent| agent.parse().unwrap());
     item.critical = words.has("critical");
     if !matches!(item.runner, Runner::Function(_) | Runner::Plan(_)) && !words.has("undescribed") {
         item.input = Some(Digest::of(id.as_bytes()));

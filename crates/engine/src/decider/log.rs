@@ -17,7 +17,10 @@ pub(super) fn logged(events: &[Recorded]) -> Vec<Recorded> {
 fn is_logged(kind: &str) -> bool {
     !matches!(
         kind,
-        "coordination.work_added" | "coordination.work_skipped" | "coordination.session_cleared"
+        "coordination.work_added"
+            | "coordination.work_skipped"
+            | "coordination.session_cleared"
+            | "coordination.signalled"
     )
 }
 

@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::CoordinationReceipt;
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
+    WorkOutcome,
 };
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
 use crate::coordination::reused::{Forerunner, Reused};
 use crate::coordination::session::SessionOutcome;
+use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
@@ -53,6 +55,8 @@ pub struct ReceiptBuilder {
     #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     outcomes: Vec<WorkOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    signals: Option<SignalCounts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reused: Option<ReusedWork>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     carried_out: Option<CarriedOutWork>,
@@ -77,6 +81,7 @@ impl ReceiptBuilder {
             totals: Counts::default(),
             chunks: Vec::new(),
             outcomes: Vec::new(),
+            signals: None,
             reused: None,
             carried_out: None,
             epochs: Vec::new(),
@@ -108,6 +113,16 @@ impl ReceiptBuilder {
             self.chunks.push(bytes.hash());
         }
         self.outcomes.push(outcome);
+    }
+
+    /// Adds a signal.
+    pub(in crate::coordination) fn record_signal(&mut self, kind: &SignalType) {
+        self.signals.get_or_insert_default().add(kind);
+    }
+
+    /// The signals so far, counted; none if there were none.
+    pub(in crate::coordination) fn signals(&self) -> Option<&SignalCounts> {
+        self.signals.as_ref()
     }
 
     /// Names the run that is retried.
@@ -246,6 +261,7 @@ impl ReceiptBuilder {
                 commit: self.commit,
                 epochs: self.epochs,
             },
+            signals: self.signals,
             reused: self.reused,
             carried_out: self.carried_out,
         }

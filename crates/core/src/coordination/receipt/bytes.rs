@@ -2,7 +2,9 @@
 //! stored. Nothing here may change for what an earlier version could write.
 
 use super::CoordinationReceipt;
-use super::content::{CarriedOutItem, CarriedOutWork, Ending, ReusedItem, ReusedWork, WorkOutcome};
+use super::content::{
+    CarriedOutItem, CarriedOutWork, Ending, ReusedItem, ReusedWork, SignalCounts, WorkOutcome,
+};
 use super::counts::Counts;
 use super::wording;
 use crate::coordination::fault::CoordinationError;
@@ -12,6 +14,9 @@ use crate::digest::{Canonical, Digest};
 
 /// What the bytes of every receipt begin with.
 pub(super) const TAG: &str = "antiphon.receipt.1";
+
+/// What the section begins with that counts the signals.
+pub(super) const SIGNALS: &str = "signals";
 
 /// What the section begins with that says what was taken over.
 pub(super) const REUSED: &str = "reused";
@@ -77,6 +82,10 @@ impl CoordinationReceipt {
             .length(evidence.epochs.len());
         for (epoch, engine) in &evidence.epochs {
             bytes.u64(epoch.0).text(engine);
+        }
+        if let Some(signals) = &self.signals {
+            bytes.text(SIGNALS);
+            signals.write(&mut bytes);
         }
         if let Some(reused) = &self.reused {
             bytes.text(REUSED);
@@ -153,6 +162,16 @@ impl WorkOutcome {
         bytes.optional(self.output.as_ref(), |bytes, output| {
             bytes.digest(output);
         });
+    }
+}
+
+impl SignalCounts {
+    fn write(&self, bytes: &mut Canonical) {
+        bytes.length(self.by_type.len());
+        for (kind, count) in &self.by_type {
+            bytes.text(kind.as_str()).u64(*count);
+        }
+        bytes.u64(self.others);
     }
 }
 

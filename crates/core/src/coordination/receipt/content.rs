@@ -1,11 +1,16 @@
 //! What a receipt says of an ending, of each item, and of where the evidence lies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::reused::Forerunner;
+use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{AbortReason, StopCondition};
 use crate::coordination::work::WorkItemOutcome;
-use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
+use crate::coordination::{
+    MAX_COUNTED_SIGNAL_TYPES, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+};
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
 use crate::id::{Epoch, SessionId, Version, WorkId};
@@ -51,6 +56,36 @@ pub struct Evidence {
     pub commit: CommitTip,
     /// The epochs that worked on it, in order, each with the engine's version.
     pub epochs: Vec<(Epoch, String)>,
+}
+
+/// The signals of a run, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalCounts {
+    /// By type: as many as were sent of each of the first thousand types.
+    #[serde(deserialize_with = "crate::bounded::map::<MAX_COUNTED_SIGNAL_TYPES, _, _, _>")]
+    pub by_type: BTreeMap<SignalType, u64>,
+    /// Those of all other types.
+    pub others: u64,
+}
+
+impl SignalCounts {
+    pub(super) fn add(&mut self, kind: &SignalType) {
+        let room = self.by_type.len() < MAX_COUNTED_SIGNAL_TYPES;
+        match self.by_type.get_mut(kind) {
+            Some(count) => *count += 1,
+            None if room => {
+                self.by_type.insert(kind.clone(), 1);
+            }
+            None => self.others += 1,
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_type.values().fold(self.others, |sum, count| sum.saturating_add(*count))
+    }
 }
 
 /// What a retry took over.

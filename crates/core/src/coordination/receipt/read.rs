@@ -1,11 +1,13 @@
 //! Reads a receipt back from its canonical bytes: all of it or nothing.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::{CARRIED_OUT, REUSED, TAG};
+use super::bytes::{CARRIED_OUT, REUSED, SIGNALS, TAG};
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
+    WorkOutcome,
 };
 use super::counts::Counts;
 use super::error::ReceiptError;
@@ -14,9 +16,12 @@ use super::wording;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
 use crate::coordination::fault::CoordinationError;
 use crate::coordination::reused::Forerunner;
+use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
-use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
+use crate::coordination::{
+    MAX_COUNTED_SIGNAL_TYPES, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+};
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
 use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, SessionId, Version, WorkId};
 use crate::time::WallTime;
@@ -61,6 +66,7 @@ impl CoordinationReceipt {
             completed_at: WallTime(read.u64("the end")?),
             totals: Counts::read(read)?,
             evidence: evidence(read)?,
+            signals: if read.section(SIGNALS) { Some(signals(read)?) } else { None },
             reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
             carried_out: if read.section(CARRIED_OUT) { Some(carried_out(read)?) } else { None },
         };
@@ -218,6 +224,30 @@ fn evidence(read: &mut Reader<'_>) -> Result<Evidence, ReceiptError> {
             Ok((Epoch(read.u64("an epoch")?), read.text("its engine")?.to_owned()))
         })?,
     })
+}
+
+fn signals(read: &mut Reader<'_>) -> Result<SignalCounts, ReceiptError> {
+    let counts = read.list("the types of signals", MAX_COUNTED_SIGNAL_TYPES, |read| {
+        let at = read.at();
+        let found = read.text("a type of signals")?;
+        let kind = SignalType::new(found).map_err(|_| ReceiptError::UnknownWord {
+            at,
+            what: "a type of signals",
+            found: found.to_owned(),
+        })?;
+        Ok((at, kind, read.u64("the signals of a type")?))
+    })?;
+    let mut by_type = BTreeMap::new();
+    for (at, kind, count) in counts {
+        // In another order, or twice, they would be other bytes of the same receipt.
+        let follows = by_type.last_key_value().is_none_or(|(last, _)| *last < kind);
+        if !follows || count == 0 {
+            let (what, found) = ("a type of signals", kind.to_string());
+            return Err(ReceiptError::UnknownWord { at, what, found });
+        }
+        by_type.insert(kind, count);
+    }
+    Ok(SignalCounts { by_type, others: read.u64("the signals of other types")? })
 }
 
 fn reused(read: &mut Reader<'_>) -> Result<ReusedWork, ReceiptError> {

@@ -3,6 +3,7 @@
 use crate::coordination::error::{IllegalEnd, TerminationError, WrongStopCondition};
 use crate::coordination::life::LifeError;
 use crate::coordination::session::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
+use crate::coordination::signal::IllegalSignal;
 use crate::coordination::started::IllegalStart;
 use crate::coordination::work::{IllegalAddition, IllegalSkip};
 
@@ -31,6 +32,8 @@ pub(super) enum Illegal {
     Clearing(TerminationError),
     #[error(transparent)]
     Skip(#[from] IllegalSkip),
+    #[error(transparent)]
+    Signal(#[from] IllegalSignal),
     #[error("the new budget is not higher")]
     BudgetNotHigher,
     #[error("it sweeps more sessions than are bound")]

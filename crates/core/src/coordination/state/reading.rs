@@ -3,12 +3,13 @@
 use super::Coordination;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
 use crate::coordination::error::{TerminationError, WorkError};
-use crate::coordination::event::{Started, StopRequested, WorkSkipped};
+use crate::coordination::event::{Signalled, Started, StopRequested, WorkSkipped};
 use crate::coordination::failure_streak::FailureStreak;
 use crate::coordination::life::Life;
-use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
+use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder, SignalCounts};
 use crate::coordination::remembered::Accepted;
 use crate::coordination::session::{Binding, Sessions};
+use crate::coordination::signal::{About, Latest, SignalType};
 use crate::coordination::stop::CoordinationStatus;
 use crate::coordination::work::{
     ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec, WorkStage,
@@ -232,6 +233,25 @@ impl Coordination {
         }
     }
 
+    /// Its signals so far, counted; none if there were none.
+    #[must_use]
+    pub fn signal_counts(&self) -> Option<&SignalCounts> {
+        self.receipt.signals()
+    }
+
+    /// Where the last signals of a type are; `None` also where so many others came since that only
+    /// the stream has them.
+    #[must_use]
+    pub fn latest_signal(&self, kind: &SignalType, about: &About) -> Option<Latest> {
+        self.signals.latest(kind, about)
+    }
+
+    /// Where a sender has sent the same signal before, while that counts.
+    pub(crate) fn sent_before(&self, sent: &Signalled, at: LedgerTime) -> Option<Version> {
+        let dedup = sent.dedup.as_ref()?;
+        self.signals.sent_before(&sent.from, &sent.kind, dedup, at)
+    }
+
     /// Wall-clock time of its start, in nanoseconds since 1970.
     #[must_use]
     pub fn started_at(&self) -> WallTime {
@@ -407,6 +427,6 @@ impl Coordination {
     /// How much a snapshot holds, in items; what has left weighs little.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.work.weight()
+        self.work.weight() + self.signals.weight()
     }
 }

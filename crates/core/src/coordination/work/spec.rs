@@ -204,6 +204,12 @@ impl WorkSpec {
         self.group.as_ref().map_or(Ok(()), GroupName::check_new)
     }
 
+    /// The name that its sessions speak under.
+    #[must_use]
+    pub fn speaks_as(&self) -> AgentId {
+        self.agent.clone().unwrap_or_else(|| AgentId::from(&self.id))
+    }
+
     /// An item carried out in the given way, without needs.
     #[must_use]
     pub fn new(id: WorkId, runner: Runner) -> Self {
