@@ -15,6 +15,7 @@ pub mod coordination;
 pub mod digest;
 pub mod envelope;
 pub mod event;
+pub mod expression;
 pub mod head;
 pub mod id;
 pub mod ledger;

@@ -55,6 +55,7 @@ pub mod coordination;
 pub mod crash;
 mod decider;
 mod engine;
+pub mod expression;
 mod feed;
 mod file_content;
 mod folder;
