@@ -15,6 +15,7 @@ mod runs;
 use std::path::Path;
 
 use crate::api::Health;
+use crate::socket::SOCKET;
 
 use exchange::Link;
 
@@ -23,7 +24,8 @@ pub use events::EventStream;
 pub use items::ItemValue;
 pub use logs::LogStream;
 
-/// Reaches the engine of a state directory.
+/// Reaches an engine by its socket. Its connections belong to the runtime on which it was made; its
+/// answers can be waited for on any.
 #[derive(Debug, Clone)]
 pub struct Client {
     link: Link,
@@ -35,7 +37,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoEngine`] if none answers there.
     pub async fn connect(state_dir: impl AsRef<Path>) -> Result<Self, ClientError> {
-        Ok(Self { link: Link::open(state_dir.as_ref()).await? })
+        Self::connect_to(state_dir.as_ref().join(SOCKET)).await
+    }
+
+    /// Finds the engine behind a socket, as `ANTIPHON_SOCKET` names it to a session.
+    ///
+    /// # Errors
+    /// [`ClientError::NoEngine`] if none answers there.
+    pub async fn connect_to(socket: impl AsRef<Path>) -> Result<Self, ClientError> {
+        Ok(Self { link: Link::open(socket.as_ref()).await? })
     }
 
     /// Whether the engine takes commands.

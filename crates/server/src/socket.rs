@@ -1,5 +1,6 @@
 //! Where the socket of a state directory is, and how it is reached however long the path is.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
@@ -43,9 +44,10 @@ pub enum SocketError {
     System { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// Connects to the engine of a state directory.
-pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
-    let short = ShortPath::to(dir, SOCKET).map_err(|error| match error {
+/// Connects to the engine behind a socket.
+pub(crate) async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let (dir, name) = parted(socket);
+    let short = ShortPath::to(dir, name).map_err(|error| match error {
         SocketError::System { source, .. } => source,
         other => io::Error::new(ErrorKind::InvalidInput, other.to_string()),
     })?;
@@ -55,6 +57,12 @@ pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
             && matches!(Location::directory(dir).files().holder(), Ok(None));
         if is_left { ErrorKind::ConnectionRefused.into() } else { error }
     })
+}
+
+/// The directory of a socket, and its name in it.
+pub(crate) fn parted(socket: &Path) -> (&Path, &OsStr) {
+    let dir = socket.parent().filter(|dir| !dir.as_os_str().is_empty());
+    (dir.unwrap_or(Path::new(".")), socket.file_name().unwrap_or_default())
 }
 
 /// Whether an error of connecting says that no engine answers. Reset: the engine that did ended
@@ -72,7 +80,8 @@ pub(crate) struct ShortPath {
 }
 
 impl ShortPath {
-    pub(crate) fn to(dir: &Path, name: &str) -> Result<Self, SocketError> {
+    pub(crate) fn to(dir: &Path, name: impl AsRef<OsStr>) -> Result<Self, SocketError> {
+        let name = name.as_ref();
         let path = dir.join(name);
         if path.as_os_str().len() <= MAX_PATH_BYTES {
             return Ok(Self { path, _dir: None });
@@ -93,12 +102,12 @@ impl ShortPath {
     #[cfg(feature = "server")]
     pub(crate) fn within(opened: &Arc<File>, dir: &Path, name: &str) -> Result<Self, SocketError> {
         match cfg!(target_os = "linux") && Path::new("/proc/self/fd").is_dir() {
-            true => Ok(Self::through(Arc::clone(opened), name)),
+            true => Ok(Self::through(Arc::clone(opened), OsStr::new(name))),
             false => Self::to(dir, name),
         }
     }
 
-    fn through(dir: Arc<File>, name: &str) -> Self {
+    fn through(dir: Arc<File>, name: &OsStr) -> Self {
         let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);
         Self { path, _dir: Some(dir) }
     }

@@ -1,12 +1,11 @@
 //! The events of a run: a page of them, or a stream that outlives broken connections.
 
 use antiphon::id::{CoordinationId, Version};
-use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper::{Method, StatusCode, header};
 
 use super::error::ClientError;
-use super::exchange::Link;
+use super::exchange::{Arriving, Link};
 use super::{Client, exchange};
 use crate::api::{EventLine, EventPage};
 use crate::path::run_path;
@@ -40,7 +39,7 @@ pub struct EventStream {
     link: Link,
     run: CoordinationId,
     after: Version,
-    body: Option<Incoming>,
+    body: Option<Arriving>,
     lines: Lines,
     /// Whether the connection has brought anything.
     fruitful: bool,
@@ -80,12 +79,14 @@ impl EventStream {
                 None => self.reopen().await?,
             }
         }
+        if let Some(body) = self.body.take() {
+            body.finish().await;
+        }
         Ok(None)
     }
 
     async fn bytes(&mut self) -> Option<Bytes> {
-        // A broken connection ends the body like the engine's end does.
-        self.body.as_mut()?.frame().await?.ok()?.into_data().ok()
+        self.body.as_mut()?.bytes().await
     }
 
     async fn reopen(&mut self) -> Result<(), ClientError> {
@@ -104,12 +105,16 @@ impl EventStream {
     }
 
     /// Opens the stream after the last event that was seen; `None` if nothing will follow it.
-    async fn open(&self) -> Result<Option<Incoming>, ClientError> {
+    async fn open(&self) -> Result<Option<Arriving>, ClientError> {
         let request = exchange::head(Method::GET, &run_path(self.run.as_str(), "/events"))
             .header(header::ACCEPT, "text/event-stream")
             .header("last-event-id", self.after.0);
-        let response = self.link.send(request, Bytes::new()).await?;
-        Ok((response.status() != StatusCode::NO_CONTENT).then(|| response.into_body()))
+        let (head, body) = self.link.send(request).await?;
+        if head.status == StatusCode::NO_CONTENT {
+            body.finish().await;
+            return Ok(None);
+        }
+        Ok(Some(body))
     }
 }
 

@@ -8,10 +8,12 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::http::request::Builder;
+use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::error::ClientError;
@@ -21,10 +23,12 @@ use crate::socket;
 /// has none.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 
-/// The way to the engine of a state directory.
+/// The way to the engine behind a socket.
 #[derive(Debug, Clone)]
 pub(super) struct Link {
-    dir: PathBuf,
+    socket: PathBuf,
+    /// Drives the connections, so that an answer comes wherever it is waited for.
+    runtime: Handle,
     /// A connection whose last answer has come whole.
     kept: Arc<Mutex<Option<Sender>>>,
 }
@@ -34,8 +38,9 @@ type Sender = SendRequest<Full<Bytes>>;
 impl Link {
     /// # Errors
     /// [`ClientError::NoEngine`] if none answers there.
-    pub(super) async fn open(dir: &Path) -> Result<Self, ClientError> {
-        let link = Self { dir: dir.to_owned(), kept: Arc::default() };
+    pub(super) async fn open(socket: &Path) -> Result<Self, ClientError> {
+        let (socket, runtime) = (socket.to_owned(), Handle::current());
+        let link = Self { socket, runtime, kept: Arc::default() };
         link.keep(link.connect().await?);
         Ok(link)
     }
@@ -45,6 +50,11 @@ impl Link {
     }
 
     pub(super) async fn get_bytes(&self, path: &str) -> Result<Bytes, ClientError> {
+        Ok(self.get_whole(path).await?.1)
+    }
+
+    /// The same with the head of the answer.
+    pub(super) async fn get_whole(&self, path: &str) -> Result<(Parts, Bytes), ClientError> {
         self.whole(head(Method::GET, path), Bytes::new()).await
     }
 
@@ -60,28 +70,26 @@ impl Link {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        read(&self.whole(request, body.into()).await?)
+        read(&self.whole(request, body.into()).await?.1)
     }
 
     /// Sends a request whose answer is read as it comes; one that is an error becomes one.
-    pub(super) async fn send(
-        &self,
-        request: Builder,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, ClientError> {
-        let request = built(request, body)?;
-        // The connection ends with the answer's body, or when that is dropped.
-        Ok(self.in_time(self.exchange(request)).await?.0)
+    pub(super) async fn send(&self, request: Builder) -> Result<(Parts, Arriving), ClientError> {
+        let request = built(request, Bytes::new())?;
+        let (response, sender) = self.in_time(self.exchange(request)).await?;
+        let (head, body) = response.into_parts();
+        Ok((head, Arriving { body, connection: Some((self.clone(), sender)) }))
     }
 
     /// Sends a request and takes in the whole answer; the connection is kept for the next.
-    async fn whole(&self, request: Builder, body: Bytes) -> Result<Bytes, ClientError> {
+    async fn whole(&self, request: Builder, body: Bytes) -> Result<(Parts, Bytes), ClientError> {
         let request = built(request, body)?;
         let (response, sender) = self.in_time(self.exchange(request)).await?;
-        let body = async { Ok(response.into_body().collect().await.map_err(broken)?.to_bytes()) };
+        let (head, body) = response.into_parts();
+        let body = async { Ok(body.collect().await.map_err(broken)?.to_bytes()) };
         let body = self.in_time(body).await?;
         self.keep(sender);
-        Ok(body)
+        Ok((head, body))
     }
 
     async fn exchange(
@@ -125,15 +133,27 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Sender, ClientError> {
-        let owned = || self.dir.clone();
-        let stream =
-            socket::connect(&self.dir).await.map_err(|source| match socket::is_gone(&source) {
-                true => ClientError::NoEngine { dir: owned() },
-                false => ClientError::Socket { dir: owned(), source },
-            })?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        tokio::spawn(connection);
-        Ok(sender)
+        let socket = self.socket.clone();
+        let connected = self.runtime.spawn(async move {
+            let stream = socket::connect(&socket).await?;
+            let connected = http1::handshake(TokioIo::new(stream)).await;
+            Ok(connected.map(|(sender, connection)| {
+                tokio::spawn(connection);
+                sender
+            }))
+        });
+        let stopped = |error| ClientError::Broken(format!("nothing drives it: {error}"));
+        match connected.await.map_err(stopped)? {
+            Ok(connected) => connected.map_err(broken),
+            Err(source) if socket::is_gone(&source) => {
+                Err(ClientError::NoEngine { dir: self.dir() })
+            }
+            Err(source) => Err(ClientError::Socket { dir: self.dir(), source }),
+        }
+    }
+
+    fn dir(&self) -> PathBuf {
+        socket::parted(&self.socket).0.to_owned()
     }
 
     fn keep(&self, sender: Sender) {
@@ -152,7 +172,50 @@ impl Link {
     ) -> Result<T, ClientError> {
         timeout(ANSWER_TIME, call)
             .await
-            .unwrap_or_else(|_| Err(ClientError::Silent { dir: self.dir.clone() }))
+            .unwrap_or_else(|_| Err(ClientError::Silent { dir: self.dir() }))
+    }
+}
+
+/// An answer that is read as it comes; its connection is kept for the next request once all of it has.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    body: Incoming,
+    connection: Option<(Link, Sender)>,
+}
+
+impl Arriving {
+    /// The next bytes; `None` at its end, also where a broken connection is that.
+    pub(super) async fn bytes(&mut self) -> Option<Bytes> {
+        loop {
+            match self.body.frame().await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => return Some(bytes),
+                    Err(_trailers) => {}
+                },
+                Some(Err(_broken)) => {
+                    self.connection = None;
+                    return None;
+                }
+                None => {
+                    if let Some((link, sender)) = self.connection.take() {
+                        link.keep(sender);
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes in what follows what was asked for, which is nothing, within the time of an answer.
+    pub(super) async fn finish(mut self) {
+        let Some((link, _)) = &self.connection else { return };
+        let link = link.clone();
+        let rest = async {
+            while self.bytes().await.is_some() {}
+            Ok(())
+        };
+        // A connection that is not at its end by then is given up with the rest of the answer.
+        let _ended = link.in_time(rest).await;
     }
 }
 

@@ -1,12 +1,9 @@
 //! Items of a run: pages of them, one with its details, and the value that it puts out.
 
 use antiphon::id::CoordinationId;
-use http_body_util::BodyExt as _;
-use hyper::Method;
-use hyper::body::Bytes;
 
+use super::Client;
 use super::error::ClientError;
-use super::{Client, exchange};
 use crate::api::{Item, ItemPage, ItemQuery};
 use crate::path::{run_path, segment};
 
@@ -54,12 +51,9 @@ impl Client {
     /// [`ClientError`].
     pub async fn output(&self, id: &CoordinationId, item: &str) -> Result<ItemValue, ClientError> {
         let rest = format!("/items/{}/output", segment(item));
-        let request = exchange::head(Method::GET, &run_path(id.as_str(), &rest));
-        let response = self.link.send(request, Bytes::new()).await?;
-        let source = response.headers().get("antiphon-value");
+        let (head, bytes) = self.link.get_whole(&run_path(id.as_str(), &rest)).await?;
+        let source = head.headers.get("antiphon-value");
         let source = source.and_then(|value| value.to_str().ok()).unwrap_or("output").to_owned();
-        let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
-        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes().into();
-        Ok(ItemValue { source, bytes })
+        Ok(ItemValue { source, bytes: bytes.into() })
     }
 }

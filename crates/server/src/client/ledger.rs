@@ -5,13 +5,11 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CommitNumber, Seq, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Placed, PlacedCommit};
-use http_body_util::BodyExt as _;
-use hyper::body::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde::de::DeserializeOwned;
 
+use super::Client;
 use super::error::ClientError;
-use super::{Client, exchange};
 use crate::api::{CommitPage, EventPage, HeadPage, PlacedPage};
 use crate::path::{LEDGER, segment};
 
@@ -142,13 +140,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
-        let request = exchange::head(Method::GET, &format!("{LEDGER}/blobs/{digest}"));
-        let response = self.link.send(request, Bytes::new()).await?;
-        if response.status() == StatusCode::NO_CONTENT {
-            return Ok(None);
-        }
-        let body = response.into_body().collect().await;
-        let body = body.map_err(|error| ClientError::Broken(error.to_string()))?;
-        Ok(Some(body.to_bytes().into()))
+        let (head, bytes) = self.link.get_whole(&format!("{LEDGER}/blobs/{digest}")).await?;
+        Ok((head.status != StatusCode::NO_CONTENT).then(|| bytes.into()))
     }
 }

@@ -1,12 +1,11 @@
 //! What the sessions of a run print, as a stream of pieces.
 
 use antiphon::id::CoordinationId;
-use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Incoming};
 use hyper::{Method, header};
 
 use super::error::ClientError;
 use super::events::Lines;
+use super::exchange::Arriving;
 use super::{Client, exchange};
 use crate::api::{LogPiece, LogQuery};
 use crate::path::{run_path, segment};
@@ -33,17 +32,17 @@ impl Client {
         let rest = format!("{item}/logs?{}", parameters.join("&"));
         let request = exchange::head(Method::GET, &run_path(id.as_str(), &rest))
             .header(header::ACCEPT, "text/event-stream");
-        let response = self.link.send(request, Bytes::new()).await?;
-        Ok(LogStream { body: response.into_body(), lines: Lines::default(), ended: false })
+        let (_, body) = self.link.send(request).await?;
+        Ok(LogStream { body: Some(body), lines: Lines::default() })
     }
 }
 
 /// What sessions print, piece by piece.
 #[derive(Debug)]
 pub struct LogStream {
-    body: Incoming,
+    /// Until its end.
+    body: Option<Arriving>,
     lines: Lines,
-    ended: bool,
 }
 
 impl LogStream {
@@ -52,23 +51,22 @@ impl LogStream {
     /// # Errors
     /// [`ClientError::Broken`] if the engine has gone before that.
     pub async fn next(&mut self) -> Result<Option<LogPiece>, ClientError> {
-        while !self.ended {
+        while let Some(body) = &mut self.body {
             if let Some((kind, data)) = self.lines.event()? {
                 if kind == "end" {
-                    self.ended = true;
+                    if let Some(body) = self.body.take() {
+                        body.finish().await;
+                    }
                     return Ok(None);
                 }
                 let piece = serde_json::from_str(&data).map(Some);
                 return piece.map_err(|error| ClientError::NotUnderstood(error.to_string()));
             }
-            let frame = self.body.frame().await.transpose().ok().flatten();
-            let Some(frame) = frame else {
+            let Some(bytes) = body.bytes().await else {
                 let text = "what was printed ended before its end was told";
                 return Err(ClientError::Broken(text.to_owned()));
             };
-            if let Ok(bytes) = frame.into_data() {
-                self.lines.push(&bytes);
-            }
+            self.lines.push(&bytes);
         }
         Ok(None)
     }
