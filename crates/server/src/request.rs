@@ -6,7 +6,7 @@ mod fields;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use antiphon::id::{CommandId, CoordinationId};
+use antiphon::id::{CommandId, CoordinationId, SessionId, StreamName};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -31,15 +31,54 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match caller(parts)? {
-            Caller::Session(session) => {
-                let detail =
-                    format!("the caller is session {session}, which may only read its own run");
-                Err(Problem::new(Code::SessionMayNot, detail))
-            }
+            Caller::Session(session) => Err(only_its_own(session)),
             Caller::Operator => Ok(Self),
             Caller::Refused(problem) => Err(problem.clone()),
         }
     }
+}
+
+/// A caller that reads the ledger: an operator all of it, a session what there is of its own run.
+pub(crate) enum Reader {
+    Operator,
+    Session(SessionId),
+}
+
+impl Reader {
+    /// The one stream that it reads, if that is not all of them.
+    pub(crate) fn own_stream(&self) -> Option<StreamName> {
+        match self {
+            Self::Operator => None,
+            Self::Session(session) => Some(StreamName::Coordination(session.coordination.clone())),
+        }
+    }
+
+    /// Refuses a session that asks for the events of another stream than its own run's, or of all.
+    pub(crate) fn may_read(&self, stream: Option<&StreamName>) -> Result<(), Problem> {
+        match self {
+            Self::Session(session) if self.own_stream().as_ref() != stream => {
+                Err(only_its_own(session))
+            }
+            Self::Operator | Self::Session(_) => Ok(()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match caller(parts)? {
+            Caller::Session(session) => Ok(Self::Session(session.clone())),
+            Caller::Operator => Ok(Self::Operator),
+            Caller::Refused(problem) => Err(problem.clone()),
+        }
+    }
+}
+
+fn only_its_own(session: &SessionId) -> Problem {
+    let detail = format!("the caller is session {session}, which may only read its own run");
+    Problem::new(Code::SessionMayNot, detail)
 }
 
 /// The run in the path, which the caller may read.

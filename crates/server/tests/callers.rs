@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use antiphon::digest::Digest;
 use antiphon::head::Stage;
-use antiphon::id::SessionId;
+use antiphon::id::{SessionId, Version};
 use antiphon_server::{ClientLimits, SOCKET, SessionOf};
 use common::{Bench, Result, Setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -86,8 +87,9 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
         curl("/v1/runs/other/work/a/why"),
         curl("/v1/runs/unknown/receipt"),
         curl("/v1/runs"),
-        curl("/v1/ledger/heads"),
-        curl("/v1/ledger/events?stream=coordination/mine"),
+        curl("/v1/ledger/events"),
+        curl("/v1/ledger/events?stream=ledger"),
+        curl("/v1/ledger/events?stream=coordination/other"),
         curl("/v1/ledger/commits"),
         curl(&format!("/v1/ledger/blobs/{}", "0".repeat(64))),
         post("/v1/runs"),
@@ -102,11 +104,63 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
     let printed =
         script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
     let mut expected = vec!["200", "200", "200", "200", "not_ended", "409", "200"];
-    for _ in requests.len() - 16..requests.len() {
+    for _ in requests.len() - 17..requests.len() {
         expected.extend(["session_may_not", "403"]);
     }
     assert_eq!(codes(&printed), expected, "{printed}");
     assert_eq!(bench.engine.run("mine")?.status().await?.stage, Stage::Running);
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn to_a_session_the_ledger_holds_its_own_run_alone() -> Result {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse()?;
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
+    for (run, item) in [("mine", "shout"), ("other", "whisper")] {
+        bench.start(run, &format!("work {item} echo\nwork a hold {item}")).await?;
+        // What the item puts out is there once the next one is bound.
+        let mut events = bench.engine.run(run)?.follow_after(Version(0)).await?;
+        while events.next().await?.ok_or("it ended")?.version < Version(5) {}
+    }
+    let (mine, other) = (Digest::of(b"shout"), Digest::of(b"whisper"));
+    let requests = [
+        curl("/v1/ledger/heads"),
+        curl("/v1/ledger/heads?prefix=coordination/&ended=false&limit=1"),
+        curl("/v1/ledger/heads?stream=coordination/mine"),
+        curl("/v1/ledger/heads?status=paused"),
+        curl("/v1/ledger/heads?older_than=coordination/mine"),
+        curl("/v1/ledger/heads?stream=coordination/other"),
+        curl("/v1/ledger/events?stream=coordination/mine&limit=2"),
+        curl(&format!("/v1/ledger/blobs/{mine}")),
+        curl(&format!("/v1/ledger/blobs/{other}")),
+    ];
+    let printed =
+        script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    assert!(!printed.contains("\"coordination/other\""), "{printed}");
+    let mut seen = Vec::new();
+    for line in printed.lines() {
+        match serde_json::from_str::<serde_json::Value>(line) {
+            Ok(page) if page["heads"].is_array() => {
+                let heads = page["heads"].as_array().ok_or("no heads")?;
+                seen.extend(heads.iter().map(|head| head["stream"].to_string()));
+                seen.push(format!("more: {}", page["more"]));
+            }
+            Ok(page) if page["events"].is_array() => {
+                let events = page["events"].as_array().ok_or("no events")?;
+                seen.extend(events.iter().map(|event| event["version"].to_string()));
+            }
+            Ok(problem) if problem.is_object() => seen.push(problem["code"].to_string()),
+            _ => seen.push(line.to_owned()),
+        }
+    }
+    let own = ["\"coordination/mine\"", "more: false", "200"];
+    let none = ["more: false", "200"];
+    let expected = [own.as_slice(), &own, &own, &none, &none, &none, &["1", "2", "200"]].concat();
+    assert_eq!(seen, [expected, vec!["shout200", "\"session_may_not\"", "403"]].concat());
     bench.stop().await
 }
 

@@ -1,11 +1,14 @@
-//! The ledger as its store has it, page by page, for clients that have no files to read it from.
+//! The ledger as its store has it, page by page, for clients that do not read it from files. To a
+//! session it holds nothing but the session's own run.
 
 use std::sync::Arc;
 
+use antiphon::append::HeadRow;
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
-use antiphon::id::{CommitNumber, Seq, StreamName, Version};
-use antiphon::ledger::{HeadFilter, HeadQuery, ReadError, Store};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
+use antiphon::ledger::{Events, HeadFilter, HeadQuery, ReadError, Store};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,7 +20,7 @@ use crate::api::{
     Code, CommitLine, CommitPage, EventLine, EventPage, HeadLine, HeadPage, PlacedLine, PlacedPage,
     Problem,
 };
-use crate::request::{Operator, Parameters};
+use crate::request::{Operator, Parameters, Reader};
 use crate::state::Shared;
 
 /// Most that is on a page, and as many as there are unless the query says otherwise.
@@ -52,36 +55,54 @@ pub(super) struct PageQuery {
 
 pub(super) async fn heads(
     State(shared): State<Arc<Shared>>,
-    _: Operator,
+    reader: Reader,
     Parameters(query): Parameters<HeadsQuery>,
 ) -> Answer {
     let HeadsQuery { stream, prefix, status, ended, older_than, limit } = query;
     let limit = page_of(limit)?;
-    let wanted = match stream {
-        Some(stream) => HeadQuery::Stream(named(&stream)?),
-        None => HeadQuery::List(HeadFilter {
-            prefix,
-            status,
-            ended,
-            older_than: older_than.as_deref().map(named).transpose()?,
-            // One more is read to know whether there are more.
-            limit: limit + 1,
-        }),
+    let stream = stream.as_deref().map(named).transpose()?;
+    let older_than = older_than.as_deref().map(named).transpose()?;
+    let wanted = match (stream, reader.own_stream()) {
+        (Some(stream), None) => HeadQuery::Stream(stream),
+        // One more is read to know whether there are more.
+        (None, None) => {
+            HeadQuery::List(HeadFilter { prefix, status, ended, older_than, limit: limit + 1 })
+        }
+        (stream, Some(own)) => {
+            let is_wanted = |head: &HeadRow| match &stream {
+                Some(stream) => *stream == head.stream,
+                None => {
+                    head.stream.to_string().starts_with(&prefix)
+                        && status.as_ref().is_none_or(|status| *status == head.status)
+                        && ended.is_none_or(|ended| ended == head.ended)
+                        && older_than.is_none()
+                }
+            };
+            let mut heads = shared.engine().heads(HeadQuery::Stream(own)).await?;
+            heads.retain(is_wanted);
+            return heads_page(&heads, false);
+        }
     };
     let mut heads = shared.engine().heads(wanted).await?;
     let more = heads.len() > limit;
     heads.truncate(limit);
+    heads_page(&heads, more)
+}
+
+fn heads_page(heads: &[HeadRow], more: bool) -> Answer {
     json(StatusCode::OK, &HeadPage { heads: heads.iter().map(HeadLine::from).collect(), more })
 }
 
 pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
-    _: Operator,
+    reader: Reader,
     Parameters(query): Parameters<PageQuery>,
 ) -> Answer {
     let PageQuery { stream, after, limit } = query;
     let limit = page_of(limit)?;
-    let Some(stream) = stream.as_deref().map(named).transpose()? else {
+    let stream = stream.as_deref().map(named).transpose()?;
+    reader.may_read(stream.as_ref())?;
+    let Some(stream) = stream else {
         let read = move |store: &dyn Store| {
             paged(limit, after, |after, limit| {
                 let page = store.read_all(Seq(after), limit)?;
@@ -131,11 +152,19 @@ pub(super) async fn commits(
 /// The bytes of a blob; nothing if there is none, or it was erased.
 pub(super) async fn blob(
     State(shared): State<Arc<Shared>>,
-    _: Operator,
+    reader: Reader,
     Path(digest): Path<String>,
 ) -> Answer {
     let digest: Digest =
         digest.parse().map_err(|error| invalid(format!("{digest:?} is no digest: {error}")))?;
+    if let Reader::Session(session) = reader {
+        let run = session.coordination.clone();
+        if !shared.engine().read(move |store| names(store, run, digest)).await? {
+            let detail =
+                format!("the caller is session {session}, whose run does not name blob {digest}");
+            return Err(Problem::new(Code::SessionMayNot, detail));
+        }
+    }
     let Some(bytes) = shared.engine().blob(digest).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
@@ -143,6 +172,16 @@ pub(super) async fn blob(
     let kind = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
+}
+
+/// Whether an event of a run names a blob.
+fn names(store: &dyn Store, run: CoordinationId, blob: Digest) -> Result<bool, ReadError> {
+    for event in Events::after(store, StreamName::Coordination(run), Version(0)) {
+        if CoordinationEvent::of(&event?).is_ok_and(|event| event.blobs().contains(&blob)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Reads until a page is full or there is no more; says whether there is more.
