@@ -11,6 +11,7 @@ use antiphon::ledger::{Fault, Gone, Location, LockHolder, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
+use crate::state_dir::session_socket;
 use crate::text::{printable, quoted};
 use crate::timestamps;
 
@@ -89,6 +90,14 @@ impl CommandError {
         Self::new(kind, chain(error))
     }
 
+    /// A session outlives its engine for a moment; nobody is to begin another one in it.
+    pub(crate) fn session_engine_gone(dir: &Path) -> Self {
+        let what =
+            format!("the engine of this session is gone: nothing answers in {}", dir.display());
+        Self::new(Kind::State, what)
+            .with_hint("name another state directory with --dir, or unset ANTIPHON_SOCKET")
+    }
+
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
@@ -135,8 +144,12 @@ impl From<ReadError> for CommandError {
             }
             // Its message says what to do.
             ReadError::Damaged { .. } | ReadError::Gone(_) => command_error,
-            ReadError::Fault(_) => command_error
-                .with_hint("`antiphon doctor` explains what is wrong with a state directory"),
+            ReadError::Fault(fault) => match fault.source.downcast::<ClientError>() {
+                // It was read over the socket, and the engine says why not.
+                Ok(error) => (*error).into(),
+                Err(_) => command_error
+                    .with_hint("`antiphon doctor` explains what is wrong with a state directory"),
+            },
         }
     }
 }
@@ -154,6 +167,10 @@ impl From<ExportError> for CommandError {
         }
     }
 }
+
+/// What to do where a session may not do what it asks for.
+pub(crate) const OUTSIDE_OF_THE_SESSION: &str =
+    "run the command outside of the session, or name another state directory with --dir";
 
 const NOTHING_HAS_BEGUN: &str = "nothing has begun; make room, if that is what it lacks, and run \
     the command again, or choose another directory with --dir or ANTIPHON_DIR";
@@ -215,6 +232,11 @@ impl From<ClientError> for CommandError {
         if let ClientError::Silent { dir } = &error {
             return Self::because(Kind::Held, &error).with_hint(silent(dir));
         }
+        if let ClientError::NoEngine { dir } = &error
+            && session_socket(dir).is_some()
+        {
+            return Self::session_engine_gone(dir);
+        }
         if let ClientError::Socket { .. } = error {
             return Self::because(Kind::State, &error)
                 .with_hint("it may belong to another user; run as that user");
@@ -230,6 +252,10 @@ impl From<ClientError> for CommandError {
         let command_error = match details.as_slice() {
             [] => Self::because(kind, &error),
             details => Self::new(kind, format!("{error}: {}", details.join("; "))),
+        };
+        let command_error = match error.problem().and_then(Problem::known_code) {
+            Some(Code::SessionMayNot) => command_error.with_hint(OUTSIDE_OF_THE_SESSION),
+            _ => command_error,
         };
         let problem = match error {
             ClientError::Refused(problem) => Some(problem),

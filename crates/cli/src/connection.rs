@@ -4,6 +4,7 @@
 mod host;
 mod interrupts;
 mod serving;
+mod site;
 mod submission;
 mod trouble;
 
@@ -11,18 +12,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::id::CoordinationId;
-use antiphon::ledger::{HeldDirectory, Location};
+use antiphon::ledger::Location;
 use antiphon::{Engine, TakenUp};
 use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::stderr;
 use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use serving::{READY, serving};
+pub(crate) use site::Site;
 pub(crate) use submission::{MissingSecret, Unsent, available, read_again, request, request_again};
 pub(crate) use trouble::{Said, reasons, said, trouble, trouble_in};
 
@@ -50,8 +52,7 @@ pub(crate) struct Connection {
     pub(crate) client: Client,
     /// The engine, if it runs here.
     pub(crate) host: Option<Host>,
-    /// Its state directory: another one under the same name is not taken for it.
-    pub(crate) held: HeldDirectory,
+    pub(crate) site: Site,
 }
 
 impl Connection {
@@ -63,37 +64,43 @@ impl Connection {
     /// The same after the engine that was there has gone, or is about to: in the same directory, or
     /// not at all.
     pub(crate) async fn reconnect(
-        held: HeldDirectory,
+        site: Site,
         sessions: SessionPolicy,
     ) -> Result<Self, CommandError> {
-        Self::open_within(LONG_PATIENCE, held.path(), sessions, Some(&held)).await
+        Self::open_within(LONG_PATIENCE, site.path(), sessions, Some(&site)).await
     }
 
     /// The engine of a state directory, if one runs.
     pub(crate) async fn guest(dir: &Path) -> Result<Option<Self>, CommandError> {
         let Some(client) = Self::probe(dir).await? else { return Ok(None) };
-        let held = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
-        held.stands()?;
-        Ok(Some(Self { client, host: None, held }))
+        let site = Site::of(dir)?;
+        site.stands()?;
+        Ok(Some(Self { client, host: None, site }))
     }
 
     /// The same after one has gone that carried a run out: a guest of it may take over in a moment, and
     /// take that run up.
     pub(crate) async fn again(
-        held: HeldDirectory,
+        site: Site,
         run: &CoordinationId,
     ) -> Result<Option<Self>, CommandError> {
-        let ledger = Ledger::at(held.path());
+        let ledger = Ledger::at(site.path());
         let until = Instant::now() + TAKEN_OVER_WITHIN;
         loop {
-            held.stands()?;
-            match Self::probe(held.path()).await? {
-                Some(client) if !ledger.is_interrupted(run)? => {
-                    return Ok(Some(Self { client, host: None, held }));
+            site.stands()?;
+            if let Some(client) = Self::probe(site.path()).await? {
+                match ledger.is_interrupted(run) {
+                    Ok(false) => return Ok(Some(Self { client, host: None, site })),
+                    Ok(true) => {}
+                    // It was about to end; its directory says more once it has.
+                    Err(_) if ledger.is_read_over_the_socket() => {}
+                    Err(error) => return Err(error),
                 }
-                _ if Instant::now() >= until => return Ok(None),
-                _ => sleep(LOOK_AGAIN).await,
             }
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+            sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -102,24 +109,24 @@ impl Connection {
     /// # Errors
     /// In one sentence, if it is not.
     pub(crate) fn stands(&self) -> Result<(), CommandError> {
-        Ok(self.held.stands()?)
+        self.site.stands()
     }
 
     async fn open_within(
         patience: Duration,
         dir: &Path,
         sessions: SessionPolicy,
-        known: Option<&HeldDirectory>,
+        known: Option<&Site>,
     ) -> Result<Self, CommandError> {
         // An engine that begins here would make the directory anew.
-        let stands = || known.map_or(Ok(()), HeldDirectory::stands);
+        let stands = || known.map_or(Ok(()), Site::stands);
         let made = |client, host| {
-            let held = match known {
+            let site = match known {
                 Some(known) => known.clone(),
-                None => HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?,
+                None => Site::of(dir)?,
             };
-            held.stands()?;
-            Ok(Self { client, host, held })
+            site.stands()?;
+            Ok(Self { client, host, site })
         };
         let (patience, mut announce_at) =
             (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
@@ -128,6 +135,7 @@ impl Connection {
             if let Some(client) = Self::probe(dir).await? {
                 return made(client, None);
             }
+            Site::may_host(dir)?;
             stands()?;
             match Host::open(&Location::directory(dir), sessions, TakenUp::Asked).await {
                 Ok(host) => return made(Client::connect(dir).await?, Some(host)),
@@ -154,8 +162,17 @@ impl Connection {
     /// The engine that runs, if one does and will go on.
     pub(crate) async fn probe(dir: &Path) -> Result<Option<Client>, CommandError> {
         let asked = async {
-            let client = Client::connect(dir).await?;
-            client.health().await.map(|_| client)
+            let client = ledger::client(dir).await?;
+            match client.health().await {
+                Ok(_) => Ok(client),
+                // It exists; the request itself will tell more.
+                Err(ClientError::Refused(problem))
+                    if problem.status == 503 && problem.known_code() != Some(Code::Stopping) =>
+                {
+                    Ok(client)
+                }
+                Err(error) => Err(error),
+            }
         };
         match timeout(PATIENCE, asked)
             .await
@@ -163,10 +180,6 @@ impl Connection {
         {
             Ok(client) => Ok(Some(client)),
             Err(error) if has_gone(&error) => Ok(None),
-            // It exists; the request itself will tell more.
-            Err(ClientError::Refused(problem)) if problem.status == 503 => {
-                Ok(Some(Client::connect(dir).await?))
-            }
             Err(error) => Err(error.into()),
         }
     }
@@ -197,7 +210,7 @@ impl Connection {
     ) -> Result<(T, bool), CommandError> {
         let key = Engine::mint().to_string();
         // The command was looked up in it just now.
-        let known = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
+        let known = Site::of(dir)?;
         loop {
             let access =
                 Self::open_within(PATIENCE, dir, SessionPolicy::Leave, Some(&known)).await?;
@@ -225,13 +238,6 @@ impl Connection {
             None => Ok(()),
         }
     }
-}
-
-fn unheld(dir: &Path, error: &std::io::Error) -> CommandError {
-    CommandError::new(
-        Kind::State,
-        format!("the state directory {} cannot be held open: {error}", dir.display()),
-    )
 }
 
 /// Whether an error means that the engine has gone or is about to, so that looking for one again

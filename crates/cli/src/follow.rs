@@ -163,7 +163,7 @@ impl RunFollower {
         let (is_own, lack) = match &self.runs {
             Runs::Submitted(_) | Runs::Retried(_) => (true, Lack::Engine),
             Runs::Resumed(_) | Runs::Attached => {
-                let ledger = Ledger::at(self.connection.held.path());
+                let ledger = Ledger::at(self.connection.site.path());
                 let run = ledger.replayed(id)?;
                 if let Some(taken_over) = TakenOver::of(&run) {
                     view.tell(&taken_over.to_string())?;
@@ -222,7 +222,7 @@ impl RunFollower {
     /// can be shown of it: standard error may still be read.
     fn tell_what_is_left(&self, progress: &FollowedRun) {
         if progress.is_unfinished() {
-            let dir = self.connection.held.path();
+            let dir = self.connection.site.path();
             stderr::say(printable(&match self.connection.host {
                 Some(_) => progress.left_unfinished(dir),
                 None => progress.detached(dir),
@@ -233,7 +233,7 @@ impl RunFollower {
     /// Says of runs that are not shown, and that have not ended, whether they are left unfinished with
     /// the one that is.
     pub(crate) fn tell_of_the_others(&self, ids: &[CoordinationId]) -> Result<(), CommandError> {
-        let ledger = Ledger::at(self.connection.held.path());
+        let ledger = Ledger::at(self.connection.site.path());
         let carried_elsewhere = self.connection.host.is_none() && !self.interruption.has_begun();
         let (mut unfinished, mut running) = (Vec::new(), Vec::new());
         for id in ids {
@@ -261,12 +261,12 @@ impl RunFollower {
         progress: &FollowedRun,
         view: &mut View,
     ) -> Result<Option<Outcome>, CommandError> {
-        let held = self.connection.held.clone();
+        let site = self.connection.site.clone();
         let attached = matches!(self.runs, Runs::Attached);
         let search = async {
             match attached {
-                true => Connection::again(held, progress.id()).await,
-                false => Connection::reconnect(held, SessionPolicy::Run).await.map(Some),
+                true => Connection::again(site, progress.id()).await,
+                false => Connection::reconnect(site, SessionPolicy::Run).await.map(Some),
             }
         };
         tokio::select! {
@@ -275,17 +275,17 @@ impl RunFollower {
                     self.connection = connection;
                     Ok(None)
                 }
-                None => Err(progress.not_carried_out(self.connection.held.path())),
+                None => Err(progress.not_carried_out(self.connection.site.path())),
             },
             interrupt = self.interrupts.next() => {
                 self.interruption.advance(interrupt);
                 // It may have ended with the engine that has gone. One that cannot be looked up may
                 // not even have been submitted.
-                let ledger = Ledger::at(self.connection.held.path());
+                let ledger = Ledger::at(self.connection.site.path());
                 if let Ok(Some(outcome)) = ledger.outcome(progress.id()) {
                     return Ok(Some(Outcome::Ended(outcome)));
                 }
-                view.tell(&progress.left_unfinished(self.connection.held.path()))?;
+                view.tell(&progress.left_unfinished(self.connection.site.path()))?;
                 Ok(Some(Outcome::Left(interrupt)))
             }
         }
@@ -329,7 +329,7 @@ impl RunFollower {
                 }
                 interrupt = self.interrupts.next() => {
                     if host.is_none() {
-                        view.tell(&progress.detached(self.connection.held.path()))?;
+                        view.tell(&progress.detached(self.connection.site.path()))?;
                         return Ok(Outcome::Left(interrupt));
                     }
                     self.interruption.advance(interrupt);
@@ -343,7 +343,7 @@ impl RunFollower {
                     if self.interruption.leaves()
                         || (rests && progress.is_seen_unfinished(client).await?)
                     {
-                        view.tell(&progress.left_unfinished(self.connection.held.path()))?;
+                        view.tell(&progress.left_unfinished(self.connection.site.path()))?;
                         return Ok(Outcome::Left(last));
                     }
                 }

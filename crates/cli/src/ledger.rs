@@ -1,5 +1,6 @@
 //! The ledger that a command reads, whether or not an engine owns it.
 
+mod kept;
 mod remote;
 
 use std::path::{Path, PathBuf};
@@ -19,13 +20,15 @@ use antiphon::ledger::{
     UnknownFormat,
 };
 use antiphon::plan::Origin;
+use antiphon_server::{Client, ClientError};
 
-use crate::command_error::{CommandError, Kind};
+use crate::command_error::{CommandError, Kind, OUTSIDE_OF_THE_SESSION};
 use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::state_dir;
 use crate::stderr;
 use crate::text::printable;
+use kept::Kept;
 use remote::Remote;
 
 /// Before the id of a coordination in the name of its stream.
@@ -44,6 +47,7 @@ const ALIKE: f64 = 0.8;
 pub(crate) struct Ledger {
     pub(crate) dir: PathBuf,
     location: Location,
+    kind: Kept,
     pub(crate) store: Arc<dyn Store>,
 }
 
@@ -51,6 +55,10 @@ impl Ledger {
     /// The ledger in the state directory that the command is about.
     pub(crate) fn find(options: &Options) -> Result<Self, CommandError> {
         let dir = state_dir::find(options);
+        let ledger = Self::at(&dir);
+        if ledger.kind == Kept::BySessionEngine {
+            return ledger.answering();
+        }
         let absent =
             |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
         let elsewhere = "choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one; `antiphon run` creates one";
@@ -69,8 +77,7 @@ impl Ledger {
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
-        let ledger = Self::at(&dir);
-        if ledger.is_of_memory() {
+        if ledger.kind == Kept::InMemory {
             return ledger.refuse_left_over().map(|()| ledger);
         }
         let has_ledger = Location::directory(&dir).files().database().try_exists();
@@ -114,20 +121,27 @@ impl Ledger {
     /// The ledger in a directory, whether there is one or not.
     pub(crate) fn at(dir: &Path) -> Self {
         let location = Location::directory(dir);
-        let store = match location.files().is_of_memory() {
-            true => Arc::new(Remote::new(dir)),
-            false => location.store(),
+        let (kind, store): (_, Arc<dyn Store>) = match Remote::of(dir) {
+            Some(remote) => (remote.kind, remote),
+            None => (Kept::OnDisk, location.store()),
         };
-        Self { dir: dir.to_owned(), store, location }
+        Self { dir: dir.to_owned(), store, kind, location }
     }
 
-    fn is_of_memory(&self) -> bool {
-        self.location.files().is_of_memory()
+    /// Itself, if the engine of this session answers.
+    fn answering(self) -> Result<Self, CommandError> {
+        Remote::of(&self.dir).map_or(Ok(()), |remote| remote.connect())?;
+        Ok(self)
+    }
+
+    /// Whether what is read of it depends on an engine that answers.
+    pub(crate) fn is_read_over_the_socket(&self) -> bool {
+        self.kind != Kept::OnDisk
     }
 
     /// Refuses what is left of a ledger in memory whose engine is gone.
     pub(crate) fn refuse_left_over(&self) -> Result<(), CommandError> {
-        if !self.is_of_memory() || self.is_held()? {
+        if self.kind != Kept::InMemory || self.is_held()? {
             return Ok(());
         }
         let dir = self.dir.display();
@@ -139,25 +153,34 @@ impl Ledger {
     /// Where its files are.
     ///
     /// # Errors
-    /// If it has none, as it is in the memory of its engine: then what needs them cannot be had.
+    /// If this process reads it from none: then what needs them cannot be had.
     pub(crate) fn on_disk(&self, needed_by: &str) -> Result<&Location, CommandError> {
         self.refuse_left_over()?;
-        if self.is_of_memory() {
-            let dir = self.dir.display();
-            let what = format!(
-                "{needed_by} needs a ledger on disk, and that of {dir} is in the memory of its engine"
-            );
-            return Err(CommandError::new(Kind::State, what)
-                .with_hint("`antiphon receipt export` keeps the record of a run that has ended"));
-        }
-        Ok(&self.location)
+        let dir = self.dir.display();
+        let (what, hint) = match self.kind {
+            Kept::OnDisk => return Ok(&self.location),
+            Kept::InMemory => (
+                format!(
+                    "{needed_by} needs a ledger on disk, and that of {dir} is in the memory of its engine"
+                ),
+                "`antiphon receipt export` keeps the record of a run that has ended",
+            ),
+            Kept::BySessionEngine => (
+                format!(
+                    "{needed_by} needs the files of {dir}, and this session reaches its engine by the \
+                     socket alone"
+                ),
+                OUTSIDE_OF_THE_SESSION,
+            ),
+        };
+        Err(CommandError::new(Kind::State, what).with_hint(hint))
     }
 
     /// Verifies it, and, where that is all of it and it is on disk, that it reaches its head mark.
     pub(crate) fn verify(&self, scope: &Scope) -> Result<VerifyReport, ReadError> {
-        match self.is_of_memory() {
-            true => verify(self.store.as_ref(), scope),
-            false => self.location.verify(scope),
+        match self.kind {
+            Kept::OnDisk => self.location.verify(scope),
+            Kept::InMemory | Kept::BySessionEngine => verify(self.store.as_ref(), scope),
         }
     }
 
@@ -168,6 +191,9 @@ impl Ledger {
 
     /// Whether an engine owns it.
     pub(crate) fn is_held(&self) -> Result<bool, CommandError> {
+        if self.kind == Kept::BySessionEngine {
+            return Ok(true);
+        }
         let holder = self.location.files().holder();
         Ok(holder.map_err(|error| CommandError::because(Kind::State, &error))?.is_some())
     }
@@ -177,6 +203,14 @@ impl Ledger {
         let found = self.store.heads(&HeadQuery::Stream(stream.clone()))?;
         match (found.into_iter().next(), stream) {
             (Some(head), _) => Ok(head),
+            (None, stream) if self.kind == Kept::BySessionEngine => {
+                let what = match stream {
+                    StreamName::Coordination(id) => format!("run {id}"),
+                    stream => format!("stream {stream}"),
+                };
+                let what = format!("there is no {what} that this session may read");
+                Err(CommandError::new(Kind::Usage, what).with_hint(OUTSIDE_OF_THE_SESSION))
+            }
             (None, StreamName::Coordination(id)) => Err(self.unknown(id)?),
             (None, _) => Err(CommandError::new(
                 Kind::Usage,
@@ -305,6 +339,15 @@ impl Ledger {
                 Some(head.stream.to_string().strip_prefix(COORDINATIONS)?.to_owned())
             })
             .collect())
+    }
+}
+
+/// The client of a directory's engine: the one that this process reads its ledger by already, if that is
+/// read over the socket, else a new one.
+pub(crate) async fn client(dir: &Path) -> Result<Client, ClientError> {
+    match Remote::of(dir) {
+        Some(remote) => remote.client().await,
+        None => Client::connect(dir).await,
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// State directory; by default the nearest `.antiphon` here or in a parent directory, else a new one here
-    #[arg(long, global = true, env = "ANTIPHON_DIR", value_name = "DIR")]
+    /// State directory; by default that of the session that the command runs in, `ANTIPHON_DIR`, or the
+    /// nearest `.antiphon` here or in a parent directory, else a new one here
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]

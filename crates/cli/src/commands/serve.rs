@@ -89,6 +89,11 @@ struct Place {
 
 impl Place {
     fn on_disk(dir: &Path) -> Result<Self, CommandError> {
+        if state_dir::session_socket(dir).is_some() {
+            let what = format!("this is a session of the engine of {}, which runs", dir.display());
+            return Err(CommandError::new(Kind::Held, what)
+                .with_hint("name another state directory with --dir"));
+        }
         let dir = std::path::absolute(dir).map_err(|error| {
             let what = format!("cannot tell where {} is: {error}", dir.display());
             CommandError::new(Kind::State, what)
@@ -118,7 +123,7 @@ impl Place {
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
-        if self.memory && options.dir.is_some() {
+        if self.memory && state_dir::is_named(options) {
             let text = "an engine with its ledger in memory makes a directory of its own";
             return Err(CommandError::new(Kind::Usage, text)
                 .with_hint("leave out --dir, and unset ANTIPHON_DIR for it"));

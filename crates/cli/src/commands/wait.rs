@@ -106,7 +106,7 @@ async fn ended(ledger: &Ledger, id: &CoordinationId) -> Result<RunOutcome, Comma
         match watched(ledger, &guest, id, &mut seen).await? {
             Watched::Ended(outcome) => return Ok(outcome),
             Watched::Left => break,
-            Watched::Gone => connection = Connection::again(guest.held.clone(), id).await?,
+            Watched::Gone => connection = Connection::again(guest.site.clone(), id).await?,
         }
     }
     // It may have ended with the engine that carried it out.

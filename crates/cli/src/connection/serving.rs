@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use antiphon_server::Client;
 use tokio::time::{Instant, sleep};
 
-use super::{Connection, LOOK_AGAIN, PATIENCE};
+use super::{Connection, LOOK_AGAIN, PATIENCE, Site};
 use crate::command_error::{CommandError, Kind};
 
 /// What an engine that was started says once it can be reached.
@@ -23,6 +23,7 @@ pub(crate) async fn serving(dir: &Path) -> Result<Client, CommandError> {
         if let Some(client) = Connection::probe(dir).await? {
             return Ok(client);
         }
+        Site::may_host(dir)?;
         match start(dir).await? {
             Started::Ready => {}
             // Another one was faster, or is about to end.

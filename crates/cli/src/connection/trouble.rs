@@ -10,6 +10,7 @@ use antiphon_server::{Client, Why};
 use tokio::time::timeout;
 
 use super::passing;
+use crate::ledger;
 
 /// How long an engine may take to say how it is, before it counts as one that says nothing.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
@@ -43,7 +44,7 @@ pub(crate) async fn trouble(client: &Client) -> Result<Option<String>, Silent> {
 
 /// The same of the engine of a directory, for commands that only read its ledger.
 pub(crate) async fn trouble_in(dir: &Path) -> Option<String> {
-    let client = timeout(ANSWERS_WITHIN, Client::connect(dir)).await.ok()?.ok()?;
+    let client = timeout(ANSWERS_WITHIN, ledger::client(dir)).await.ok()?.ok()?;
     trouble(&client).await.ok()?
 }
 
@@ -70,7 +71,7 @@ pub(crate) async fn reasons(
 /// do not, and of those that run and may wait for room.
 pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &[WorkId]) -> Said {
     let asked = async {
-        let client = Client::connect(dir).await.ok()?;
+        let client = ledger::client(dir).await.ok()?;
         let trouble = trouble(&client).await.ok()?;
         let mut said = Said { trouble, waits: reasons(&client, id, ready).await };
         if said.trouble.is_none() {

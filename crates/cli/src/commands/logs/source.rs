@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::items::{PrintedQuery, PrintedReader, PrintedTo};
-use antiphon::ledger::{Events, HeldDirectory, Store};
+use antiphon::ledger::{Events, Store};
 use antiphon_server::{LogBytes, LogPiece, LogQuery, LogStream};
 use tokio::time::sleep;
 
 use crate::command_error::CommandError;
-use crate::connection::{Connection, has_gone};
+use crate::connection::{Connection, Site, has_gone};
 use crate::follow::not_carried_out;
 use crate::ledger::Ledger;
 
@@ -91,10 +91,10 @@ impl<'a> Source<'a> {
 
     /// The engine has gone: a guest of it may be the next one, else the ledger has what is there.
     async fn reopen(&mut self) -> Result<(), CommandError> {
-        let held = HeldDirectory::of_ledger(&self.ledger.dir);
-        let next = match held {
-            Ok(held) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
-                Connection::again(held, self.run).await?
+        let site = Site::of(&self.ledger.dir);
+        let next = match site {
+            Ok(site) if self.query.follow && self.ledger.outcome(self.run)?.is_none() => {
+                Connection::again(site, self.run).await?
             }
             // It says what became of the directory when it is read.
             _ => None,
