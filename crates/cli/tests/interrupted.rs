@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Instant;
 
-use plans::{Result, Running, heard, pipe, plan, plan_with, ran, say};
+use plans::{Result, Running, heard, pipe, plan, plan_with, ran, say, story};
 use rustix::process::Signal;
 
 /// An item that says that it runs, and ends once it is told to; and one that needs it.
@@ -159,6 +159,48 @@ fn a_run_carries_out_its_own_work_and_names_what_is_unfinished() -> Result {
     heard(&dir.path().join("runs"))?;
     say(&dir.path().join("ends"), "now")?;
     assert_eq!(resumed.end()?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn the_story_of_a_run_that_was_killed_tells_each_session_that_was_lost_once() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut killed = started(dir.path())?;
+    killed.kill()?;
+    // Another engine finds it, and leaves it.
+    let done = "  one: { command: ['true'] }\n";
+    plan_with(dir.path(), "other.yaml", "budget: { sessions: 5, duration: 5m }", done)?;
+    assert_eq!(ran(dir.path(), &["run", "other.yaml"])?.status.code(), Some(0));
+    let mut killed = Running::start(dir.path(), &["resume", "r"])?;
+    heard(&dir.path().join("runs"))?;
+    killed.kill()?;
+    let resumed = Running::start(dir.path(), &["resume", "r"])?;
+    heard(&dir.path().join("runs"))?;
+    say(&dir.path().join("ends"), "now")?;
+    let resumed = resumed.end()?;
+    let lost = |session| {
+        format!(
+            "interrupted first (session {session}) after starts again: the engine stopped while the session ran"
+        )
+    };
+    let told = [
+        "started r (test): 2 items, 1 at a time; at most 20 sessions, 5m00s".to_owned(),
+        "running first (session 1)".to_owned(),
+        lost(1),
+        "resumed by antiphon 0.1.0 in epoch 3".to_owned(),
+        "running first (session 2)".to_owned(),
+        lost(2),
+        "resumed by antiphon 0.1.0 in epoch 4".to_owned(),
+        "running first (session 3)".to_owned(),
+        "succeeded first (session 3) after".to_owned(),
+        "running second (session 4)".to_owned(),
+        "succeeded second (session 4) after".to_owned(),
+        "succeeded in 4 sessions".to_owned(),
+    ];
+    assert_eq!(story(&resumed), told);
+    // Every event is on the record.
+    let log = stdout(dir.path(), &["log", "r", "--type", "interrupted"])?;
+    assert_eq!(log.lines().count(), 2, "{log}");
     Ok(())
 }
 

@@ -44,10 +44,9 @@ impl Plain {
                 (self.usage, self.sessions) = (aborted.usage, aborted.totals.sessions);
                 return None;
             }
-            // An engine notes that nobody carries it out, which tells a reader nothing.
-            CoordinationEvent::Interrupted(Interrupted { reason, swept: 0, .. })
-                if reason.is_empty() =>
-            {
+            // An engine notes that nobody carries it out, which tells a reader nothing: each session
+            // that it found dead has a line of its own.
+            CoordinationEvent::Interrupted(Interrupted { reason, .. }) if reason.is_empty() => {
                 self.narration.pass(recorded);
                 return None;
             }
