@@ -84,6 +84,18 @@ impl FilesBefore {
     }
 }
 
+/// What is now in the place of a file that a session left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileNow {
+    /// What the session left.
+    AsLeft,
+    /// Something else, or what cannot be read.
+    Changed,
+    /// Nothing.
+    Missing,
+}
+
 /// What a session left in the place of a declared file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,9 +133,9 @@ impl OutputFiles {
         Self(left.collect())
     }
 
-    /// Whether each is still what the session left. Reads files, and blocks.
-    pub(crate) fn unchanged(&self) -> BTreeMap<String, bool> {
-        self.0.iter().map(|(name, file)| (name.clone(), file.is_unchanged())).collect()
+    /// What is now in the place of each. Reads files, and blocks.
+    pub(crate) fn now(&self) -> BTreeMap<String, FileNow> {
+        self.0.iter().map(|(name, file)| (name.clone(), file.now())).collect()
     }
 
     /// Each file with its name.
@@ -184,15 +196,25 @@ impl OutputFile {
         Some(Self { path, state: Some(state), sha256, written })
     }
 
-    /// Whether what is in its place now is what the session left: by its content, else by its size
-    /// and times. Blocks.
-    pub(crate) fn is_unchanged(&self) -> bool {
-        let Ok(found) = std::fs::metadata(&self.path) else { return false };
+    /// What is in its place now, told by its content, else by its size and times. Blocks.
+    pub(crate) fn now(&self) -> FileNow {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if self.is_unchanged(&found) => FileNow::AsLeft,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                FileNow::Missing
+            }
+            _ => FileNow::Changed,
+        }
+    }
+
+    fn is_unchanged(&self, found: &std::fs::Metadata) -> bool {
         let Some(state) = self.state else { return found.is_dir() };
         if !found.is_file() || found.len() != state.size {
             return false;
         }
-        let now = FileState::of(&found);
+        let now = FileState::of(found);
         match self.sha256 {
             None => (now.modified, now.changed) == (state.modified, state.changed),
             Some(_) if now == state && state.size > ALWAYS_READ => true,
@@ -247,20 +269,20 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let file = left(&path, || ()).unwrap();
         assert_eq!(file.sha256, Some(Digest::of(b"one")));
-        assert!(file.is_unchanged());
+        assert_eq!(file.now(), FileNow::AsLeft);
         std::fs::write(&path, "two").unwrap();
-        assert!(!file.is_unchanged());
+        assert_eq!(file.now(), FileNow::Changed);
         std::fs::remove_file(&path).unwrap();
-        assert!(!file.is_unchanged());
+        assert_eq!(file.now(), FileNow::Missing);
         std::fs::write(&path, "one").unwrap();
-        assert!(file.is_unchanged());
+        assert_eq!(file.now(), FileNow::AsLeft);
 
         // Without a digest, its times must be the same as well.
         let of_times = OutputFile { sha256: None, ..left(&path, || ()).unwrap() };
-        assert!(of_times.is_unchanged());
+        assert_eq!(of_times.now(), FileNow::AsLeft);
         std::fs::rename(&path, dir.path().join("aside")).unwrap();
         std::fs::write(&path, "one").unwrap();
-        assert!(!of_times.is_unchanged());
+        assert_eq!(of_times.now(), FileNow::Changed);
     }
 
     #[test]
@@ -271,10 +293,10 @@ mod tests {
         let file = left(&path, || ()).unwrap();
         assert_eq!((file.state, file.written), (None, None));
         std::fs::write(path.join("a"), "1").unwrap();
-        assert!(file.is_unchanged());
+        assert_eq!(file.now(), FileNow::AsLeft);
         std::fs::remove_dir_all(&path).unwrap();
         std::fs::write(&path, "1").unwrap();
-        assert!(!file.is_unchanged());
+        assert_eq!(file.now(), FileNow::Changed);
     }
 
     #[test]

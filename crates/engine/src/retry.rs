@@ -22,6 +22,7 @@ use antiphon_core::coordination::{Forerunner, WorkItemOutcome, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{GroupName, SessionId, WorkId};
 
+use crate::output_files::FileNow;
 pub use change::Change;
 pub use composition::Composed;
 pub use preparation::{Prepared, RetryError, RetryRequest, RunsAgain};
@@ -41,8 +42,8 @@ pub struct EarlierItem {
     pub files: Option<Digest>,
     /// Its last session that ended, in the run that carried it out, if that is known.
     pub session: Option<SessionId>,
-    /// Whether each of these files is still what it left, by the name of the output.
-    pub left: BTreeMap<String, bool>,
+    /// What is now in the places of these files that it left, by the name of the output.
+    pub left: BTreeMap<String, FileNow>,
 }
 
 /// A run that has ended, with the runs that carried out its nested plans.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use antiphon::coordination::WorkItemOutcome;
 use antiphon::id::SessionId;
+use antiphon::output_files::FileNow;
 use antiphon::plan::{CommandSpec, Compiled, Environment, Plan, PlanSpec};
 use antiphon::retry::{Asked, Composed, Decision, EarlierItem, EarlierRun, Retry};
 use antiphon::{Digest, Forerunner, SkipReason, Version, WorkId, WorkSpec};
@@ -68,12 +69,12 @@ fn earlier(plan: &Planned, but: &[(&str, Option<WorkItemOutcome>)]) -> Vec<Earli
 }
 
 /// Its declared files, all as it left them.
-fn left(spec: &WorkSpec, plan: &Planned) -> BTreeMap<String, bool> {
+fn left(spec: &WorkSpec, plan: &Planned) -> BTreeMap<String, FileNow> {
     let blob = spec.input.and_then(|input| plan.blobs.get(&input));
     let command = blob.and_then(|blob| CommandSpec::from_bytes(blob).ok());
     let outputs = command.map(|command| command.outputs).unwrap_or_default();
     let files = outputs.into_iter().filter(|(_, output)| output.file().is_some());
-    files.map(|(name, _)| (name, true)).collect()
+    files.map(|(name, _)| (name, FileNow::AsLeft)).collect()
 }
 
 fn run(id: &str, items: &[EarlierItem]) -> EarlierRun {
@@ -263,8 +264,10 @@ work:
     let now = planned(dir.path(), before);
     assert_eq!(decided(&earlier(&then, &[]), &then, &now), ["a: changed: input data"]);
     let mut altered = earlier(&then, &[]);
-    altered[0].left.insert("model".to_owned(), false);
+    altered[0].left.insert("model".to_owned(), FileNow::Changed);
     assert_eq!(decided(&altered, &then, &then), ["a: changed: output model"]);
+    altered[0].left.insert("model".to_owned(), FileNow::Missing);
+    assert_eq!(decided(&altered, &then, &then), ["a: changed: output model, which is missing"]);
     altered[0].left.clear();
     assert_eq!(
         decided(&altered, &then, &then),

@@ -148,7 +148,7 @@ impl Records<'_> {
             let Some(digest) = item.files else { continue };
             let files = self.store.blob(&digest)?;
             let left = files.and_then(|bytes| OutputFiles::from_bytes(&bytes).ok());
-            item.left = left.map(|files| files.unchanged()).unwrap_or_default();
+            item.left = left.map(|files| files.now()).unwrap_or_default();
         }
         Ok(Some((EarlierRun { forerunner, items, below }, started)))
     }

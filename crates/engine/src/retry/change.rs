@@ -12,6 +12,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
 
 use super::EarlierItem;
+use crate::output_files::FileNow;
 use crate::plan::{CommandSpec, EnvValue, Environment, InputSource, OutputSource, PlanSpec};
 
 /// What of an item is not the same any more.
@@ -35,6 +36,8 @@ pub enum Change {
     UnknownInput(String),
     /// This declared output: another file, or not what was left there.
     Output(String),
+    /// This declared output, whose file is not there any more.
+    MissingOutput(String),
     /// Of this declared file it was not recorded what was left there.
     UnknownOutput(String),
     /// What it needs.
@@ -60,6 +63,7 @@ impl fmt::Display for Change {
                 write!(f, "input {name}, of which it is not recorded what it held")
             }
             Self::Output(name) => write!(f, "output {name}"),
+            Self::MissingOutput(name) => write!(f, "output {name}, which is missing"),
             Self::UnknownOutput(name) => {
                 write!(f, "output {name}, of which it is not recorded what it held")
             }
@@ -183,8 +187,9 @@ impl<'a, 'b> Comparison<'a, 'b> {
         }
         let command = self.command_of(&before.spec)?;
         command.files().find_map(|file| match before.left.get(file.name) {
-            Some(true) => None,
-            Some(false) => Some(Change::Output(file.name.to_owned())),
+            Some(FileNow::AsLeft) => None,
+            Some(FileNow::Missing) => Some(Change::MissingOutput(file.name.to_owned())),
+            Some(FileNow::Changed) => Some(Change::Output(file.name.to_owned())),
             None => Some(Change::UnknownOutput(file.name.to_owned())),
         })
     }
