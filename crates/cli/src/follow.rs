@@ -165,7 +165,7 @@ impl RunFollower {
             Runs::Resumed(_) | Runs::Attached => {
                 let ledger = Ledger::at(self.connection.site.path());
                 let run = ledger.replayed(id)?;
-                if let Some(taken_over) = TakenOver::of(&run) {
+                if let Some(taken_over) = TakenOver::of(&run, &ledger)? {
                     view.tell(&taken_over.to_string())?;
                 }
                 (false, Lack::of(&run, &ledger)?)

@@ -6,6 +6,7 @@ use std::fmt;
 use antiphon::coordination::{Coordination, Reused, WorkSpec};
 use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::HeadQuery;
+use antiphon::plan::PlanSpec;
 use antiphon_server::RetryAnswer;
 
 use crate::command_error::CommandError;
@@ -28,23 +29,21 @@ pub(crate) struct TakenOver {
 }
 
 impl TakenOver {
-    /// Of a run as it is recorded; `None` if it retries none.
-    pub(crate) fn of(run: &Coordination) -> Option<Self> {
-        let forerunner = run.started().forerunner.as_ref()?;
+    /// Of a run as it is recorded, with what its nested plans were to do; `None` if it retries none.
+    pub(crate) fn of(run: &Coordination, ledger: &Ledger) -> Result<Option<Self>, CommandError> {
+        let Some(forerunner) = &run.started().forerunner else { return Ok(None) };
         let tracked = run.work_queue().filter_map(|work| run.work_tracking(work.as_str()));
-        let mut taken = Tally::default();
-        tracked
-            .filter_map(|found| found.spec.reused.as_ref())
-            .for_each(|reused| taken.take(reused));
-        Some(Self {
+        let mut tally = Tally::default();
+        tally.take_work(ledger, tracked.map(|found| found.spec))?;
+        Ok(Some(Self {
             id: run.coordination_id().to_string(),
             forerunner: forerunner.coordination.to_string(),
-            reused: taken.reused,
+            reused: tally.reused,
             changed: 0,
-            carried_out: taken.carried_out,
-            again: run.work_count().saturating_sub(taken.reused),
+            carried_out: tally.carried_out,
+            again: tally.again,
             reasons: BTreeMap::new(),
-        })
+        }))
     }
 
     fn taken(&self) -> String {
@@ -79,9 +78,10 @@ impl TakenOver {
         let run = ledger.replayed(id)?;
         let mut tally = Tally::default();
         tally.take_run(ledger, &run)?;
-        let Tally { reused, carried_out, ran, nested } = tally;
+        let Tally { reused, carried_out, ran, nested, .. } = tally;
         let of_nested = if nested { "with those of nested plans, " } else { "" };
-        let taken = Self::of(&run).map(|taken| Self { reused, carried_out, ..taken }.taken());
+        let taken = Self::of(&run, ledger)?;
+        let taken = taken.map(|taken| Self { reused, carried_out, ..taken }.taken());
         Ok(taken.map(|taken| format!("{of_nested}{taken}, {ran} ran again")))
     }
 }
@@ -92,6 +92,8 @@ struct Tally {
     reused: u64,
     /// How many of them an earlier run than the forerunner had carried out, by that run.
     carried_out: BTreeMap<String, u64>,
+    /// Those that were to be carried out, but for nested plans that were to be gone into.
+    again: u64,
     /// Those that had a session, but for nested plans that were gone into.
     ran: u64,
     /// Whether any was.
@@ -104,6 +106,22 @@ impl Tally {
         if let Some(earlier) = reused.earlier_run() {
             *self.carried_out.entry(earlier.to_string()).or_default() += 1;
         }
+    }
+
+    /// Takes in what was decided when the retry was started.
+    fn take_work<'w>(
+        &mut self,
+        ledger: &Ledger,
+        work: impl Iterator<Item = &'w WorkSpec>,
+    ) -> Result<(), CommandError> {
+        for item in work {
+            match (&item.reused, plan_below(ledger, item)?) {
+                (Some(reused), _) => self.take(reused),
+                (None, Some(plan)) => self.take_work(ledger, plan.work.iter())?,
+                (None, None) => self.again += 1,
+            }
+        }
+        Ok(())
     }
 
     fn take_run(&mut self, ledger: &Ledger, run: &Coordination) -> Result<(), CommandError> {
@@ -123,6 +141,14 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// An item's nested plan, if that retries a run, too. One that cannot be read is not gone into.
+fn plan_below(ledger: &Ledger, item: &WorkSpec) -> Result<Option<PlanSpec>, CommandError> {
+    let Some(plan) = item.input.filter(|_| item.runner.is_plan()) else { return Ok(None) };
+    let bytes = ledger.store.blob(&plan)?;
+    let plan = bytes.and_then(|bytes| PlanSpec::from_bytes(&bytes).ok());
+    Ok(plan.filter(|plan| plan.forerunner.is_some()))
 }
 
 /// The run that carries out an item's nested plan, if it is a retry, too.

@@ -147,16 +147,20 @@ fn what_is_taken_over_twice_names_who_carried_it_out_and_is_verified_with_all_th
 fn who_attaches_to_a_retry_or_resumes_it_is_told_what_it_took_over() -> Result {
     let dir = tempfile::tempdir()?;
     let dir = dir.path();
-    plan(
+    plan(dir, "  e: { shell: 'true' }\n  inner: { plan: inner.yaml, retry: { attempts: 1 } }\n")?;
+    plan_with(
         dir,
-        "  a: { shell: 'true' }\n  b: { shell: 'test -e mended || exit 1; echo > runs; sleep 300', needs: [a], retry: { attempts: 1 } }\n",
+        "inner.yaml",
+        "budget: { sessions: 9, duration: 5m }",
+        "  a: { shell: 'true' }\n  b: { shell: 'test -e mended || exit 1; echo > runs; sleep 300', needs: [a], retry: { attempts: 1 } }\n  c: { shell: 'true', needs: [b] }\n",
     )?;
     pipe(dir, "runs")?;
     assert_eq!(ran(dir, &["run", "plan.yaml", "--id", "r"])?.status.code(), Some(6));
     std::fs::write(dir.join("mended"), "")?;
+    // What is nested counts, also where it has not come to it yet.
+    let expected = "r@2: 2 items taken over from r, 2 run again";
     let retry = Running::start(dir, &["retry", "r"])?;
     heard(&dir.join("runs"))?;
-    let expected = "r@2: 1 item taken over from r, 1 runs again";
     let first_line = |mut run: Running| -> Result<(Running, String)> {
         let errors = run.0.stderr.as_mut().ok_or("no standard error")?;
         let line = BufReader::new(errors).lines().next().ok_or("it told nothing")??;
@@ -166,7 +170,10 @@ fn who_attaches_to_a_retry_or_resumes_it_is_told_what_it_took_over() -> Result {
     assert_eq!(line, expected);
     drop(guest);
     retry.signal(rustix::process::Signal::TERM)?;
-    assert_eq!(retry.end()?.status.code(), Some(8));
+    let retry = retry.end()?;
+    assert_eq!(retry.status.code(), Some(8));
+    let told = String::from_utf8(retry.stderr)?;
+    assert!(told.starts_with(&format!("{expected}: 1 failed, 1 skipped\n")), "{told}");
     let (resumed, line) = first_line(Running::start(dir, &["resume", "r@2"])?)?;
     assert_eq!(line, expected);
     heard(&dir.join("runs"))?;
