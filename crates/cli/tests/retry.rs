@@ -775,6 +775,9 @@ fn what_runs_again_is_named_by_the_beginning_of_its_name() -> Result {
             format!("error: there is no item {item} in the plan of r; did you mean {meant}?\n");
         assert!(said.starts_with(&expected), "{said}");
     }
+    let help = String::from_utf8(ran(dir, &["retry", "--help"])?.stdout)?;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("the beginning of a name that only one of them has is enough"), "{help}");
     Ok(())
 }
 

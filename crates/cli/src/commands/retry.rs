@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// as it was, whether it has changed or not
     #[arg(long, conflicts_with = "items")]
     failed: bool,
-    /// Also run this item again: an item, a cell, a group, a whole matrix, or PARENT/CHILD
+    /// Also run this item again: an item, a cell, a group, a whole matrix, or PARENT/CHILD; the
+    /// beginning of a name that only one of them has is enough
     #[arg(long = "item", value_name = "NAME")]
     items: Vec<String>,
     /// Hand the run to an engine that stays, print its id and return
