@@ -9,11 +9,16 @@
 mod attempts;
 mod variables;
 
+use std::time::Duration;
+
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
 use crate::ledger::{Cursor, ReadError, Store};
 use crate::mailbox::OnEnd;
 pub(crate) use attempts::Attempts;
+
+/// How long all attempts at a command may take together, unless the engine's builder says otherwise.
+pub(crate) const ON_END_WITHIN: Duration = Duration::from_secs(60);
 
 /// How the names of the cursors begin; the ids of the runs follow.
 const CURSORS: &str = "on_end/";

@@ -27,6 +27,8 @@ mod limits;
 mod losses;
 #[path = "processes/namespaces.rs"]
 mod namespaces;
+#[path = "processes/on_end.rs"]
+mod on_end;
 #[path = "processes/outputs.rs"]
 mod outputs;
 #[path = "processes/room.rs"]

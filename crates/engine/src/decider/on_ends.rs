@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_core::id::{CoordinationId, Version};
 use antiphon_core::world::Action;
@@ -21,8 +22,9 @@ use crate::session::Processes;
 const REMEMBERED: usize = 1_000;
 
 /// The commands that are carried out. Dropping this gives them up; they are ended with the engine.
-#[derive(Default)]
 pub(super) struct OnEnds {
+    /// How long all attempts at a command may take together.
+    within: Duration,
     tasks: JoinSet<()>,
     given_up: CancellationToken,
     /// By run, with those who wait for the end.
@@ -32,12 +34,23 @@ pub(super) struct OnEnds {
 }
 
 impl OnEnds {
+    pub(super) fn within(within: Duration) -> Self {
+        Self {
+            within,
+            tasks: JoinSet::new(),
+            given_up: CancellationToken::new(),
+            running: BTreeMap::new(),
+            failed: VecDeque::new(),
+        }
+    }
+
     fn start(&mut self, processes: &Arc<Processes>, handle: &Handle, run: CoordinationId) {
         if self.running.contains_key(&run) {
             return;
         }
         self.running.insert(run.clone(), Vec::new());
-        let (attempts, handle) = (Attempts::of(processes, handle, run.clone()), handle.clone());
+        let attempts = Attempts::of(processes, handle, run.clone(), self.within);
+        let handle = handle.clone();
         // Those that have ended need not be kept.
         while self.tasks.try_join_next().is_some() {}
         let given_up = self.given_up.clone();

@@ -27,6 +27,7 @@ use crate::clock::Timer;
 use crate::incidents::Incidents;
 use crate::ledger::{Owner, Store};
 use crate::mailbox::{Handle, StartError};
+use crate::on_end::ON_END_WITHIN;
 use crate::orphans::{Leftovers, Orphans};
 use crate::session::{Processes, RunnerFn};
 use crate::shortages::{ROOM_WITHIN, Shortages};
@@ -88,6 +89,7 @@ pub(crate) struct Parts {
     grace: Duration,
     patience: Duration,
     room_within: Duration,
+    on_end_within: Duration,
     snapshot_every: Option<u64>,
     orphans: Orphans,
     taken_up: TakenUp,
@@ -114,6 +116,7 @@ impl Parts {
             grace,
             patience,
             room_within: ROOM_WITHIN,
+            on_end_within: ON_END_WITHIN,
             snapshot_every,
             orphans,
             taken_up: TakenUp::All,
@@ -139,6 +142,11 @@ impl Parts {
     /// How long sessions wait for room on their machine.
     pub(crate) fn with_room_within(self, room_within: Duration) -> Self {
         Self { room_within, ..self }
+    }
+
+    /// How long all attempts at the command for the end of a run may take together.
+    pub(crate) fn with_on_end_within(self, on_end_within: Duration) -> Self {
+        Self { on_end_within, ..self }
     }
 
     pub(crate) fn with_runners(
@@ -197,7 +205,7 @@ impl Decider {
             sessions,
             audience: Audience::default(),
             snapshots: Snapshots::new(snapshot_every, saved),
-            on_ends: OnEnds::default(),
+            on_ends: OnEnds::within(parts.on_end_within),
             opening,
             named_since: NamedSince::default(),
             closing: None,

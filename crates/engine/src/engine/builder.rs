@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{Location, MarkFinding, Opened, Owner, Store};
 use crate::mailbox::StartError;
+use crate::on_end::ON_END_WITHIN;
 use crate::orphans::{self, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
 use crate::session::{Processes, RunnerFn, SessionContext, SessionResult, adapted, boxed};
@@ -57,6 +58,7 @@ pub struct EngineBuilder {
     grace: Duration,
     patience: Option<Duration>,
     room_within: Duration,
+    on_end_within: Duration,
     snapshot_every: Option<u64>,
     taken_up: TakenUp,
     binds_nothing: bool,
@@ -163,6 +165,7 @@ impl EngineBuilder {
             grace: DEFAULT_GRACE,
             patience: None,
             room_within: ROOM_WITHIN,
+            on_end_within: ON_END_WITHIN,
             snapshot_every: None,
             taken_up: TakenUp::All,
             binds_nothing: false,
@@ -297,6 +300,14 @@ impl EngineBuilder {
         Self { room_within, ..self }
     }
 
+    /// Sets how long all attempts at the command that a plan names for the end of its run may take
+    /// together: a minute where it is not set. One that runs by then is ended with all that it started,
+    /// and counts as failed.
+    #[must_use]
+    pub fn with_on_end_within(self, on_end_within: Duration) -> Self {
+        Self { on_end_within, ..self }
+    }
+
     /// Sets after how many events of a coordination its state is saved, however large it is, so that
     /// the next start replays only what follows. Unless it is set, a state is saved where that costs
     /// little beside what the events cost.
@@ -334,9 +345,11 @@ impl EngineBuilder {
             taken_over;
         let (snapshot_every, room_within) = (taken_over.snapshot_every, taken_over.room_within);
         let (taken_up, binds_nothing) = (taken_over.taken_up, taken_over.binds_nothing);
+        let on_end_within = taken_over.on_end_within;
         let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
             .with_patience(patience.unwrap_or(grace))
             .with_room_within(room_within)
+            .with_on_end_within(on_end_within)
             .taking_up(taken_up)
             .with_runners(functions, plans, processes)
             .binding_nothing(binds_nothing);

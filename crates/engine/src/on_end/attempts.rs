@@ -25,9 +25,6 @@ const ATTEMPTS: u32 = 3;
 /// The pause behind the first attempt; behind the second it is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long all attempts at a command may take together.
-const WITHIN: Duration = Duration::from_secs(60);
-
 /// What is kept of what a command prints, in bytes: only its last words are read.
 const OUTPUT_CAP: u64 = 1 << 20;
 
@@ -36,6 +33,8 @@ pub(crate) struct Attempts {
     processes: Arc<Processes>,
     handle: Handle,
     run: CoordinationId,
+    /// How long all attempts may take together.
+    within: Duration,
     /// Values of secrets, as far as they are still at hand.
     secrets: Option<SecretValues>,
 }
@@ -43,9 +42,14 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// The command of a run. The values of its secrets are taken at once, as they are let go of
     /// with the run.
-    pub(crate) fn of(processes: &Arc<Processes>, handle: &Handle, run: CoordinationId) -> Self {
+    pub(crate) fn of(
+        processes: &Arc<Processes>,
+        handle: &Handle,
+        run: CoordinationId,
+        within: Duration,
+    ) -> Self {
         let secrets = processes.secrets().of(&run);
-        Self { processes: Arc::clone(processes), handle: handle.clone(), run, secrets }
+        Self { processes: Arc::clone(processes), handle: handle.clone(), run, within, secrets }
     }
 
     /// Carries the command out, again if it fails; `None` if it was given up before it came to an
@@ -66,7 +70,7 @@ impl Attempts {
             Err(why) => return Ok(Some(AttemptsEnd::new(version, Some(why)))),
         };
         crash::point("on_end.before");
-        let until = Instant::now() + WITHIN;
+        let until = Instant::now() + self.within;
         let mut attempt = 1;
         let failure = loop {
             let ended = self.attempt(attempt, &status, &command, until, given_up).await;
