@@ -449,8 +449,13 @@ fn what_an_option_says_wrong_is_told_of_the_option_and_shows_no_plan() -> Result
         (["--timeout", "0s"], "--timeout: the duration must be longer than zero\n"),
         (["--stdin", "nofile"], "--stdin: there is no file nofile\n"),
         (["--usage", "loud"], "--usage: expected one of "),
+        (["--env", "NOT_SET_HERE"], "--env: "),
+        (["--env", "A B=1"], "--env: `A B` is not a valid name "),
+        (["--secret", "A=B"], "--secret: `A=B` is not a valid name "),
+        (["--id", "r"], "the command: "),
     ] {
-        let refused = fed(dir.path(), &[&options[..], &["true"]].concat(), b"")?;
+        let command = if options[0] == "--id" { "" } else { "true" };
+        let refused = fed(dir.path(), &[&options[..], &[command]].concat(), b"")?;
         let said = String::from_utf8(refused.stderr)?;
         assert!(said.starts_with(&format!("error: {told}")), "{said}");
         assert!(!said.contains(['{', '"']) && !said.contains("plan"), "{said}");

@@ -2,16 +2,17 @@
 //! receipt.
 
 mod exit;
-mod options;
+mod plan_text;
 mod standard_input;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use antiphon::id::CoordinationId;
-use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
-use serde_json::{Map, Value, json};
+use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, Wanted};
+use serde_json::json;
 
 use super::run::{UNDER_ANOTHER, chosen, id_of, refused_by_the_engine, see_through};
 use crate::command_error::{CommandError, Kind};
@@ -24,7 +25,7 @@ use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 pub(crate) use exit::TROUBLE;
-use options::told_of_options;
+use plan_text::{Entry, PlanText};
 use standard_input::Input;
 
 /// Sessions that are no attempts, as they were interrupted, lost with their engine or sent away by a
@@ -113,12 +114,14 @@ impl Args {
             Some(_) => None,
             None => standard_input::read(Duration::from_millis(self.duration.0))?,
         };
-        let sent = self.plan(&here, input.as_ref()).map_err(Unsent::Plan).and_then(|plan| {
-            let ledger = Ledger::at(&state_dir::find(options));
-            request(&plan, shown, &id, &ledger).map_err(|unsent| match unsent {
-                Unsent::Plan(problems) => Unsent::Plan(told_of_options(problems, plan.text())),
-                unsent => unsent,
-            })
+        let text = self.plan(input.as_ref());
+        let plan = Plan::read_text(text.as_str(), "the command line", &here, &Wanted::default());
+        let sent = plan
+            .map_err(Unsent::Plan)
+            .and_then(|plan| request(&plan, shown, &id, &Ledger::at(&state_dir::find(options))));
+        let sent = sent.map_err(|unsent| match unsent {
+            Unsent::Plan(problems) => Unsent::Plan(text.told(problems)),
+            unsent => unsent,
         });
         match sent {
             Ok(request) => {
@@ -150,53 +153,69 @@ impl Args {
     }
 
     /// The plan that a user would have written for it.
-    fn plan(&self, here: &Path, input: Option<&Input>) -> Result<Plan, PlanError> {
+    fn plan(&self, input: Option<&Input>) -> PlanText {
+        let command = Entry::entries("command", self.item(input)).of("the command");
+        PlanText::of(vec![
+            Entry::value("name", self.name()),
+            Entry::entries("budget", self.budget()),
+            Entry::entries("work", vec![command]),
+        ])
+    }
+
+    fn budget(&self) -> Vec<Entry<'_>> {
+        let tokens = self.tokens.as_ref().map(|tokens| Entry::value("tokens", tokens.to_string()));
+        let cost = self.cost.as_ref().map(|cost| Entry::value("cost", cost.to_string()));
+        let mut budget = vec![
+            Entry::value("sessions", self.sessions()).of("--attempts"),
+            Entry::value("duration", self.duration.to_string()).of("--duration"),
+        ];
+        budget.extend(tokens.map(|entry| entry.of("--tokens")));
+        budget.extend(cost.map(|entry| entry.of("--cost")));
+        budget
+    }
+
+    fn item(&self, input: Option<&Input>) -> Vec<Entry<'_>> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
-        let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
-        let mut limits = Map::new();
-        let mut budget =
-            json!({ "sessions": self.sessions(), "duration": self.duration.to_string() });
-        let set = |item: &mut Value, key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                item[key] = value.into();
-            }
-        };
-        set(&mut budget, "tokens", self.tokens.as_ref().map(ToString::to_string));
-        set(&mut budget, "cost", self.cost.as_ref().map(ToString::to_string));
-        set(&mut item, "timeout", self.timeout.as_ref().map(ToString::to_string));
-        set(&mut item, "usage", self.usage.clone());
-        limits.extend(
-            self.memory.as_ref().map(|memory| ("memory".to_owned(), memory.to_string().into())),
-        );
-        limits
-            .extend(self.processes.as_ref().map(|count| ("processes".to_owned(), count.0.into())));
-        if !limits.is_empty() {
-            item["limits"] = limits.into();
-        }
-        if let Some(script) = &self.check {
-            item["check"] = json!({ "shell": script });
-        }
-        if let Some(file) = &self.stdin {
-            item["stdin"] = json!({ "file": literal(file) });
-        } else if let Some(input) = input {
-            item["stdin"] = input.in_plan(literal);
-        }
-        let mut env = Map::new();
+        let attempts = vec![Entry::value("attempts", self.attempts).of("--attempts")];
+        let mut item = vec![
+            Entry::value("command", command).of("the command"),
+            Entry::entries("retry", attempts),
+        ];
+        let timeout = self.timeout.as_ref().map(ToString::to_string);
+        item.extend(timeout.map(|timeout| Entry::value("timeout", timeout).of("--timeout")));
+        let usage = self.usage.as_deref();
+        item.extend(usage.map(|usage| Entry::value("usage", usage).of("--usage")));
+        let memory = self.memory.as_ref().map(ToString::to_string);
+        let memory = memory.map(|memory| Entry::value("memory", memory).of("--memory"));
+        let processes = self.processes.as_ref().map(|count| Entry::value("processes", count.0));
+        let processes = processes.map(|processes| processes.of("--processes"));
+        let limits: Vec<Entry<'_>> = memory.into_iter().chain(processes).collect();
+        item.extend((!limits.is_empty()).then(|| Entry::entries("limits", limits)));
+        let check = self.check.as_ref().map(|script| json!({ "shell": script }));
+        item.extend(check.map(|check| Entry::value("check", check).of("--check")));
+        let file = self.stdin.as_ref().map(|file| json!({ "file": literal(file) }));
+        let stdin = file.or_else(|| input.map(|input| input.in_plan(literal)));
+        item.extend(stdin.map(|stdin| Entry::value("stdin", stdin).of("--stdin")));
+        let env = self.variables();
+        item.extend((!env.is_empty()).then(|| Entry::entries("env", env).of("--env or --secret")));
+        item
+    }
+
+    /// The variables that are passed on, each once: what is said last of one counts.
+    fn variables(&self) -> Vec<Entry<'_>> {
+        let mut variables = BTreeMap::new();
         for variable in &self.env {
             let (name, value) = match variable.split_once('=') {
                 Some((name, value)) => (name, literal(value).into()),
                 None => (variable.as_str(), json!({ "from": variable })),
             };
-            env.insert(name.to_owned(), value);
+            variables.insert(name, Entry::value(name, value).of("--env"));
         }
-        env.extend(self.secret.iter().map(|name| (name.clone(), json!({ "secret": name }))));
-        if !env.is_empty() {
-            item["env"] = env.into();
+        for name in &self.secret {
+            let secret = Entry::value(name, json!({ "secret": name })).of("--secret");
+            variables.insert(name, secret);
         }
-        let plan = json!({ "name": self.name(), "budget": budget, "work": { "command": item } });
-        let text = yaml(&plan);
-        Plan::read_text(&text, "the command line", here, &Wanted::default())
-            .map_err(|problems| told_of_options(problems, &text))
+        variables.into_values().collect()
     }
 
     /// The program's name, where it can name a coordination.
@@ -206,25 +225,6 @@ impl Args {
             |name: &&str| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
         program.filter(can_name).unwrap_or("command")
     }
-}
-
-/// JSON is YAML, but for characters that YAML takes only by their number.
-fn yaml(plan: &Value) -> String {
-    let mut text = String::new();
-    for c in plan.to_string().chars() {
-        match c {
-            '\u{7f}'..='\u{9f}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            _ => text.push(c),
-        }
-    }
-    text
 }
 
 /// A text in which nothing is a placeholder.
