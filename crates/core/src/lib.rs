@@ -21,6 +21,7 @@ pub mod id;
 pub mod ledger;
 pub mod live;
 pub mod replay;
+pub mod routing;
 pub mod schema;
 pub mod time;
 pub mod world;

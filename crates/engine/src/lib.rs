@@ -79,6 +79,7 @@ pub mod random;
 pub mod report;
 pub mod retry;
 mod room;
+pub mod routing;
 mod session;
 mod shortages;
 mod submission;
