@@ -54,7 +54,7 @@ fn send(
     (session, fence): &(SessionId, Version),
     ms: u64,
 ) -> Result<Written, Rejection> {
-    let (session, fence) = (session.clone(), *fence);
+    let (session, fence) = (session.clone(), Some(*fence));
     let signal = Box::new(Signal::new("note".parse().unwrap()));
     let sent = commands::SendSessionSignal { session, fence, signal };
     world.handle(sent, Asker::engine(), &now(ms))

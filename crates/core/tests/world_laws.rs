@@ -257,6 +257,7 @@ impl Desk {
                         let number = live.session;
                         let session = SessionId { coordination, number };
                         let fence = Version(live.fence.0 - u64::from(b.is_multiple_of(7)));
+                        let fence = Some(fence).filter(|_| !b.is_multiple_of(3));
                         commands::SendSessionSignal { session, fence, signal }.into()
                     }
                 }

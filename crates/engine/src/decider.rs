@@ -71,6 +71,8 @@ struct Decider {
     on_ends: OnEnds,
     opening: Opening,
     named_since: NamedSince,
+    /// Whether a signal to a run that is not there begins one.
+    allows_undeclared: bool,
     closing: Option<Closing>,
     /// What the next turn lets out besides what the world decides.
     draft: TurnDraft,

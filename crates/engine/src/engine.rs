@@ -6,7 +6,6 @@ mod once;
 mod output;
 mod reader;
 mod run;
-mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +22,6 @@ pub use builder::{EngineBuilder, RegisterError};
 pub use once::Once;
 pub use reader::Reader;
 pub use run::{PrintedStream, Run};
-pub use subscription::Subscription;
 
 use crate::incidents::Incident;
 use crate::items::LastRead;
@@ -32,6 +30,7 @@ use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, oper
 use crate::orphans::Leftovers;
 use crate::prune::{PruneError, PruneRequest, Pruned, Survey};
 use crate::submission::Submission;
+use crate::subscription::Subscription;
 use closing::CloseOnce;
 
 /// A running engine. It is cheap to clone, and runs until [`Engine::close`].

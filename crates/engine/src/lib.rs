@@ -82,14 +82,16 @@ mod room;
 pub mod routing;
 mod session;
 mod shortages;
+pub mod signals;
 mod submission;
+mod subscription;
 mod tagged;
 pub mod usage;
 
 pub use antiphon_core::event;
 
 pub use engine::{
-    Engine, EngineBuilder, Once, PrintedStream, Reader, RegisterError, Run, Submitted, Subscription,
+    Engine, EngineBuilder, Once, PrintedStream, Reader, RegisterError, Run, Submitted,
 };
 pub use identity::{Difference, Differences, origin_of};
 pub use incidents::Incident;
@@ -100,6 +102,7 @@ pub use mailbox::{
 pub use mailbox::{Ended, OnEnd, Status};
 pub use session::{CommandEnd, Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};
+pub use subscription::Subscription;
 
 // What a run is made of.
 pub use antiphon_core::coordination::{

@@ -7,6 +7,7 @@ use antiphon::coordination::{Stage, Verdict};
 use antiphon::head::RunSummary;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
+use antiphon::signals::UNDECLARED;
 
 use super::{Found, LISTED, ambiguous, listed};
 use crate::command_error::{CommandError, Kind};
@@ -17,9 +18,6 @@ const LAST: &str = "last";
 
 /// The open run whose keys are named without a run.
 const SHARED: &str = "shared";
-
-/// The label of a run that came into being at its first signal.
-const UNDECLARED: &str = "undeclared";
 
 /// Head rows that are read at a time.
 const PAGE: usize = 64;

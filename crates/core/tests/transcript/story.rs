@@ -201,7 +201,7 @@ impl Story {
                     }
                     Some(session) => {
                         let session: SessionId = session.parse().unwrap();
-                        let fence = self.fence(&session, words);
+                        let fence = Some(self.fence(&session, words));
                         Ok(commands::SendSessionSignal { session, fence, signal }.into())
                     }
                 }

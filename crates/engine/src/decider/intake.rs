@@ -5,13 +5,14 @@ use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::head::without_erased;
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Asker, EraseRequest, Rejection, Started, Written, commands};
+use antiphon_core::world::{Asker, Done, EraseRequest, Rejection, Started, Written, commands};
 
 use super::Decider;
 use crate::feed::Feed;
 use crate::incidents::Incident;
-use crate::mailbox::{EraseError, Release, Request, SubmitError, head_of};
+use crate::mailbox::{AskError, EraseError, Release, Request, SubmitError, Unavailable, head_of};
 use crate::session::ReportedEnd;
+use crate::signals::undeclared;
 
 impl Decider {
     pub(super) fn on_end(&mut self, mut end: ReportedEnd, now: &Now) {
@@ -60,6 +61,12 @@ impl Decider {
                     true => self.audience.await_start(id, release),
                     false => self.draft.answer(release),
                 }
+            }
+            Request::SendSignal { send, asker, reply } => {
+                let result = self.on_signal(send, asker, now);
+                self.draft.answer(Box::new(move |durable| {
+                    drop(reply.send(durable.map_err(AskError::from).and(result)));
+                }));
             }
             Request::Erase { request, asker, spares, reply } => {
                 let result = self.on_erase(request, asker, spares, now);
@@ -145,6 +152,29 @@ impl Decider {
             return Ok(found);
         }
         Ok(self.world.handle(start, asker, now)?)
+    }
+
+    /// A signal to a run that is not there begins one, where this engine allows it.
+    fn on_signal(
+        &mut self,
+        mut send: commands::SendSignal,
+        asker: Asker,
+        now: &Now,
+    ) -> Result<Done, AskError> {
+        if let Some(refusal) = self.disk.refusal() {
+            return Err(refusal.into());
+        }
+        let id = &send.coordination;
+        if self.allows_undeclared && self.world.coordination(id).is_none() && !self.has_ended(id)? {
+            send.undeclared = Some(Box::new(undeclared(id)));
+        }
+        Ok(self.world.handle(send, asker, now)?)
+    }
+
+    /// Whether a coordination that is not live has ended, and was not merely never there.
+    fn has_ended(&self, id: &CoordinationId) -> Result<bool, Unavailable> {
+        // It may have ended in a turn that is on its way to the disk.
+        Ok(self.audience.ending(id).is_some() || head_of(self.disk.store().as_ref(), id)?.is_some())
     }
 
     fn on_erase(

@@ -94,6 +94,7 @@ pub(crate) struct Parts {
     orphans: Orphans,
     taken_up: TakenUp,
     binds_nothing: bool,
+    allows_undeclared: bool,
 }
 
 impl Parts {
@@ -121,6 +122,7 @@ impl Parts {
             orphans,
             taken_up: TakenUp::All,
             binds_nothing: false,
+            allows_undeclared: false,
         }
     }
 
@@ -132,6 +134,10 @@ impl Parts {
     /// Whether no session is carried out, whatever there is to do that.
     pub(crate) fn binding_nothing(self, binds_nothing: bool) -> Self {
         Self { binds_nothing, ..self }
+    }
+
+    pub(crate) fn allowing_undeclared(self, allows_undeclared: bool) -> Self {
+        Self { allows_undeclared, ..self }
     }
 
     /// How long sessions run on while the ledger takes nothing in.
@@ -208,6 +214,7 @@ impl Decider {
             on_ends: OnEnds::within(parts.on_end_within),
             opening,
             named_since: NamedSince::default(),
+            allows_undeclared: parts.allows_undeclared,
             closing: None,
             draft: TurnDraft::default(),
             inputs: Inputs::new(requests, ends, acks, dropped, gone, timer),

@@ -62,6 +62,7 @@ pub struct EngineBuilder {
     snapshot_every: Option<u64>,
     taken_up: TakenUp,
     binds_nothing: bool,
+    allows_undeclared: bool,
 }
 
 impl std::fmt::Debug for EngineBuilder {
@@ -169,6 +170,7 @@ impl EngineBuilder {
             snapshot_every: None,
             taken_up: TakenUp::All,
             binds_nothing: false,
+            allows_undeclared: false,
         })
     }
 
@@ -331,6 +333,13 @@ impl EngineBuilder {
         Self { binds_nothing: true, ..self }
     }
 
+    /// Has a signal to a run that is not there begin one: open, with ceilings that it does not reach,
+    /// and labelled [`UNDECLARED`](crate::signals::UNDECLARED). Otherwise it is refused.
+    #[must_use]
+    pub fn allowing_undeclared(self) -> Self {
+        Self { allows_undeclared: true, ..self }
+    }
+
     /// Starts the engine, and with it what an earlier one left unfinished. Needs a tokio runtime.
     ///
     /// # Errors
@@ -352,7 +361,8 @@ impl EngineBuilder {
             .with_on_end_within(on_end_within)
             .taking_up(taken_up)
             .with_runners(functions, plans, processes)
-            .binding_nothing(binds_nothing);
+            .binding_nothing(binds_nothing)
+            .allowing_undeclared(taken_over.allows_undeclared);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))
     }

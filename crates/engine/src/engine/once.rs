@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::Raise;
+use antiphon_core::coordination::{Raise, Signal};
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CommandId, CoordinationId, Version};
-use antiphon_core::world::commands;
+use antiphon_core::id::{CommandId, CoordinationId, SessionId, Version};
+use antiphon_core::world::{Written, commands};
 
 use crate::mailbox::{AskError, Handle, SubmitError, operator};
 use crate::submission::Addition;
@@ -131,6 +131,26 @@ impl Once {
     pub async fn raise(self, raise: Raise) -> Result<Version, AskError> {
         let command = commands::RaiseBudget { coordination: self.run.clone(), raise };
         self.handle.command(&self.run, command, operator(self.id)).await
+    }
+
+    /// As [`Run::signal`](super::Run::signal).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn signal(self, signal: Signal) -> Result<Version, AskError> {
+        self.handle.send_signal(&self.run, signal, self.id).await
+    }
+
+    /// As [`Run::signal_from`](super::Run::signal_from).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn signal_from(
+        self,
+        session: &SessionId,
+        signal: Signal,
+    ) -> Result<Written, AskError> {
+        self.handle.send_session_signal(session, None, signal, self.id).await
     }
 
     /// As [`Run::add_work`](super::Run::add_work).

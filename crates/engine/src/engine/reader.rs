@@ -4,9 +4,9 @@
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
-use super::{Handle, Subscription};
 use crate::ledger::{Cursor, MAX_CURSOR_NAME_BYTES};
-use crate::mailbox::{QueryError, ReaderError, Unavailable};
+use crate::mailbox::{Handle, QueryError, ReaderError, Unavailable};
+use crate::subscription::Subscription;
 
 /// A named reader of one run's events.
 ///

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    Blocked, Coordination, CoordinationReceipt, Forerunner, Pause, Raise,
+    Blocked, Coordination, CoordinationReceipt, Forerunner, Pause, Raise, Signal,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::head::Stage;
-use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
+use antiphon_core::id::{CommandId, CoordinationId, IdError, SessionId, StreamName, Version};
+use antiphon_core::world::Written;
 
-use super::{Once, Reader, Subscription};
+use super::{Once, Reader};
 use crate::items::LastRead;
 use crate::ledger::export::{Export, export};
 use crate::mailbox::{
@@ -26,7 +27,9 @@ use crate::plan::Origin;
 use crate::report::RunReport;
 use crate::retry::{EarlierRun, Retried};
 use crate::session::Output;
+use crate::signals::{From, HeardSignal, SignalFilter, Signals};
 use crate::submission::Addition;
+use crate::subscription::Subscription;
 pub use printed::PrintedStream;
 
 /// One run of an engine, by its id. It is cheap to clone, and no reason for the engine to live on:
@@ -196,6 +199,49 @@ impl Run {
     /// [`SubmitError`] if the items are refused, or an input that they name was not handed in.
     pub async fn add_work(&self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         self.command(None).add_work(work).await
+    }
+
+    /// Sends a signal, and returns once it is durable, with its place in the run's stream. One that
+    /// its sender has sent before under the same key is not recorded again, and gives the place of
+    /// the first.
+    ///
+    /// # Errors
+    /// [`AskError`] if the run has ended, or the signal does not keep within the limits of signals.
+    pub async fn signal(&self, signal: Signal) -> Result<Version, AskError> {
+        self.command(None).signal(signal).await
+    }
+
+    /// Sends a signal for a session of this run, for those who know who is calling, such as a server:
+    /// in the name of the session's item, no faster than sessions may, and only while it runs.
+    ///
+    /// # Errors
+    /// As [`Run::signal`], or if it speaks in another name or too fast.
+    pub async fn signal_from(
+        &self,
+        session: &SessionId,
+        signal: Signal,
+    ) -> Result<Written, AskError> {
+        self.command(None).signal_from(session, signal).await
+    }
+
+    /// Follows its signals: those that are wanted, each once and in order, from where it is asked.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn signals(&self, filter: SignalFilter, from: From) -> Result<Signals, QueryError> {
+        self.handle.signals(&self.id, filter, from).await
+    }
+
+    /// The last of its signals that are wanted, the newest first, at most `limit` and at most 1,000.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn signal_history(
+        &self,
+        filter: SignalFilter,
+        limit: usize,
+    ) -> Result<Vec<HeardSignal>, QueryError> {
+        self.handle.signal_history(&self.id, filter, limit).await
     }
 
     /// Everything that keeps an item from running now; empty if it would start at the next turn.

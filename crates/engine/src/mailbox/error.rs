@@ -212,6 +212,16 @@ pub enum AskError {
     Unavailable(#[from] Unavailable),
 }
 
+impl AskError {
+    /// What is in the way, if that is the machine and not what was asked for.
+    pub(crate) fn shortage(&self) -> Option<String> {
+        match self {
+            Self::Unavailable(unavailable) => unavailable.shortage(),
+            Self::Rejected(_) => None,
+        }
+    }
+}
+
 /// Why the ledger does not tell of a run, be it live or ended.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

@@ -115,7 +115,7 @@ impl Handle {
 
     /// Where a refused command was recorded before: what is asked of a run that has ended may be
     /// the repeat of a command that it has accepted.
-    pub(super) async fn accepted_before<E: From<Rejection> + From<Unavailable>>(
+    pub(crate) async fn accepted_before<E: From<Rejection> + From<Unavailable>>(
         &self,
         run: &CoordinationId,
         id: Option<CommandId>,

@@ -5,10 +5,10 @@ use std::sync::Weak;
 
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Asker, EraseRequest, Started, World, commands};
+use antiphon_core::world::{Asker, Done, EraseRequest, Started, World, commands};
 use tokio::sync::oneshot;
 
-use super::error::{EraseError, SubmitError, Unavailable};
+use super::error::{AskError, EraseError, SubmitError, Unavailable};
 use super::on_end::{AttemptsEnd, OnEnd};
 use super::status::Ended;
 use crate::feed::Feed;
@@ -34,6 +34,12 @@ pub(crate) enum Request {
         /// Values of secrets that come with it, by name.
         secrets: BTreeMap<String, String>,
         reply: oneshot::Sender<Result<Started, SubmitError>>,
+    },
+    /// Send a signal from outside.
+    SendSignal {
+        send: commands::SendSignal,
+        asker: Asker,
+        reply: oneshot::Sender<Result<Done, AskError>>,
     },
     Erase {
         request: EraseRequest,

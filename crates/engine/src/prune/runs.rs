@@ -8,9 +8,7 @@ use antiphon_core::time::WallTime;
 
 use super::PruneRequest;
 use crate::ledger::{HeadFilter, HeadQuery, ReadError, Store};
-
-/// The label of a run that came into being by itself.
-const UNDECLARED: &str = "undeclared";
+use crate::signals::UNDECLARED;
 
 /// The run of everything that has no run of its own.
 const SHARED: &str = "shared";

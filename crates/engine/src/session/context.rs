@@ -7,17 +7,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
-    Grant, Need, Report, SessionOutcome, StopCause, TreeReport, WorkSpec,
+    Grant, Need, Report, SessionOutcome, Signal, StopCause, TerminationError, TreeReport, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
-use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
+use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
-use antiphon_core::world::Spawn;
+use antiphon_core::world::{Spawn, Written};
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{ReadError, Store};
-use crate::mailbox::{Handle, SubmitError, Unavailable};
+use crate::mailbox::{AskError, Handle, SubmitError, Unavailable};
 use crate::shortages::{Shortages, WaitEnd};
 use crate::submission::Addition;
 
@@ -490,6 +490,25 @@ impl SessionContext {
     #[must_use]
     pub fn token(&self) -> Digest {
         self.parts.spawn.token
+    }
+
+    /// Sends a signal to the own coordination, in the name of the own item.
+    ///
+    /// # Errors
+    /// [`AskError`] if the session has ended, speaks in another name or too fast, or the signal does
+    /// not keep within the limits of signals. What the machine is short of is waited for as for
+    /// [`SessionContext::input`].
+    pub async fn signal(&self, signal: Signal) -> Result<Version, AskError> {
+        let (spawn, handle) = (&self.parts.spawn, &self.parts.handle);
+        let (session, fence) = (&spawn.session, Some(spawn.fence));
+        let send = || handle.send_session_signal(session, fence, signal.clone(), None);
+        match self.once_there_is_room(send, AskError::shortage).await? {
+            Written::Done(done) => Ok(done.version),
+            Written::Refused => {
+                let error = TerminationError::SessionNotBound { session_id: session.to_string() };
+                Err(AskError::Rejected(error.into()))
+            }
+        }
     }
 
     /// Adds work to the own coordination. It counts against its ceilings and cannot outrank the

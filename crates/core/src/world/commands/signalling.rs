@@ -31,7 +31,8 @@ pub struct SendSignal {
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SendSessionSignal {
     pub session: SessionId,
-    pub fence: Fence,
+    /// None where it is known otherwise that this session asks.
+    pub fence: Option<Fence>,
     /// What is sent.
     pub signal: Box<Signal>,
 }
@@ -76,9 +77,10 @@ impl CarryOut for SendSessionSignal {
             return Ok(Written::Done(done));
         }
         let state = world.member(id)?.state();
-        let live = state.binding(session.number).filter(|(live, _)| live.fence == fence);
+        let live = state.binding(session.number);
+        let live = live.filter(|(live, _)| fence.is_none_or(|shown| shown == live.fence));
         let Some((_, item)) = live else {
-            world.refuse_write(&session, fence, "signal", now)?;
+            world.refuse_write(&session, fence.unwrap_or_default(), "signal", now)?;
             return Ok(Written::Refused);
         };
         let agent = item.speaks_as();

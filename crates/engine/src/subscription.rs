@@ -11,9 +11,8 @@ use antiphon_core::event::Event;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 use futures_core::Stream;
 
-use super::Handle;
 use crate::feed::{Fed, Feed};
-use crate::mailbox::{QueryError, Unavailable};
+use crate::mailbox::{Handle, QueryError, Unavailable};
 
 /// The events of one stream, from a version on: a [`Stream`], whose items are also given by
 /// [`Subscription::next`].
@@ -91,7 +90,7 @@ impl Handle {
 }
 
 impl Subscription {
-    pub(super) fn new(handle: Handle, stream: StreamName, after: Version) -> Self {
+    pub(crate) fn new(handle: Handle, stream: StreamName, after: Version) -> Self {
         Self {
             handle,
             stream,
@@ -183,7 +182,7 @@ impl Subscription {
         &self.stream
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 

@@ -1,0 +1,72 @@
+//! Sending signals to a run, and asking for those of it.
+
+use antiphon_core::coordination::{Effect, Signal};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version};
+use antiphon_core::world::{Asker, Written, commands};
+use tokio::sync::oneshot;
+
+use super::filter::SignalFilter;
+use super::following::{From, Signals};
+use super::heard::HeardSignal;
+use super::history::history;
+use super::speakers::Speakers;
+use crate::mailbox::{AskError, Handle, QueryError, Request, Unavailable, operator};
+
+impl Handle {
+    /// Sends a signal to a run, from outside.
+    pub(crate) async fn send_signal(
+        &self,
+        run: &CoordinationId,
+        signal: Signal,
+        id: Option<CommandId>,
+    ) -> Result<Version, AskError> {
+        let (signal, undeclared) = (Box::new(signal), None);
+        let send = commands::SendSignal { coordination: run.clone(), signal, undeclared };
+        let effects = vec![Effect::Signalled(send.signal.kind().clone())];
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::SendSignal { send, asker: operator(id.clone()), reply }).await?;
+        match answer.await.map_err(|_| Unavailable::Stopped)? {
+            Err(AskError::Rejected(rejection)) => {
+                self.accepted_before(run, id, effects, rejection).await
+            }
+            answer => answer.map(|done| done.version),
+        }
+    }
+
+    /// Sends a signal from a session to its own run; not where its fence is stale.
+    pub(crate) async fn send_session_signal(
+        &self,
+        session: &SessionId,
+        fence: Option<Fence>,
+        signal: Signal,
+        id: Option<CommandId>,
+    ) -> Result<Written, AskError> {
+        let actor = Actor::new(format!("session:{session}"));
+        let actor = actor.unwrap_or_else(|error| panic!("BUG: the id of a session: {error}"));
+        let (session, signal) = (session.clone(), Box::new(signal));
+        let send = commands::SendSessionSignal { session, fence, signal };
+        self.ask(send, Asker { actor, id }).await
+    }
+
+    /// Follows the signals of a run.
+    pub(crate) async fn signals(
+        &self,
+        run: &CoordinationId,
+        filter: SignalFilter,
+        from: From,
+    ) -> Result<Signals, QueryError> {
+        Signals::open(self, run, filter, from).await
+    }
+
+    /// The last signals of a run, the newest first.
+    pub(crate) async fn signal_history(
+        &self,
+        run: &CoordinationId,
+        filter: SignalFilter,
+        limit: usize,
+    ) -> Result<Vec<HeardSignal>, QueryError> {
+        self.require(run).await?;
+        let (speakers, run) = (Speakers::of(self, run).await?, run.clone());
+        Ok(self.read(move |store| history(store, &run, speakers, &filter, limit)).await?)
+    }
+}
