@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use plans::{Ran, Result, Running, heard, pipe, plan, walk};
-use rustix::process::Signal;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 /// An engine in memory, and the directory that it printed.
 struct Engine {
@@ -184,6 +185,48 @@ fn one_that_was_killed_has_left_nothing_to_continue_and_that_is_said() -> Result
     let refused = "error: the ledger of DIR was in the memory of an engine that is gone, and nothing \
                    is left of it; remove the directory, or name another\n";
     assert_eq!(engine.refuses(&["serve"])?, (refused.to_owned(), Some(3)));
+    Ok(())
+}
+
+#[test]
+fn the_next_one_removes_what_one_that_was_killed_has_left_and_nothing_else() -> Result {
+    let dir = tempfile::tempdir()?;
+    let lives = Engine::start(dir.path(), &[])?;
+    pipe(dir.path(), "runs")?;
+    plan(dir.path(), "  only: { shell: 'echo $$ $PPID > runs; sleep 1h' }\n")?;
+    let mut killed = Engine::start(dir.path(), &[])?;
+    assert_eq!(killed.prints(&["run", "plan.yaml", "--id", "r", "--detach"])?, "r\n");
+    // The session and its warden, which ends it once its engine is gone.
+    let pids = heard(&dir.path().join("runs"))?;
+    let processes = pids.split_whitespace().map(|pid| {
+        let pid = Pid::from_raw(pid.parse()?).ok_or("no process")?;
+        Ok(pidfd_open(pid, PidfdFlags::empty())?)
+    });
+    let processes = processes.collect::<Result<Vec<_>>>()?;
+    // The likes of which others may have.
+    let tmp = dir.path().join("tmp");
+    std::fs::create_dir_all(tmp.join("antiphon-notes"))?;
+    std::fs::write(tmp.join("antiphon-notes/of-mine"), "")?;
+    std::os::unix::fs::symlink(&killed.dir, tmp.join("antiphon-link"))?;
+    let of = |engine: &Engine| engine.dir.parent().map(Path::to_owned).ok_or("no directory");
+    let (left, stays) = (of(&killed)?, of(&lives)?);
+    killed.process.kill()?;
+    for process in &processes {
+        poll(&mut [PollFd::new(process, PollFlags::IN)], None)?;
+    }
+    let next = Engine::start(dir.path(), &[])?;
+    let names = names_in(&tmp)?;
+    let mut expected = vec!["antiphon-link".to_owned(), "antiphon-notes".to_owned()];
+    let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    expected.extend([name(stays), name(of(&next)?)].into_iter().flatten());
+    expected.sort();
+    assert_eq!(names, expected);
+    assert_eq!(names_in(&tmp.join("antiphon-notes"))?, ["of-mine"]);
+    assert!(lives.prints(&["list"])?.starts_with("ID"));
+    next.process.signal(Signal::TERM)?;
+    let said = String::from_utf8(next.process.end()?.stderr)?;
+    let told = format!("removed {}, which an engine that was killed had left\n", left.display());
+    assert!(said.starts_with(&told), "{said}");
     Ok(())
 }
 
