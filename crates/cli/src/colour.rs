@@ -21,7 +21,7 @@ impl From<WorkStage> for Colour {
     fn from(stage: WorkStage) -> Self {
         match stage {
             WorkStage::Running => Self::Active,
-            WorkStage::Delayed | WorkStage::Skipped => Self::Caution,
+            WorkStage::Delayed | WorkStage::Interrupted | WorkStage::Skipped => Self::Caution,
             WorkStage::AwaitingCleanup | WorkStage::Failed => Self::Bad,
             WorkStage::Succeeded => Self::Good,
             _ => Self::Plain,

@@ -260,6 +260,16 @@ fn a_nested_run_that_is_interrupted_is_not_said_to_run_and_has_logs_of_its_own()
     heard(&dir.join("runs"))?;
     run.signal(Signal::TERM)?;
     assert_eq!(run.end()?.status.code(), Some(8));
+    let state = || -> Result<String> {
+        let status = stdout(dir, &["status", "top"])?;
+        let row = status.lines().find(|line| line.starts_with("n ")).ok_or("no item")?;
+        let counted = stdout(dir, &["status", "top", "--json"])?;
+        let counted: serde_json::Value = serde_json::from_str(&counted)?;
+        let word = row.split_whitespace().nth(1).ok_or("no state")?;
+        Ok(format!("{word} {}", counted["counts"]))
+    };
+    let interrupted = "interrupted {\"interrupted\":1}";
+    assert_eq!(state()?, interrupted);
     let at_rest = stdout(dir, &["why", "top", "n"])?;
     let begins = "n: the run is interrupted until it is resumed";
     assert!(at_rest.starts_with(begins) && !at_rest.contains("it runs"), "{at_rest}");
@@ -267,6 +277,7 @@ fn a_nested_run_that_is_interrupted_is_not_said_to_run_and_has_logs_of_its_own()
     let other =
         Running::start(dir, &["do", "--", "sh", "-c", "echo now > runs; read line < ends"])?;
     heard(&dir.join("runs"))?;
+    assert_eq!(state()?, interrupted);
     let beside = stdout(dir, &["why", "top", "n"])?;
     assert!(beside.starts_with(begins) && !beside.contains("it runs"), "{beside}");
     say(&dir.join("ends"), "now")?;
@@ -283,5 +294,25 @@ fn a_nested_run_that_is_interrupted_is_not_said_to_run_and_has_logs_of_its_own()
         );
     }
     assert_eq!(stdout(dir, &["logs", "top.1", "only"])?, "inside\n");
+    Ok(())
+}
+
+#[test]
+fn what_ran_in_a_run_whose_engine_was_killed_is_interrupted_and_so_is_what_is_nested() -> Result {
+    let dir = tempfile::tempdir()?;
+    let dir = dir.path();
+    pipe(dir, "runs")?;
+    let held = "  only: { shell: 'echo now > runs; sleep 300' }\n";
+    plan_with(dir, "inner.yaml", "budget: { sessions: 5, duration: 5m }", held)?;
+    plan(dir, "  n: { plan: inner.yaml }\n")?;
+    let mut run = Running::start(dir, &["run", "--id", "top", "plan.yaml"])?;
+    heard(&dir.join("runs"))?;
+    assert!(stdout(dir, &["status", "top.1"])?.contains("\nonly  running "));
+    run.kill()?;
+    for (id, item) in [("top", "n   "), ("top.1", "only")] {
+        let status = stdout(dir, &["status", id])?;
+        assert!(status.contains("status        interrupted\n"), "{status}");
+        assert!(status.contains(&format!("\n{item}  interrupted ")), "{status}");
+    }
     Ok(())
 }

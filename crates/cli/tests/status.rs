@@ -259,10 +259,10 @@ status        interrupted
 started       <time>, <age> ago
 engine        not running; `antiphon resume seen` continues it
 
-ITEM   STATE    ATTEMPT  TIME  WHY
-stays  running  1        <age>
-never  waiting  -        -     needs stays
-other  ready    -        -     one at a time
+ITEM   STATE        ATTEMPT  TIME  WHY
+stays  interrupted  1        <age>
+never  waiting      -        -     needs stays
+other  ready        -        -     one at a time
 
 sessions ░░░░░░░░ 1/20  time ░░░░░░░░ <age>/5m00s  tokens 0  cost 0.00
 --- exit 0

@@ -46,6 +46,8 @@ pub(crate) struct Board {
     needed: HashMap<WorkId, Vec<usize>>,
     needed_groups: HashMap<GroupName, Vec<usize>>,
     failures: Failures,
+    /// Whether no engine has the ledger.
+    is_abandoned: bool,
 }
 
 /// Events that cannot be read: those from this version on.
@@ -88,6 +90,7 @@ pub(crate) struct Class(usize);
 impl Class {
     const ORDER: [WorkStage; WorkStage::ALL.len()] = [
         WorkStage::Running,
+        WorkStage::Interrupted,
         WorkStage::Failed,
         WorkStage::AwaitingCleanup,
         WorkStage::Delayed,
@@ -203,6 +206,7 @@ impl Board {
             needed: HashMap::new(),
             needed_groups: HashMap::new(),
             failures: Failures::default(),
+            is_abandoned: false,
         }
     }
 
@@ -354,6 +358,9 @@ impl Board {
                 self.end = end(recorded);
                 self.look_at_the_rest();
             }
+            CoordinationEvent::Interrupted(_) | CoordinationEvent::Resumed(_) => {
+                self.look_at_what_is_bound();
+            }
             _ => freed.iter().for_each(|work| self.look_at(work)),
         }
         Ok(())
@@ -383,6 +390,18 @@ impl Board {
         }
     }
 
+    /// No engine has the ledger, so no session carries anything out, whatever the record says.
+    pub(crate) fn abandon(&mut self) {
+        self.is_abandoned = true;
+        self.look_at_what_is_bound();
+    }
+
+    fn look_at_what_is_bound(&mut self) {
+        let bound = self.replay.state().into_iter().flat_map(Coordination::bindings);
+        let bound: Vec<WorkId> = bound.map(|(_, work)| work.clone()).collect();
+        bound.iter().for_each(|work| self.look_at(work));
+    }
+
     fn look_at(&mut self, work: &WorkId) {
         if let Some(place) = self.places.get(work).copied() {
             self.look_at_place(place);
@@ -404,6 +423,10 @@ impl Board {
         let Item { id, class: before, group, .. } = &self.items[place];
         let (before, group) = (*before, group.clone());
         let stage = self.replay.state().and_then(|run| run.work_stage(id.as_str()));
+        let stage = stage.map(|stage| match stage {
+            WorkStage::Running if self.is_abandoned => WorkStage::Interrupted,
+            stage => stage,
+        });
         let Some(stage) = stage.filter(|stage| Class::of(*stage) != before) else {
             return Vec::new();
         };

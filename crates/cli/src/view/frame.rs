@@ -98,7 +98,9 @@ fn heading(board: &Board) -> Line {
         .map(|stage| counts.of(stage))
         .sum();
     line.push(format!("  {ended} of {} ended", counts.total()));
-    for stage in [WorkStage::Failed, WorkStage::Running, WorkStage::AwaitingCleanup] {
+    let told =
+        [WorkStage::Failed, WorkStage::Running, WorkStage::Interrupted, WorkStage::AwaitingCleanup];
+    for stage in told {
         if counts.of(stage) > 0 {
             line.push(format!(", {} {stage}", counts.of(stage)));
         }
@@ -206,7 +208,7 @@ fn mark(stage: WorkStage, turn: usize) -> &'static str {
         WorkStage::AwaitingCleanup => "!",
         WorkStage::Running => TURNS[turn % TURNS.len()],
         WorkStage::Failed => "✗",
-        WorkStage::Delayed => "↻",
+        WorkStage::Delayed | WorkStage::Interrupted => "↻",
         WorkStage::Skipped => "-",
         WorkStage::Succeeded => "✓",
         _ => "·",

@@ -76,6 +76,9 @@ impl RunStatus {
         for event in Events::after(ledger.store.as_ref(), stream, Version(0)).take(known) {
             board.take(&event?);
         }
+        if stage == Stage::Interrupted && !owned {
+            board.abandon();
+        }
         let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
         let said = match owned {
             true => said(&ledger.dir, board.id(), &board.unexplained(), &board.running()),

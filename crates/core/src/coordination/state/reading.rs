@@ -135,8 +135,16 @@ impl Coordination {
     /// Where an item is in its life; `None` if it is not in memory.
     #[must_use]
     pub fn work_stage(&self, work: &str) -> Option<WorkStage> {
-        let stage = WorkStage::from(self.work.find(work)?.state());
-        Some(if self.is_ended() && !stage.has_outcome() { WorkStage::Unfinished } else { stage })
+        let item = self.work.find(work)?;
+        let stage = WorkStage::from(item.state());
+        Some(match stage {
+            _ if self.is_ended() && !stage.has_outcome() => WorkStage::Unfinished,
+            // A nested run is left alone together with the one that it is in.
+            WorkStage::Running if item.spec().runner.is_plan() && !self.is_carried() => {
+                WorkStage::Interrupted
+            }
+            stage => stage,
+        })
     }
 
     /// What is known of one item, or why nothing is.

@@ -17,6 +17,8 @@ pub enum WorkStage {
     Delayed,
     /// A session carries it out.
     Running,
+    /// A nested run carries it out, and nobody that, until the run is resumed.
+    Interrupted,
     /// Its session has ended, and left something running.
     AwaitingCleanup,
     Succeeded,
@@ -35,6 +37,7 @@ impl WorkStage {
         Self::Ready,
         Self::Delayed,
         Self::Running,
+        Self::Interrupted,
         Self::AwaitingCleanup,
         Self::Succeeded,
         Self::Failed,
@@ -50,6 +53,7 @@ impl WorkStage {
             Self::Ready => "ready",
             Self::Delayed => "delayed",
             Self::Running => "running",
+            Self::Interrupted => "interrupted",
             Self::AwaitingCleanup => "awaiting cleanup",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
