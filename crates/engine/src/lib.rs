@@ -80,6 +80,7 @@ pub mod report;
 pub mod retry;
 mod room;
 pub mod routing;
+mod secrets;
 mod session;
 mod shortages;
 pub mod signals;

@@ -82,6 +82,7 @@ mod wardens;
 mod wire;
 
 pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, StopReason, WardensError};
+pub(crate) use redaction::redacted;
 pub use redaction::{MIN_SECRET_BYTES, Secret};
 pub use tree_end::{
     Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, Resources,

@@ -31,6 +31,7 @@ mod filter;
 mod following;
 mod heard;
 mod history;
+mod secrecy;
 mod sending;
 mod speakers;
 mod told;

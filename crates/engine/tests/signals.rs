@@ -9,7 +9,7 @@ use std::time::Duration;
 use antiphon::signals::{Dedup, From, HeardSignal, Signal, SignalData, SignalFilter, UNDECLARED};
 use antiphon::{
     AgentId, AskError, Budget, CoordinationConfig, Engine, Failed, Output, Run, SessionContext,
-    Verdict, Version, WorkSpec,
+    Submission, Verdict, Version, WorkSpec,
 };
 use serde_json::{Value, json};
 
@@ -103,6 +103,44 @@ async fn who_comes_late_hears_what_sessions_sent_and_when_they_began_and_ended()
     assert!(heard.ends_with(&rest.iter().map(String::as_str).collect::<Vec<_>>()), "{rest:?}");
     assert_eq!(history(&run, SignalFilter::new(), 100).await?, [9, 8, 6, 5, 4, 3]);
     assert_eq!(run.signals(SignalFilter::new(), From::Now).await?.next().await?, None);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_names_of_secrets_take_the_place_of_their_values_in_what_sessions_send() -> Result {
+    const KEY: &str = "hunter2-\"hunter2\"";
+    const PIN: &str = "1234567890";
+    let dir = tempfile::tempdir()?;
+    let mut builder = Engine::builder(dir.path().join("state"))?;
+    builder.register("leak", |session: SessionContext| async move {
+        let large = "x".repeat(20_000);
+        for data in [
+            json!({ "agent_id": KEY, "error": format!("{KEY} was refused"), "n": 1 }),
+            json!({ "log": format!("{large}{KEY}") }),
+            json!({ "pin": PIN.parse::<u64>()? }),
+        ] {
+            session.signal(with(Signal::new("note".parse()?), &data)).await?;
+        }
+        Ok(Output::none())
+    })?;
+    let engine = builder.start().await?;
+    let budget = Budget::sessions(1).within(Duration::from_secs(60)).build()?;
+    let config = CoordinationConfig::of_work(vec![WorkSpec::function("a", "leak")?], budget)?;
+    let secrets = [("KEY", KEY), ("PIN", PIN)];
+    let run = engine.submit(Submission::new(config.with_id("run")?).with_secrets(secrets)).await?;
+    run.wait().await?;
+
+    let notes = SignalFilter::new().of_type("note")?;
+    let heard = run.signal_history(notes.clone(), 10).await?;
+    let told: Vec<_> = heard.iter().map(|signal| (signal.about.as_str(), signal.failed)).collect();
+    assert_eq!(told, [("a", false), ("a", false), ("[secret KEY]", true)]);
+    let data = heard.iter().map(HeardSignal::json).collect::<std::result::Result<Vec<_>, _>>()?;
+    assert_eq!(data[0], json!("{\"pin\":[secret PIN]}"));
+    assert_eq!(data[1], json!({ "log": format!("{}[secret KEY]", "x".repeat(20_000)) }));
+    let refused =
+        json!({ "agent_id": "[secret KEY]", "error": "[secret KEY] was refused", "n": 1 });
+    assert_eq!(data[2], refused);
     engine.close().await?;
     Ok(())
 }

@@ -193,7 +193,16 @@ impl Decider {
             opening.resume(&mut world, &now)?;
         }
         let (ended, ends) = mpsc::unbounded_channel();
-        let mut sessions = Sessions::new(functions, plans, processes, ended, (grace, patience));
+        let secrets = processes.as_ref().map(|processes| Arc::clone(processes.secrets()));
+        let secrets = secrets.unwrap_or_default();
+        let mut sessions = Sessions::new(
+            functions,
+            plans,
+            processes,
+            Arc::clone(&secrets),
+            ended,
+            (grace, patience),
+        );
         if parts.binds_nothing {
             sessions.withdraw_runners();
         }
@@ -202,7 +211,8 @@ impl Decider {
         let incidents = Arc::new(Incidents::default());
         let leftovers = Arc::<Leftovers>::default();
         let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&incidents))?;
-        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents), shortages);
+        let handle =
+            Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents), shortages, secrets);
         let gone = store.held().map(ground::watch);
         let timer = Timer::new().map_err(system("a timer"))?;
         let decider = Self {

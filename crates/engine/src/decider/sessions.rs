@@ -11,6 +11,7 @@ use antiphon_core::world::Spawn;
 use tokio::sync::mpsc;
 
 use crate::mailbox::Handle;
+use crate::secrets::Secrets;
 use crate::session::{Patience, Processes, ReportedEnd, RunnerFn, RunningSessions};
 
 /// What carries sessions out, and those that run.
@@ -19,6 +20,7 @@ pub(super) struct Sessions {
     plans: HashMap<RunnerName, CoordinationConfig>,
     processes: Option<Arc<Processes>>,
     process_runner: Option<RunnerFn>,
+    secrets: Arc<Secrets>,
     /// What the world may bind now.
     runners: Runners,
     running: RunningSessions,
@@ -34,6 +36,7 @@ impl Sessions {
         functions: Vec<(RunnerName, Capability, RunnerFn)>,
         plans: Vec<(RunnerName, CoordinationConfig)>,
         processes: Option<Arc<Processes>>,
+        secrets: Arc<Secrets>,
         ends: mpsc::UnboundedSender<ReportedEnd>,
         (grace, patience): (Duration, Duration),
     ) -> Self {
@@ -52,6 +55,7 @@ impl Sessions {
             plans: plans.into_iter().collect(),
             process_runner: processes.as_ref().map(Processes::runner),
             processes,
+            secrets,
             runners,
             running: RunningSessions::new(ends, grace),
             grace,
@@ -160,13 +164,11 @@ impl Sessions {
         coordination: &CoordinationId,
         secrets: BTreeMap<String, String>,
     ) -> bool {
-        match &self.processes {
-            Some(processes) if !secrets.is_empty() => {
-                processes.secrets().hold(coordination.clone(), secrets);
-                true
-            }
-            _ => false,
+        if secrets.is_empty() {
+            return false;
         }
+        self.secrets.hold(coordination.clone(), secrets);
+        self.processes.is_some()
     }
 
     /// Holds more values of secrets for a coordination. Returns whether there is a use for them and
@@ -177,19 +179,18 @@ impl Sessions {
         secrets: BTreeMap<String, String>,
         needed: &[String],
     ) -> bool {
-        self.processes
-            .as_ref()
-            .is_some_and(|processes| processes.secrets().add(coordination.clone(), secrets, needed))
+        self.secrets.add(coordination.clone(), secrets, needed) && self.processes.is_some()
     }
 
     /// The coordinations that all their secrets are held for.
     pub(super) fn holders_of_secrets(&self) -> Vec<CoordinationId> {
-        self.processes.as_ref().map_or_else(Vec::new, |processes| processes.secrets().holders())
+        match self.processes {
+            Some(_) => self.secrets.holders(),
+            None => Vec::new(),
+        }
     }
 
     pub(super) fn forget_secrets(&self, coordination: &CoordinationId) {
-        if let Some(processes) = &self.processes {
-            processes.secrets().let_go(coordination);
-        }
+        self.secrets.let_go(coordination);
     }
 }

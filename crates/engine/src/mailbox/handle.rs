@@ -29,6 +29,7 @@ use crate::identity::{Identity, identify};
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
+use crate::secrets::Secrets;
 use crate::shortages::Shortages;
 
 /// Reaches the decider and reads the ledger.
@@ -38,6 +39,7 @@ pub(crate) struct Handle {
     store: Arc<dyn Store>,
     incidents: Arc<Incidents>,
     shortages: Arc<Shortages>,
+    secrets: Arc<Secrets>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -52,13 +54,19 @@ impl Handle {
         store: Arc<dyn Store>,
         incidents: Arc<Incidents>,
         shortages: Shortages,
+        secrets: Arc<Secrets>,
     ) -> Self {
-        Self { mailbox, store, incidents, shortages: Arc::new(shortages) }
+        Self { mailbox, store, incidents, shortages: Arc::new(shortages), secrets }
     }
 
     /// What sessions wait for, as their machine has no room.
     pub(crate) fn shortages(&self) -> &Shortages {
         &self.shortages
+    }
+
+    /// Values of secrets, which nothing that is recorded may hold.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), Unavailable> {

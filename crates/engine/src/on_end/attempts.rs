@@ -17,7 +17,8 @@ use crate::ledger::Store;
 use crate::mailbox::{AttemptsEnd, Handle, QueryError, Status};
 use crate::plan::{CommandSpec, Origin, RenderedEnv};
 use crate::process::{Launch, Secret, StopReason};
-use crate::session::{Processes, SecretValues, inherited};
+use crate::secrets::Values;
+use crate::session::{Processes, inherited};
 
 /// How often a command is tried that fails.
 const ATTEMPTS: u32 = 3;
@@ -36,7 +37,7 @@ pub(crate) struct Attempts {
     /// How long all attempts may take together.
     within: Duration,
     /// Values of secrets, as far as they are still at hand.
-    secrets: Option<SecretValues>,
+    secrets: Option<Values>,
 }
 
 impl Attempts {

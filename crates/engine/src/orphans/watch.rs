@@ -91,7 +91,7 @@ mod tests {
         let (mailbox, mut requests) = mpsc::channel(1);
         let store = Arc::new(MemoryStore::default());
         let incidents = Arc::<Incidents>::default();
-        let handle = Handle::new(mailbox, store, incidents, Shortages::default());
+        let handle = Handle::new(mailbox, store, incidents, Shortages::default(), Arc::default());
         let session: SessionId = "nightly.1".parse().unwrap();
         watch(processes, handle, Arc::default(), session.clone());
 

@@ -253,7 +253,7 @@ impl Marks {
 }
 
 /// The whole of some bytes, redacted.
-pub(super) fn redacted(secrets: &[Secret], bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn redacted(secrets: &[Secret], bytes: &[u8]) -> Vec<u8> {
     let mut redactor = Redactor::new(secrets);
     let mut out = redactor.push(bytes);
     out.extend(redactor.finish());

@@ -6,7 +6,6 @@
 
 mod end;
 mod outputs;
-mod secrets;
 mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +20,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::end::{result_of, used_by_lost};
-pub(crate) use self::secrets::{Secrets, Values as SecretValues};
 pub(crate) use self::starting::inherited;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
@@ -30,6 +28,7 @@ use crate::plan::{CommandSpec, Rendered, RenderedEnv};
 use crate::process::{
     Check, Launch, Limits, Scratch, Secret, SessionFolder, StopReason, TreeEnd, Wardens,
 };
+use crate::secrets::Secrets;
 use crate::usage::Charged;
 
 /// What is kept of each output of a session that does not say otherwise, in bytes.
@@ -49,7 +48,7 @@ const WARDEN_WAITS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Processes {
     wardens: Wardens,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
     /// Where scratch directories are made; outside of the state directory.
     scratch_root: PathBuf,
     /// Where sessions reach the engine.
@@ -65,7 +64,7 @@ pub(crate) struct Processes {
 impl Processes {
     /// Both paths are absolute: sessions run in directories of their own.
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
-        let (secrets, charged) = (Secrets::default(), Arc::default());
+        let (secrets, charged) = (Arc::default(), Arc::default());
         let starts = Semaphore::new(starting::STARTS_AT_ONCE as usize);
         let readings = Semaphore::new(FILES_READ_AT_ONCE);
         Self { wardens, secrets, scratch_root, socket, starts, readings, charged }
@@ -75,7 +74,7 @@ impl Processes {
         &self.wardens
     }
 
-    pub(crate) fn secrets(&self) -> &Secrets {
+    pub(crate) fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
     }
 

@@ -87,10 +87,13 @@ impl Signals {
         }
     }
 
-    /// The version up to which the run's stream was looked at.
+    /// The version up to which everything that is wanted was given.
     #[must_use]
     pub fn position(&self) -> Version {
-        self.events.position()
+        match &self.reading {
+            Some(told) => Version(told.signal.version.0.saturating_sub(1)),
+            None => self.events.position(),
+        }
     }
 }
 

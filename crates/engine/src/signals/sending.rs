@@ -2,13 +2,14 @@
 
 use antiphon_core::coordination::{Effect, Signal};
 use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version};
-use antiphon_core::world::{Asker, Written, commands};
+use antiphon_core::world::{Asker, Rejection, Written, commands};
 use tokio::sync::oneshot;
 
 use super::filter::SignalFilter;
 use super::following::{From, Signals};
 use super::heard::HeardSignal;
 use super::history::history;
+use super::secrecy::without_secrets;
 use super::speakers::Speakers;
 use crate::mailbox::{AskError, Handle, QueryError, Request, Unavailable, operator};
 
@@ -33,7 +34,8 @@ impl Handle {
         }
     }
 
-    /// Sends a signal from a session to its own run; not where its fence is stale.
+    /// Sends a signal from a session to its own run, without values of the run's secrets; not where
+    /// its fence is stale.
     pub(crate) async fn send_session_signal(
         &self,
         session: &SessionId,
@@ -43,6 +45,10 @@ impl Handle {
     ) -> Result<Written, AskError> {
         let actor = Actor::new(format!("session:{session}"));
         let actor = actor.unwrap_or_else(|error| panic!("BUG: the id of a session: {error}"));
+        let signal = match self.secrets().of(&session.coordination) {
+            Some(values) => without_secrets(signal, &values).map_err(Rejection::from)?,
+            None => signal,
+        };
         let (session, signal) = (session.clone(), Box::new(signal));
         let send = commands::SendSessionSignal { session, fence, signal };
         self.ask(send, Asker { actor, id }).await

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::id::AgentId;
 
-/// A JSON value as it was written, byte for byte.
+/// A JSON value as it was written, byte for byte but for line breaks: what is recorded is a line.
 #[derive(Clone)]
 pub struct SignalData(Arc<RawValue>);
 
@@ -36,7 +36,9 @@ impl SignalData {
     /// # Errors
     /// [`NotSignalData`] says what is wrong with the text.
     pub fn new(text: impl Into<String>) -> Result<Self, NotSignalData> {
-        match RawValue::from_string(text.into()) {
+        // Within a text of JSON they are escaped, so that these are nothing but layout.
+        let text = text.into().replace(['\n', '\r'], " ");
+        match RawValue::from_string(text) {
             Ok(value) => Ok(Self(value.into())),
             Err(error) => Err(NotSignalData { message: error.to_string() }),
         }
@@ -111,6 +113,7 @@ mod tests {
                 read(r#"{"agent_id": 7, "success": "no", "error": ""}"#),
                 read(r#"{"agent_id": ""}"#),
                 read(r#"["agent_id", "success"]"#),
+                read("{\n  \"agent_id\":\r\n\"builder\"\n}"),
                 read("3"),
             ],
             [
@@ -120,6 +123,7 @@ mod tests {
                 (None, false),
                 (None, false),
                 (None, false),
+                (about("builder"), false),
                 (None, false),
             ]
         );

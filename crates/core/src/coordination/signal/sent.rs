@@ -91,6 +91,27 @@ impl Signal {
         Ok(Self { about, failed, data, ..self })
     }
 
+    /// What it carries, if it does.
+    #[must_use]
+    pub fn data(&self) -> Option<&str> {
+        match &self.data {
+            Carried::Nothing => None,
+            Carried::InEvent(data) => Some(data.as_str()),
+            Carried::Beside(blob) => std::str::from_utf8(&blob.bytes).ok(),
+        }
+    }
+
+    /// With other data in the place of what it carries; whom that told that the signal is about is
+    /// forgotten with it.
+    ///
+    /// # Errors
+    /// As [`Signal::with_data`].
+    pub fn with_data_replaced(mut self, data: SignalData) -> Result<Self, SignalError> {
+        let told = self.data().and_then(|old| SignalData::new(old).ok()?.agent());
+        self.about = self.about.filter(|about| Some(about) != told.as_ref());
+        self.with_data(data)
+    }
+
     /// Not recorded again where its sender has sent the same before.
     #[must_use]
     pub fn once(self, dedup: Dedup) -> Self {
