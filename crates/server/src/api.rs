@@ -21,6 +21,7 @@ mod reasons;
 mod retry;
 mod run;
 mod secrets;
+mod signal;
 mod submission;
 mod utc;
 
@@ -43,4 +44,7 @@ pub use reasons::{Reasons, Why};
 pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};
 pub use secrets::{ResumeRequest, RunSecrets};
+pub use signal::{
+    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SignalsAfter,
+};
 pub use submission::{SubmitAnswer, SubmitRequest};

@@ -11,6 +11,7 @@ mod items;
 mod ledger;
 mod logs;
 mod runs;
+mod signals;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub use error::ClientError;
 pub use events::EventStream;
 pub use items::ItemValue;
 pub use logs::LogStream;
+pub use signals::SignalStream;
 
 /// Reaches an engine by its socket. Its connections belong to the runtime on which it was made; its
 /// answers can be waited for on any.

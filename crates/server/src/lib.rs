@@ -53,12 +53,13 @@ pub use api::{
     ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery, LogBytes, LogPage, LogPart,
     LogPiece, LogQuery, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage,
     Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest, RetryAnswer,
-    RetryRequest, RunEnd, RunLine, RunSecrets, SpentMeter, Steer, SubmitAnswer, SubmitRequest, Why,
+    RetryRequest, RunEnd, RunLine, RunSecrets, SignalDedup, SignalHistory, SignalLine, SignalQuery,
+    SignalRequest, SignalsAfter, SpentMeter, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError, EventStream, ItemValue, LogStream};
+pub use client::{Client, ClientError, EventStream, ItemValue, LogStream, SignalStream};
 #[cfg(feature = "server")]
 pub use limits::ClientLimits;
 #[cfg(feature = "server")]

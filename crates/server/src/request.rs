@@ -111,8 +111,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
             .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
         match caller(parts)? {
             Caller::Session(session) if session.coordination != id => {
-                let detail =
-                    format!("the caller is session {session}, which may not read run {id}");
+                let detail = format!("the caller is session {session}, which may not use run {id}");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Refused(problem) => Err(problem.clone()),
@@ -195,7 +194,7 @@ impl FromRequest<Arc<Shared>> for JsonBody {
             return Err(Problem::new(Code::WrongMediaType, detail));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Self(Fields::new(fields))),
+            Ok(Value::Object(fields)) => Ok(Self(Fields::new(fields, bytes))),
             Ok(_) => Err(Problem::new(Code::InvalidBody, "the body is JSON, but not an object")),
             Err(error) => Err(malformed(&error)),
         }

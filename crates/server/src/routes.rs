@@ -16,6 +16,7 @@ mod record;
 mod retry;
 mod runs;
 mod sent_plan;
+mod signals;
 mod submission;
 mod unfolded;
 
@@ -40,6 +41,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}", get(runs::status))
         .route("/v1/runs/{id}/secrets", get(runs::secrets))
         .route("/v1/runs/{id}/events", get(events::events))
+        .route("/v1/runs/{id}/signals", get(signals::signals).post(signals::send))
         .route("/v1/runs/{id}/items", get(items::list))
         .route("/v1/runs/{id}/items/{item}", get(items::item))
         .route("/v1/runs/{id}/items/{item}/output", get(items::output))

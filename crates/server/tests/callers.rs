@@ -165,6 +165,48 @@ async fn to_a_session_the_ledger_holds_its_own_run_alone() -> Result {
 }
 
 #[tokio::test]
+async fn a_session_sends_to_its_own_run_in_its_own_name_and_only_while_it_lasts() -> Result {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse()?;
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
+    bench.start("mine", "open\nwork a hold").await?;
+    bench.start("other", "open").await?;
+    let run = bench.engine.run("mine")?;
+    let mut events = run.follow_after(Version(0)).await?;
+    while events.next().await?.ok_or("it ended")?.kind != "coordination.session_bound" {}
+    let send = |run: &str, from: &str| {
+        let json = "-H 'content-type: application/json'";
+        let body = format!("{{\"type\":\"note\"{from}}}");
+        format!("{} {json} -d '{body}'", curl(&format!("/v1/runs/{run}/signals")))
+    };
+    let (own, named) = (send("mine", ""), send("mine", ",\"from\":\"a\""));
+    let (forged, foreign) = (send("mine", ",\"from\":\"b\""), send("other", ""));
+    let back = curl("/v1/runs/mine/signals?type=note");
+    let requests = [own.as_str(), &named, &forged, &foreign, &send("none", ""), &back].join("; ");
+    let printed = script(&bench.dir, &requests, |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    let may_not = ["session_may_not", "403"];
+    let expected = [&["200", "200"][..], &may_not, &may_not, &may_not, &["200"]].concat();
+    assert_eq!(codes(&printed), expected, "{printed}");
+    assert!(printed.contains("session mine.1 speaks as a, not as b"), "{printed}");
+
+    bench.release.cancel();
+    while events.next().await?.ok_or("it ended")?.kind != "coordination.session_unbound" {}
+    let before = run.status().await?;
+    let requests = [own.as_str(), &forged, &own].join("; ");
+    let printed = script(&bench.dir, &requests, |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    assert_eq!(codes(&printed), ["stale_session", "409"].repeat(3), "{printed}");
+    let refused = events.next().await?.ok_or("it ended")?;
+    assert_eq!(refused.kind, "coordination.write_refused");
+    let after = run.status().await?;
+    assert_eq!(after.version.0, before.version.0 + 1, "recorded once for all of them");
+    assert_eq!(after.summary.totals.writes_refused, 1);
+    bench.stop().await
+}
+
+#[tokio::test]
 async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
     let warden = Arc::new(Mutex::new(None));
     let known = Arc::clone(&warden);

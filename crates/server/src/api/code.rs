@@ -63,6 +63,8 @@ codes! {
     WrongMethod = "wrong_method", 405, "The path does not take this method";
     /// The body did not come in time.
     BodyTimeout = "body_timeout", 408, "The body did not come in time";
+    /// The session has ended, or another has taken its place.
+    StaleSession = "stale_session", 409, "The session is over";
     /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", 409, "The id is taken";
     /// The `Idempotency-Key` was used for another command.
@@ -100,6 +102,8 @@ codes! {
     Refused = "refused", 422, "The engine's rules forbid this";
     /// The mailbox is full.
     Busy = "busy", 429, "The engine's mailbox is full";
+    /// A session sends signals faster than it may.
+    TooManySignals = "too_many_signals", 429, "The session sends too many signals";
     /// The head of the request is larger than allowed.
     HeadTooLarge = "head_too_large", 431, "The head of the request is too large";
     /// The evidence for what was asked is damaged.
@@ -138,6 +142,7 @@ impl Code {
     pub fn retry_after(self) -> Option<u32> {
         match self {
             Self::Busy
+            | Self::TooManySignals
             | Self::TooManyConnections
             | Self::TakingOver
             | Self::NotTaken

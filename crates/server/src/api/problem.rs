@@ -5,6 +5,7 @@ use antiphon::head::UnreadableSummary;
 use antiphon::items::ItemError;
 use antiphon::ledger::export::ExportError;
 use antiphon::retry::RetryError;
+use antiphon::signals::{InvalidFilter, SignalError};
 use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +127,12 @@ impl From<IdError> for Problem {
     }
 }
 
+impl From<InvalidFilter> for Problem {
+    fn from(error: InvalidFilter) -> Self {
+        Self::new(Code::InvalidRequest, error.to_string())
+    }
+}
+
 impl From<Unavailable> for Problem {
     fn from(error: Unavailable) -> Self {
         let code = match &error {
@@ -198,6 +205,8 @@ fn code_of(rejection: &Rejection) -> Code {
             ControllerError::Work(
                 WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },
             ) => Code::UnknownWork,
+            ControllerError::Signal(SignalError::Forged { .. }) => Code::SessionMayNot,
+            ControllerError::Signal(SignalError::TooFast { .. }) => Code::TooManySignals,
             _ => Code::Refused,
         },
         _ => Code::Refused,

@@ -124,6 +124,9 @@ pub(super) struct Lines {
     unread: Vec<u8>,
     kind: String,
     data: String,
+    /// The place of what is being read, and the last one of what was.
+    id: Option<u64>,
+    place: Option<u64>,
 }
 
 impl Lines {
@@ -139,9 +142,15 @@ impl Lines {
         while let Some(line) = self.line() {
             if let Some(kind) = line.strip_prefix("event: ") {
                 kind.clone_into(&mut self.kind);
+            } else if let Some(id) = line.strip_prefix("id: ") {
+                self.id = id.parse().ok();
             } else if let Some(data) = line.strip_prefix("data: ") {
                 data.clone_into(&mut self.data);
-            } else if line.is_empty() && !self.data.is_empty() {
+            } else if line.is_empty() {
+                self.place = self.id.take().or(self.place);
+                if self.data.is_empty() {
+                    continue;
+                }
                 let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
                 if kind != "problem" {
                     return Ok(Some((kind, data)));
@@ -152,6 +161,11 @@ impl Lines {
             }
         }
         Ok(None)
+    }
+
+    /// Up to where all of the stream is here.
+    pub(super) fn place(&self) -> Option<u64> {
+        self.place
     }
 
     /// A whole line, without its end.

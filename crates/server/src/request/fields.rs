@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::api::{BodyError, Code, Problem};
@@ -12,11 +14,41 @@ use crate::api::{BodyError, Code, Problem};
 pub(crate) struct Fields {
     left: Map<String, Value>,
     faults: Vec<BodyError>,
+    /// What they were read from.
+    source: Bytes,
 }
 
 impl Fields {
-    pub(crate) fn new(left: Map<String, Value>) -> Self {
-        Self { left, faults: Vec::new() }
+    pub(crate) fn new(left: Map<String, Value>, source: Bytes) -> Self {
+        Self { left, faults: Vec::new(), source }
+    }
+
+    /// Takes an optional object apart likewise.
+    pub(crate) fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let mut inner = match self.left.remove(name)? {
+            Value::Null => return None,
+            Value::Object(fields) => Self::new(fields, Bytes::new()),
+            other => {
+                let detail = format!("`{name}` must be an object, not {}", kind(&other));
+                self.fault(format!("/{name}"), detail);
+                return None;
+            }
+        };
+        let read = read(&mut inner);
+        inner.refuse_rest();
+        self.faults.extend(inner.faults.into_iter().map(|fault| {
+            let pointer = fault.pointer.map(|pointer| format!("/{name}{pointer}"));
+            BodyError { pointer, ..fault }
+        }));
+        Some(read)
+    }
+
+    /// An optional value of any kind, as it was written: its numbers may have more digits than can
+    /// be held here.
+    pub(crate) fn raw(&mut self, name: &str) -> Option<Box<RawValue>> {
+        self.left.remove(name).filter(|value| !value.is_null())?;
+        let mut all: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(&self.source).ok()?;
+        all.remove(name)
     }
 
     /// Notes that something is wrong at a pointer.
@@ -148,9 +180,7 @@ impl Fields {
 
     /// Nothing else may be there, and nothing may have been wrong.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        for name in std::mem::take(&mut self.left).keys() {
-            self.fault(pointer_to(name), "unknown field");
-        }
+        self.refuse_rest();
         match self.faults.len() {
             0 => Ok(()),
             1 => {
@@ -159,6 +189,12 @@ impl Fields {
             }
             n => Err(Problem::new(Code::InvalidBody, format!("the body has {n} errors"))
                 .with_errors(self.faults)),
+        }
+    }
+
+    fn refuse_rest(&mut self) {
+        for name in std::mem::take(&mut self.left).keys() {
+            self.fault(pointer_to(name), "unknown field");
         }
     }
 }

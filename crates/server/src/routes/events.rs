@@ -91,7 +91,7 @@ fn checked(after: u64) -> Result<Version, Problem> {
 }
 
 /// The version that a client had seen when its stream broke.
-fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let version = value.to_str().ok().and_then(|text| text.parse().ok());
     let invalid = || {

@@ -1,0 +1,304 @@
+//! Signals of a run: sent, looked back at, or followed until the run ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon::id::{AgentId, CoordinationId, Version};
+use antiphon::signals::{Dedup, From, Signal, SignalData, SignalFilter, SignalType, Signals};
+use antiphon::world::Written;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio_util::sync::CancellationToken;
+
+use super::events::{problem, resumed, streamed, wants_stream};
+use super::record::{explained, head};
+use super::unfolded::Unfolded;
+use crate::answer::{Answer, ask, json};
+use crate::api::{Accepted, Code, Problem, SignalHistory, SignalLine, SignalQuery, SignalsAfter};
+use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader};
+use crate::state::Shared;
+
+/// Signals in an answer, unless the query says otherwise.
+const DEFAULT_LIMIT: usize = 100;
+
+/// Most signals in an answer.
+const MAX_LIMIT: usize = 1_000;
+
+pub(super) async fn send(
+    State(shared): State<Arc<Shared>>,
+    caller: Reader,
+    target: Addressed,
+    IdempotencyKey(key): IdempotencyKey,
+    JsonBody(mut body): JsonBody,
+) -> Answer {
+    let signal = read(&mut body);
+    body.finish()?;
+    let Some(signal) = signal else {
+        return Err(Problem::new(Code::InvalidBody, "the body is no signal"));
+    };
+    let command = shared.run(target.id())?.command(key);
+    let answer = match caller {
+        Reader::Operator => ask(&shared, command.signal(signal)).await,
+        Reader::Session(session) => {
+            match ask(&shared, command.signal_from(&session, signal)).await {
+                Ok(Written::Done(done)) => Ok(done.version),
+                Ok(Written::Refused) => {
+                    let detail = format!("session {session} is over; it changes nothing any more");
+                    return Err(Problem::new(Code::StaleSession, detail));
+                }
+                Err(unanswered) => Err(unanswered),
+            }
+        }
+    };
+    match answer {
+        Ok(version) => {
+            let run = target.id().to_string();
+            json(StatusCode::OK, &Accepted { run, version: version.0 })
+        }
+        Err(asked) => Err(explained(&shared, target.id(), asked).await),
+    }
+}
+
+/// The signal in a body; `None` where a fault was noted.
+fn read(body: &mut Fields) -> Option<Signal> {
+    let kind = match body.optional_text("type") {
+        Some(kind) => {
+            checked(body, "/type", SignalType::new(kind).map_err(|error| error.to_string()))
+        }
+        None => {
+            let _missing = body.text("type");
+            None
+        }
+    };
+    let from = body.optional_text("from").map(|name| agent(body, "/from", &name));
+    let about = body.optional_text("about").map(|name| agent(body, "/about", &name));
+    let to = body.list("to");
+    let to: Vec<_> =
+        (0..).zip(to).map(|(at, name)| agent(body, &format!("/to/{at}"), &name)).collect();
+    let failed = body.flag("failed");
+    let data = body.raw("data").map(|data| {
+        let data = SignalData::new(data.get()).map_err(|error| error.to_string());
+        checked(body, "/data", data)
+    });
+    let dedup = body.object("dedup", |body| {
+        let mut dedup = Dedup::new(body.text("key"));
+        if let Some(window_ms) = body.number("window_ms", u64::MAX / 1_000_000) {
+            dedup.window = window_ms * 1_000_000;
+        }
+        if let Some(cap) = body.number("cap", u32::MAX.into()) {
+            dedup.cap = u32::try_from(cap).unwrap_or(u32::MAX);
+        }
+        dedup
+    });
+    let mut signal = Signal::new(kind?).failed(failed);
+    if let Some(from) = from {
+        signal = signal.from(from?);
+    }
+    if let Some(about) = about {
+        signal = signal.about(about?);
+    }
+    for agent in to {
+        signal = signal.to(agent?);
+    }
+    if let Some(data) = data {
+        let with_data = signal.with_data(data?).map_err(|error| error.to_string());
+        signal = checked(body, "/data", with_data)?;
+    }
+    Some(match dedup {
+        Some(dedup) => signal.once(dedup),
+        None => signal,
+    })
+}
+
+fn agent(body: &mut Fields, pointer: &str, name: &str) -> Option<AgentId> {
+    checked(body, pointer, AgentId::new(name).map_err(|error| error.to_string()))
+}
+
+fn checked<T>(body: &mut Fields, pointer: &str, read: Result<T, String>) -> Option<T> {
+    read.map_err(|detail| body.fault(pointer.to_owned(), detail)).ok()
+}
+
+/// What is asked for after the question mark.
+#[derive(Default)]
+struct Asked {
+    query: SignalQuery,
+    limit: Option<usize>,
+    after: Option<SignalsAfter>,
+}
+
+impl Asked {
+    fn read(parameters: &[(String, String)]) -> Result<Self, Problem> {
+        let mut asked = Self::default();
+        for (name, value) in parameters {
+            if asked.query.take(name, value).map_err(invalid)? {
+                continue;
+            }
+            match name.as_str() {
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                    let wrong = format!("limit is {value}; it must be between 1 and {MAX_LIMIT}");
+                    asked.limit = Some(limit.ok_or_else(|| invalid(wrong))?);
+                }
+                "after" => asked.after = Some(SignalsAfter::read(value).map_err(invalid)?),
+                _ => {
+                    return Err(invalid(format!(
+                        "unknown parameter `{name}`; expected one of `type`, `from`, `to`, \
+                         `about`, `failed`, `data.NAME`, `limit`, `after`"
+                    )));
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    fn filter(&self) -> Result<SignalFilter, Problem> {
+        let SignalQuery { types, from, to, about, failed, data } = &self.query;
+        let mut filter = SignalFilter::new();
+        for kind in types {
+            filter = filter.of_type(kind)?;
+        }
+        if let Some(from) = from {
+            filter = filter.from(AgentId::new(from)?);
+        }
+        if let Some(to) = to {
+            filter = filter.to(AgentId::new(to)?);
+        }
+        if let Some(about) = about {
+            filter = filter.about(AgentId::new(about)?);
+        }
+        if let Some(failed) = failed {
+            filter = filter.failed(*failed);
+        }
+        Ok(data
+            .iter()
+            .fold(filter, |filter, (member, value)| filter.with_data(member, value.clone())))
+    }
+}
+
+fn invalid(detail: String) -> Problem {
+    Problem::new(Code::InvalidRequest, detail)
+}
+
+pub(super) async fn signals(
+    State(shared): State<Arc<Shared>>,
+    target: Addressed,
+    headers: HeaderMap,
+    Parameters(parameters): Parameters<Vec<(String, String)>>,
+) -> Answer {
+    let asked = Asked::read(&parameters)?;
+    let filter = asked.filter()?;
+    if wants_stream(&headers) {
+        if asked.limit.is_some() {
+            return Err(invalid("a stream of signals takes no `limit`".to_owned()));
+        }
+        let from = match resumed(&headers)? {
+            Some(version) => From::After(Version(version)),
+            None => match asked.after.unwrap_or_default() {
+                SignalsAfter::Beginning => From::Beginning,
+                SignalsAfter::Now => From::Now,
+                SignalsAfter::Version(version) => From::After(Version(version)),
+            },
+        };
+        return stream(&shared, &target, filter, from).await;
+    }
+    if asked.after.is_some() {
+        let detail =
+            "only a stream of events begins somewhere; ask with `Accept: text/event-stream`";
+        return Err(invalid(detail.to_owned()));
+    }
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
+    let heard = ask(&shared, shared.run(target.id())?.signal_history(filter, limit)).await?;
+    let (run, signals) = (target.id().to_string(), heard.iter().map(SignalLine::from).collect());
+    json(StatusCode::OK, &SignalHistory { run, signals })
+}
+
+async fn stream(
+    shared: &Arc<Shared>,
+    target: &Addressed,
+    filter: SignalFilter,
+    from: From,
+) -> Answer {
+    let head = head(shared, target.id()).await?;
+    let all_seen = match from {
+        From::Beginning => false,
+        From::Now => true,
+        From::After(version) => version >= head.tip.version,
+    };
+    if head.ended && all_seen {
+        // To a client of event streams this means: do not reconnect.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let signals = ask(shared, shared.run(target.id())?.signals(filter, from)).await?;
+    Ok(Listening::answer(shared, target.id(), signals))
+}
+
+/// Signals on their way to a client, which is sent the next one when it has taken those before, so
+/// that a slow client delays nothing else.
+struct Listening {
+    shared: Arc<Shared>,
+    run: CoordinationId,
+    signals: Signals,
+    heartbeat: Duration,
+    stopping: CancellationToken,
+    begun: bool,
+    ended: bool,
+}
+
+impl Listening {
+    fn answer(shared: &Arc<Shared>, run: &CoordinationId, signals: Signals) -> Response {
+        let (heartbeat, stopping) = (shared.limits().heartbeat, shared.stopping().clone());
+        let (shared, run, begun, ended) = (Arc::clone(shared), run.clone(), false, false);
+        let listening = Self { shared, run, signals, heartbeat, stopping, begun, ended };
+        streamed(Body::new(Unfolded::new(listening, Self::frame)))
+    }
+
+    /// What to send next. An `end` says that the run has ended; without it the connection broke, or
+    /// the server is to stop.
+    async fn frame(mut self) -> Option<(Bytes, Self)> {
+        if self.ended {
+            return None;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            let place = self.place();
+            return Some((place.into(), self));
+        }
+        let frame = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return None,
+            signal = self.signals.next() => match signal {
+                Ok(Some(signal)) => text(&SignalLine::from(&signal)),
+                Ok(None) => {
+                    self.ended = true;
+                    match head(&self.shared, &self.run).await {
+                        Ok(head) if head.ended => "event: end\ndata: {}\n\n".to_owned(),
+                        Ok(_) => return None,
+                        Err(error) => problem(error),
+                    }
+                }
+                Err(error) => {
+                    self.ended = true;
+                    problem(error)
+                }
+            },
+            () = tokio::time::sleep(self.heartbeat) => self.place(),
+        };
+        Some((frame.into(), self))
+    }
+
+    /// Where a client resumes that is cut off now, also where nothing that it wants was in what was
+    /// looked at.
+    fn place(&self) -> String {
+        format!("id: {}\n\n", self.signals.position())
+    }
+}
+
+fn text(signal: &SignalLine) -> String {
+    match serde_json::to_string(signal) {
+        Ok(line) => format!("id: {}\nevent: {}\ndata: {line}\n\n", signal.version, signal.r#type),
+        Err(error) => {
+            format!(": version {} cannot be written as JSON: {error}\n\n", signal.version)
+        }
+    }
+}
