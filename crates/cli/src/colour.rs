@@ -33,7 +33,7 @@ impl From<Stage> for Colour {
     fn from(stage: Stage) -> Self {
         match stage {
             Stage::Starting | Stage::Running => Self::Active,
-            Stage::Paused | Stage::Stopping => Self::Caution,
+            Stage::Waiting | Stage::Paused | Stage::Stopping => Self::Caution,
             Stage::Ended(verdict) => verdict.into(),
             _ => Self::Plain,
         }

@@ -21,7 +21,7 @@ use antiphon_server::{Client, ClientError, EventLine, EventStream, RetryAnswer, 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy, reasons};
+use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy, is_waiting, reasons};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
@@ -349,7 +349,11 @@ impl RunFollower {
                 }
                 () = next(&mut frames) => {
                     if since_asked.elapsed() >= ASK_AGAIN {
-                        view.waits(reasons(client, progress.id(), &view.unexplained()).await);
+                        let unexplained = view.unexplained();
+                        let reasons = reasons(client, progress.id(), &unexplained).await;
+                        let for_secrets =
+                            !unexplained.is_empty() && is_waiting(client, progress.id()).await;
+                        view.waits(reasons, for_secrets);
                         since_asked = Instant::now();
                     }
                     view.tick()?;

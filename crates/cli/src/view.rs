@@ -128,10 +128,11 @@ impl View {
         }
     }
 
-    /// Shows why items do not run, as the engine says; replaces what was said before.
-    pub(crate) fn waits(&mut self, reasons: BTreeMap<WorkId, String>) {
+    /// Shows why items do not run, as the engine says, and whether the run only waits for secrets;
+    /// replaces what was said before.
+    pub(crate) fn waits(&mut self, reasons: BTreeMap<WorkId, String>, for_secrets: bool) {
         if let Look::Live(live) = &mut self.0 {
-            live.waits(reasons);
+            live.waits(reasons, for_secrets);
         }
     }
 

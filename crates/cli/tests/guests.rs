@@ -310,6 +310,25 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
         why,
         "uses: it waits for its secrets, which are never recorded; `antiphon resume keyed`, with CANARY set, continues it\n"
     );
+    // So it is in every list.
+    let said = |arguments: &[&str]| -> Result<String> {
+        Ok(String::from_utf8(ran(dir.path(), arguments)?.stdout)?)
+    };
+    let waits = "it waits for its secrets, which are never recorded";
+    for list in [&["list"][..], &["list", "--status", "waiting"]] {
+        let list = said(list)?;
+        let line = list.lines().nth(1).ok_or("no run")?;
+        assert!(line.starts_with("keyed  test  waiting  0/1 ") && line.ends_with(waits), "{list}");
+    }
+    assert_eq!(said(&["list", "--status", "running", "--json"])?, "");
+    let listed: serde_json::Value = serde_json::from_str(&said(&["list", "--json"])?)?;
+    assert_eq!((&listed["status"], &listed["why"]), (&"waiting".into(), &waits.into()));
+    let status = said(&["status", "keyed"])?;
+    assert!(status.contains("status        waiting\n"), "{status}");
+    let next = "next          `antiphon resume keyed`, with CANARY set, continues it\n";
+    assert!(status.contains(next), "{status}");
+    let status: serde_json::Value = serde_json::from_str(&said(&["status", "keyed", "--json"])?)?;
+    assert_eq!(status["status"], "waiting");
     // A guest brings the secret to the engine that runs.
     let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"])
         .env("CANARY", "canary-value")

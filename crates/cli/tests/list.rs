@@ -45,7 +45,7 @@ broken  -     failed  2/2    1       1         <time>  <age>   0 ok, 1 failed, 1
         "\
 --- stderr
 error: invalid value 'done' for '--status <STATUS>'
-  [possible values: starting, running, paused, interrupted, stopping, succeeded, partial, failed, aborted]
+  [possible values: starting, running, waiting, paused, interrupted, stopping, succeeded, partial, failed, aborted]
 
 For more information, try '--help'.
 --- exit 2

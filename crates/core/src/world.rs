@@ -186,6 +186,24 @@ impl World {
         outermost
     }
 
+    /// The coordinations that only secrets keep from going on, with those that they are in: something
+    /// in them lacks secrets, and nothing runs or will without a command.
+    #[must_use]
+    pub fn waiting_for_secrets(&self, now: &Now) -> BTreeSet<CoordinationId> {
+        let at_work = self.at_work(now);
+        let idle = self.members.iter().filter(|(id, _)| !at_work.contains(&self.outermost(id)));
+        let mut waiting = BTreeSet::new();
+        for (id, _) in idle.filter(|(_, member)| member.state().lacks_secrets()) {
+            let mut within = Some(id);
+            while let Some(id) = within {
+                waiting.insert(id.clone());
+                let parent = self.coordination(id).and_then(|run| run.started().parent.as_ref());
+                within = parent.map(|parent| &parent.coordination);
+            }
+        }
+        waiting
+    }
+
     /// The coordination that a nested one is in, however deep; any other is its own.
     fn outermost(&self, id: &CoordinationId) -> CoordinationId {
         let mut id = id;

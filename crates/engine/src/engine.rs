@@ -177,6 +177,16 @@ impl Engine {
         self.handle().query(|world, now| world.at_work(now)).await
     }
 
+    /// The runs that only secrets keep from going on, with those that they are nested in. They are
+    /// carried out, and their head rows say that they are running: what an engine has is not on the
+    /// record.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the state is not known, as of a ledger that takes nothing in any more.
+    pub async fn waiting_for_secrets(&self) -> Result<BTreeSet<CoordinationId>, Unavailable> {
+        self.handle().query(|world, now| world.waiting_for_secrets(now)).await
+    }
+
     /// The ended runs whose [`on_end`](Run::on_end) commands are carried out now.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `antiphon list`: runs at a glance, from head rows alone.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::command_error::CommandError;
+use crate::connection::waiting_in;
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::stderr;
@@ -58,7 +60,7 @@ struct RunJson<'a> {
     hash: String,
     started: String,
     changed: String,
-    /// Why it ended with work left, or is paused.
+    /// Why it ended with work left, is paused, or waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
     summary: &'a RawValue,
@@ -67,21 +69,21 @@ struct RunJson<'a> {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let is_held = ledger.is_held()?;
+        let stages = Stages::of(&ledger)?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         // One more tells whether there are more.
-        let mut heads = self.heads(&ledger, is_held, None, limit.saturating_add(1))?;
+        let mut heads = self.heads(&ledger, &stages, None, limit.saturating_add(1))?;
         let more = heads.len() > limit;
         heads.truncate(limit);
         let left_out = match heads.last().filter(|_| more) {
-            Some(last) => self.heads(&ledger, is_held, Some(&last.stream), usize::MAX)?.len(),
+            Some(last) => self.heads(&ledger, &stages, Some(&last.stream), usize::MAX)?.len(),
             None => 0,
         };
 
         let mut output = Stdout::open();
         if options.json {
             for head in &heads {
-                output.json(&line(head, &summary(head)?, is_held)?)?;
+                output.json(&line(head, &summary(head)?, &stages)?)?;
             }
         } else {
             let mut table = Table::new([
@@ -89,9 +91,9 @@ impl Args {
             ])
             .colouring(2);
             for head in &heads {
-                let stage = ledger::stage(head, is_held)?;
+                let (stage, waits) = stages.stage(head)?;
                 let summary = summary(head)?;
-                let why = why(&ledger, head, stage, &summary);
+                let why = waits.unwrap_or_else(|| why(&ledger, head, stage, &summary));
                 table.row_in(stage, row(head, stage, summary, why));
             }
             table.print("", &mut output)?;
@@ -103,17 +105,16 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The rows that are asked for, the newest first. What an engine left when it was killed is
-    /// recorded as if it ran, so such rows are told apart once they are read.
+    /// The rows that are asked for, the newest first. What an engine left when it was killed, or what
+    /// waits for secrets, is recorded as if it ran, so such rows are told apart once they are read.
     fn heads(
         &self,
         ledger: &Ledger,
-        is_held: bool,
+        stages: &Stages,
         older_than: Option<&StreamName>,
         limit: usize,
     ) -> Result<Vec<HeadRow>, CommandError> {
-        let is_left = |stage| matches!(stage, Stage::Running | Stage::Paused | Stage::Interrupted);
-        let tells_apart = !is_held && self.status.is_some_and(is_left);
+        let tells_apart = self.status.is_some_and(|stage| stages.differs(stage));
         let recorded = self.status.filter(|_| !tells_apart);
         let unended = tells_apart || self.running;
         let filter = HeadFilter {
@@ -127,7 +128,7 @@ impl Args {
         if tells_apart {
             let mut asked = Vec::new();
             for head in heads {
-                if Some(ledger::stage(&head, is_held)?) == self.status {
+                if Some(stages.stage(&head)?.0) == self.status {
                     asked.push(head);
                 }
             }
@@ -135,6 +136,41 @@ impl Args {
             heads = asked;
         }
         Ok(heads)
+    }
+}
+
+/// Where runs are in their lives, besides what their head rows say.
+struct Stages {
+    is_held: bool,
+    /// The runs that only wait for secrets, and what is said of that.
+    waiting: BTreeMap<String, Option<String>>,
+}
+
+impl Stages {
+    fn of(ledger: &Ledger) -> Result<Self, CommandError> {
+        let is_held = ledger.is_held()?;
+        let waiting = if is_held { waiting_in(&ledger.dir) } else { Vec::new() };
+        let waiting = waiting.into_iter().map(|run| (run.id, run.why)).collect();
+        Ok(Self { is_held, waiting })
+    }
+
+    /// Where a run is in its life, and why it waits if it does.
+    fn stage(&self, head: &HeadRow) -> Result<(Stage, Option<String>), CommandError> {
+        let stage = ledger::stage(head, self.is_held)?;
+        Ok(match self.waiting.get(&id(head)) {
+            Some(why) if stage == Stage::Running => (Stage::Waiting, why.clone()),
+            _ => (stage, None),
+        })
+    }
+
+    /// Whether a stage may not be what the head rows say.
+    fn differs(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Waiting => true,
+            Stage::Running => !self.is_held || !self.waiting.is_empty(),
+            Stage::Paused | Stage::Interrupted => !self.is_held,
+            _ => false,
+        }
     }
 }
 
@@ -187,18 +223,19 @@ fn row(head: &HeadRow, stage: Stage, summary: RunSummary, why: String) -> [Strin
 fn line<'a>(
     head: &'a HeadRow,
     summary: &'a RunSummary,
-    is_held: bool,
+    stages: &Stages,
 ) -> Result<RunJson<'a>, CommandError> {
+    let (stage, waits) = stages.stage(head)?;
     Ok(RunJson {
         id: id(head),
         name: summary.name.as_deref(),
-        status: ledger::stage(head, is_held)?.as_str(),
+        status: stage.as_str(),
         ended: head.ended,
         version: head.tip.version.0,
         hash: head.tip.hash.to_string(),
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
-        why: summary.why(),
+        why: waits.or_else(|| summary.why()),
         summary: serde_json::from_str(&head.summary).map_err(CommandError::internal)?,
     })
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, WorkId};
-use antiphon_server::{Client, Why};
+use antiphon_server::{Client, ListQuery, RunLine, Why};
 use tokio::time::timeout;
 
 use super::passing;
@@ -31,6 +32,33 @@ pub(crate) struct Said {
     pub(crate) trouble: Option<String>,
     /// What the sessions of items wait for before they are started.
     pub(crate) waits: BTreeMap<WorkId, String>,
+    /// Whether the run only waits for secrets.
+    pub(crate) is_waiting: bool,
+}
+
+/// Runs that are asked for at once of those that wait for secrets.
+const ASKED: usize = 1_000;
+
+/// Whether a run only waits for secrets that its engine does not have.
+pub(crate) async fn is_waiting(client: &Client, id: &CoordinationId) -> bool {
+    client.status(id).await.is_ok_and(|run| run.status == Stage::Waiting.as_str())
+}
+
+/// The runs of a directory that only wait for secrets that its engine does not have.
+pub(crate) fn waiting_in(dir: &Path) -> Vec<RunLine> {
+    let asked = async {
+        let client = ledger::client(dir).await.ok()?;
+        let status = Some(Stage::Waiting.as_str().to_owned());
+        let query = ListQuery { status, limit: Some(ASKED), ..ListQuery::default() };
+        Some(client.list(&query).await.ok()?.runs)
+    };
+    in_time(asked).unwrap_or_default()
+}
+
+/// What comes of asking, if it comes in time.
+fn in_time<T>(asked: impl Future<Output = Option<T>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async { timeout(ANSWERS_WITHIN, asked).await.ok()? })
 }
 
 /// What keeps an engine from going on, if anything does.
@@ -73,7 +101,9 @@ pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &
     let asked = async {
         let client = ledger::client(dir).await.ok()?;
         let trouble = trouble(&client).await.ok()?;
-        let mut said = Said { trouble, waits: reasons(&client, id, ready).await };
+        let waits = reasons(&client, id, ready).await;
+        let is_waiting = is_waiting(&client, id).await;
+        let mut said = Said { trouble, waits, is_waiting };
         if said.trouble.is_none() {
             return Some(said);
         }
@@ -86,9 +116,5 @@ pub(crate) fn said(dir: &Path, id: &CoordinationId, ready: &[WorkId], running: &
         }
         Some(said)
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok();
-    // What comes of asking, if it comes in time.
-    let answer = runtime
-        .and_then(|runtime| runtime.block_on(async { timeout(ANSWERS_WITHIN, asked).await.ok()? }));
-    answer.unwrap_or_default()
+    in_time(asked).unwrap_or_default()
 }

@@ -182,7 +182,7 @@ impl FollowedRun {
             Ok(Stage::Interrupted) => {
                 view.tell(&format!("{id} is interrupted; {}", self.lack.advice(id, None)))?;
             }
-            Ok(Stage::Running) if connection.host.is_some() => {
+            Ok(Stage::Running | Stage::Waiting) if connection.host.is_some() => {
                 view.tell(&format!(
                     "{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"
                 ))?;

@@ -46,6 +46,8 @@ pub(crate) struct Board {
     needed: HashMap<WorkId, Vec<usize>>,
     needed_groups: HashMap<GroupName, Vec<usize>>,
     failures: Failures,
+    /// Whether it only waits for secrets, as its engine says.
+    is_waiting: bool,
     /// Whether no engine has the ledger.
     is_abandoned: bool,
 }
@@ -206,6 +208,7 @@ impl Board {
             needed: HashMap::new(),
             needed_groups: HashMap::new(),
             failures: Failures::default(),
+            is_waiting: false,
             is_abandoned: false,
         }
     }
@@ -281,7 +284,10 @@ impl Board {
     pub(crate) fn stage(&self) -> Stage {
         match (&self.end, self.replay.state()) {
             (Some(end), _) => Stage::Ended(end.verdict),
-            (None, Some(run)) => run.stage(),
+            (None, Some(run)) => match run.stage() {
+                Stage::Running if self.is_waiting => Stage::Waiting,
+                stage => stage,
+            },
             (None, None) => Stage::Starting,
         }
     }
@@ -388,6 +394,11 @@ impl Board {
         if let Some(group) = group.filter(|group| was_open != self.is_open(group)) {
             self.dependents(&group).into_iter().for_each(|place| self.look_at_place(place));
         }
+    }
+
+    /// Its engine says whether it only waits for secrets.
+    pub(crate) fn wait_for_secrets(&mut self, is_waiting: bool) {
+        self.is_waiting = is_waiting;
     }
 
     /// No engine has the ledger, so no session carries anything out, whatever the record says.

@@ -89,8 +89,9 @@ impl LiveView {
         self.board.unexplained()
     }
 
-    pub(super) fn waits(&mut self, reasons: BTreeMap<WorkId, String>) {
+    pub(super) fn waits(&mut self, reasons: BTreeMap<WorkId, String>, for_secrets: bool) {
         self.asked = reasons;
+        self.board.wait_for_secrets(for_secrets);
         self.changed = true;
     }
 

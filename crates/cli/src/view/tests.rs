@@ -223,6 +223,17 @@ stopping: interrupted
 }
 
 #[test]
+fn a_run_that_only_waits_for_secrets_is_not_said_to_run() {
+    let history = History::of(vec![item("deploy", &[])], 1);
+    let mut board = history.board();
+    assert_eq!(board.stage().as_str(), "running");
+    board.wait_for_secrets(true);
+    assert_eq!((board.stage().as_str(), board.unexplained().len()), ("waiting", 1));
+    board.wait_for_secrets(false);
+    assert_eq!(board.stage().as_str(), "running");
+}
+
+#[test]
 fn a_reason_of_the_engine_stands_beside_its_item() {
     let history = History::of(vec![item("deploy", &[])], 1);
     let board = history.board();

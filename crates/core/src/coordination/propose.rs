@@ -9,7 +9,7 @@ use super::runners::{Capability, Runners};
 use super::session::shortened;
 use super::state::Coordination;
 use super::stop::{AbortReason, StopCondition};
-use super::work::{ReadyKey, Runner};
+use super::work::{ReadyKey, Runner, WorkItem, WorkState};
 use crate::id::{Actor, WorkId};
 use crate::time::Now;
 
@@ -130,6 +130,18 @@ impl Coordination {
         self.has_secrets() || !runner.needs_secrets()
     }
 
+    /// Whether it is carried out and something of it that could start lacks secrets.
+    pub(crate) fn lacks_secrets(&self) -> bool {
+        let lacks = |item: &WorkItem| {
+            matches!(item.state(), WorkState::Ready | WorkState::Delayed(_))
+                && !self.has_secrets_for(&item.spec().runner)
+        };
+        self.is_carried()
+            && self.pause_reason().is_none()
+            && !self.has_secrets()
+            && self.work().iter_unfinished().any(lacks)
+    }
+
     /// The item that a session would be bound to next, if a slot is free.
     pub(super) fn first_to_bind(&self, now: &Now, runners: &Runners) -> Option<&WorkId> {
         let proposal = self.propose_binding(now, runners, &BTreeSet::new())?;
@@ -138,7 +150,7 @@ impl Coordination {
             Proposal::Event(CoordinationEvent::SessionBound(bound)) => &bound.work,
             _ => return None,
         };
-        self.work().find(first.as_str()).map(super::work::WorkItem::id)
+        self.work().find(first.as_str()).map(WorkItem::id)
     }
 
     /// Whether something runs here or will by itself: a session, an item that waits for a moment,

@@ -15,6 +15,9 @@ pub enum Stage {
     Starting,
     /// Work is bound as slots and budget allow.
     Running,
+    /// All that is left of it waits for secrets that its engine does not have. No head row says so, as
+    /// what an engine has is not on the record.
+    Waiting,
     /// Nothing new starts until it is continued.
     Paused,
     /// Nobody carries it out until it is resumed.
@@ -26,9 +29,10 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Starting,
         Self::Running,
+        Self::Waiting,
         Self::Paused,
         Self::Interrupted,
         Self::Stopping,
@@ -44,6 +48,7 @@ impl Stage {
         match self {
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Paused => "paused",
             Self::Interrupted => "interrupted",
             Self::Stopping => "stopping",
@@ -102,7 +107,7 @@ mod tests {
     #[test]
     fn every_stage_is_read_back_from_its_word() {
         assert_eq!(Stage::ALL.map(|stage| stage.as_str().parse()), Stage::ALL.map(Ok));
-        let refusal = "\"done\" is no status; they are starting, running, paused, interrupted, stopping, succeeded, partial, failed, aborted";
+        let refusal = "\"done\" is no status; they are starting, running, waiting, paused, interrupted, stopping, succeeded, partial, failed, aborted";
         assert_eq!(
             "done".parse::<Stage>().map_err(|error| error.to_string()),
             Err(refusal.to_owned())

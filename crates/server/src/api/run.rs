@@ -1,8 +1,11 @@
 //! Runs at a glance, one or a page of them.
 
+use std::collections::BTreeSet;
+
 use antiphon::append::HeadRow;
+use antiphon::coordination::{Blocked, Stage};
 use antiphon::head::UnreadableSummary;
-use antiphon::id::StreamName;
+use antiphon::id::{CoordinationId, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,7 +31,7 @@ pub struct RunLine {
     pub started: String,
     /// When it last changed, in UTC.
     pub changed: String,
-    /// Why it ended with work left, or is paused, in words.
+    /// Why it ended with work left, is paused, or waits, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// What continues it, if it is paused. Only the answer about one run has this.
@@ -36,6 +39,18 @@ pub struct RunLine {
     pub pause: Option<Pause>,
     /// Its head row's summary: totals, usage, receipt and so on.
     pub summary: Value,
+}
+
+impl RunLine {
+    /// The same, if it only waits for secrets that its engine does not have, which no head row says.
+    pub(crate) fn waiting_for_secrets(self, waiting: &BTreeSet<CoordinationId>) -> Self {
+        let is_running = self.status == Stage::Running.as_str();
+        if !is_running || !waiting.iter().any(|id| *id == *self.id) {
+            return self;
+        }
+        let why = Some(Blocked::NoSecrets.to_string());
+        Self { status: Stage::Waiting.as_str().to_owned(), why, ..self }
+    }
 }
 
 impl TryFrom<&HeadRow> for RunLine {

@@ -1,12 +1,15 @@
 //! Runs at a glance, one or a page of them, from head rows alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use axum::extract::State;
 use axum::http::StatusCode;
+use tokio::time::timeout;
 
 use super::record::head;
 use crate::answer::{Answer, json};
@@ -16,6 +19,9 @@ use crate::state::Shared;
 
 /// Runs on a page, unless the query says otherwise.
 const DEFAULT_PAGE: usize = 50;
+
+/// How long the engine may take to say which runs wait.
+const SAID_WITHIN: Duration = Duration::from_millis(250);
 
 /// Most runs on a page.
 const MAX_PAGE: usize = 1_000;
@@ -55,9 +61,15 @@ pub(super) async fn list(
         }
     };
     // One more is read to know whether another page follows.
+    // Those that wait are running as far as the record says.
+    let is_waiting = status.as_deref() == Some(Stage::Waiting.as_str());
+    let recorded = match is_waiting {
+        true => Some(Stage::Running.as_str().to_owned()),
+        false => status.clone(),
+    };
     let filter = HeadFilter {
         prefix: StreamName::COORDINATIONS.to_owned(),
-        status,
+        status: recorded,
         ended,
         older_than,
         limit: limit + 1,
@@ -69,8 +81,18 @@ pub(super) async fn list(
         Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
         _ => None,
     };
-    let runs = heads.iter().map(RunLine::try_from).collect::<Result<_, _>>()?;
+    let waiting = waiting(&shared).await;
+    let lines = heads.iter().map(|head| Ok(RunLine::try_from(head)?.waiting_for_secrets(&waiting)));
+    let mut runs = lines.collect::<Result<Vec<_>, Problem>>()?;
+    runs.retain(|run| status.as_ref().is_none_or(|status| *status == run.status));
     json(StatusCode::OK, &ListPage { runs, next })
+}
+
+/// The runs that only secrets keep from going on; none where the engine does not say so at once, as
+/// reading waits for no disk that it waits for.
+async fn waiting(shared: &Shared) -> BTreeSet<CoordinationId> {
+    let answer = timeout(SAID_WITHIN, shared.engine().waiting_for_secrets()).await;
+    answer.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// The names of the secrets that a run needs, and where their values come from.
@@ -94,7 +116,8 @@ pub(super) async fn secrets_of(
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
     let id = target.id();
-    let mut line = RunLine::try_from(&head(&shared, id).await?)?;
+    let line = RunLine::try_from(&head(&shared, id).await?)?;
+    let mut line = line.waiting_for_secrets(&waiting(&shared).await);
     // A run that ended in between is as its head row was.
     if let Some(pause) = shared.run(id)?.pause_now().await? {
         line.why = Some(pause.why().to_owned()).filter(|why| !why.is_empty());

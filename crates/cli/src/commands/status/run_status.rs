@@ -84,8 +84,10 @@ impl RunStatus {
             true => said(&ledger.dir, board.id(), &board.unexplained(), &board.running()),
             false => Said::default(),
         };
+        let stage = if said.is_waiting { Stage::Waiting } else { stage };
+        let is_left = matches!(stage, Stage::Interrupted | Stage::Waiting);
         let lack = match board.run() {
-            _ if head.ended || (owned && stage != Stage::Interrupted) => None,
+            _ if head.ended || (owned && !is_left) => None,
             // What cannot be read of nested runs is no reason to show nothing of this one.
             Some(run) => Some(Lack::of(run, ledger).unwrap_or(Lack::Engine)),
             None => Some(Lack::Engine),
