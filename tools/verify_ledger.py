@@ -305,6 +305,8 @@ class Receipt:
     # Signals by type, for the first thousand types, and those of all others.
     signals: dict[str, int] = field(default_factory=dict)
     other_signals: int = 0
+    # Scores of gates by name, each with the version that set it.
+    gates: dict[str, tuple[int, int]] = field(default_factory=dict)
     # The run that is retried, and what was taken over from it; None if it is no retry.
     forerunner: bytes | None = None
     reused_chunks: list[bytes] = field(default_factory=list)
@@ -313,7 +315,7 @@ class Receipt:
     carried_out_chunks: list[bytes] = field(default_factory=list)
     carried_out: list[bytes] = field(default_factory=list)
 
-    def take(self, kind: str, said: dict, at: int, wall: int) -> None:
+    def take(self, kind: str, said: dict, version: int, at: int, wall: int) -> None:
         """Takes in the next event, unless it is the last."""
         if kind == "started":
             self.budget, self.started_at, self.started_wall = said["budget"], at, wall
@@ -339,6 +341,15 @@ class Receipt:
                 self.signals[said["type"]] = self.signals.get(said["type"], 0) + 1
             else:
                 self.other_signals += 1
+        elif kind == "key_set":
+            for change in said["changes"]:
+                prefix, slash, gate = change["key"].partition("/")
+                if (prefix, slash) != ("gate", "/"):
+                    continue
+                if (score := change.get("value")) is None:
+                    self.gates.pop(gate, None)
+                else:
+                    self.gates[gate] = (score, version)
         elif kind == "paused":
             self.paused_since = at
         elif kind == "continued" and self.paused_since is not None:
@@ -379,6 +390,10 @@ class Receipt:
         if self.signals:
             types = [words(kind) + u64(count) for kind, count in sorted(self.signals.items())]
             section += [words("signals"), u32(len(types)), *types, u64(self.other_signals)]
+        if self.gates:
+            gates = sorted(self.gates.items(), key=lambda gate: gate[0].encode())
+            scores = [words(name) + u64(score % 2**64) + u64(version) for name, (score, version) in gates[:1000]]
+            section += [words("gates"), u32(len(scores)), *scores, u64(len(gates) - len(scores))]
         if self.forerunner is None:
             return section
         chunks, reused = self.reused_chunks, self.reused
@@ -721,7 +736,7 @@ class Verifier:
         try:
             said = json.loads(row[9])
             if row[3] not in TERMINAL:
-                stream.receipt.take(kind, said, at, wall)
+                stream.receipt.take(kind, said, version, at, wall)
                 return
             rebuilt = sha(stream.receipt.end(kind, said, at, wall, last, commit)).hex()
             stream.receipt = None

@@ -5,6 +5,7 @@
 //! say it too; the end of any other session begins with how that ended.
 
 mod json;
+mod key;
 mod ledger;
 mod narration;
 mod run;
@@ -53,6 +54,7 @@ fn of_run(recorded: &Recorded, event: &CoordinationEvent, took_ns: Option<u64>) 
         CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
         CoordinationEvent::Signalled(sent) => signal::sent(sent),
+        CoordinationEvent::KeySet(set) => key::set(set),
         CoordinationEvent::Paused(paused) => run::paused(paused),
         CoordinationEvent::Continued(continued) => run::continued(continued),
         CoordinationEvent::BudgetRaised(raised) => run::budget_raised(raised),

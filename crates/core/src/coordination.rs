@@ -70,6 +70,7 @@ mod error;
 pub mod event;
 mod failure_streak;
 mod fault;
+mod key;
 mod life;
 mod limits;
 mod live;
@@ -104,19 +105,21 @@ pub use budget::{Budget, BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{
-    AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, NotNow,
-    RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
+    AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, KeyError,
+    NotNow, RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
     WrongStopCondition,
 };
 pub(crate) use error::{RecordError, UnbindError};
 pub use failure_streak::FailureStreak;
 pub use fault::CoordinationError;
+pub use key::{Expected, GATE_SCALE, KeyChange, KeyState, KeyValue, KeyWrite};
 pub use life::{Change, LifeError};
 pub use limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ADDRESSEES, MAX_AGENT_NAME_BYTES,
-    MAX_ARCHIVES_READ, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_COUNTED_SIGNAL_TYPES,
-    MAX_DATA_IN_EVENT_BYTES, MAX_DEDUP_KEY_BYTES, MAX_DEDUP_KEYS, MAX_DEDUP_WINDOW_NS, MAX_DEPTH,
-    MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE, MAX_ITEMS_PER_EVENT, MAX_LATEST_SIGNALS,
+    MAX_ARCHIVES_READ, MAX_ATTEMPTS_LIMIT, MAX_CHANGES_PER_EVENT, MAX_CONCURRENCY,
+    MAX_COUNTED_SIGNAL_TYPES, MAX_DATA_IN_EVENT_BYTES, MAX_DEDUP_KEY_BYTES, MAX_DEDUP_KEYS,
+    MAX_DEDUP_WINDOW_NS, MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_GATES_IN_RECEIPT, MAX_HASHMAP_SIZE,
+    MAX_ITEMS_PER_EVENT, MAX_KEY_BYTES, MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS,
     MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_SESSION_IDS_PER_OUTCOME,
     MAX_SESSION_IDS_PER_WORK, MAX_SIGNAL_DATA_BYTES, MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES,
     MAX_TRACKED_OBJECTIVES, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SIGNAL_BURST,
@@ -131,7 +134,8 @@ pub use propose::Proposal;
 pub use raise::Raise;
 pub use receipt::{
     CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt, Counts, Ending, Evidence,
-    HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts, WorkOutcome,
+    GateScore, GateScores, HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork,
+    SignalCounts, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;

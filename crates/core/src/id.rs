@@ -241,6 +241,10 @@ id_type! {
 }
 
 id_type! {
+    /// Names a key of a coordination: 1 to 256 bytes, no control characters.
+    KeyName, "key", "", |_| false
+}
+id_type! {
     /// Makes a command idempotent: the same id gives the same answer.
     CommandId, "command id", "", |_| false
 }

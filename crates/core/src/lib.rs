@@ -18,6 +18,7 @@ pub mod event;
 pub mod expression;
 pub mod head;
 pub mod id;
+pub mod json_text;
 pub mod ledger;
 pub mod live;
 pub mod replay;

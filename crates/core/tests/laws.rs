@@ -142,6 +142,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|ends_sessions| Step::Interrupt { ends_sessions }),
         1 => any::<u8>().prop_map(Step::Refuse),
         3 => signals(),
+        3 => prop::collection::vec((any::<u8>(), any::<Option<u8>>()), 0..4).prop_map(Step::SetKeys),
     ]
 }
 

@@ -4,9 +4,9 @@
 
 use antiphon_core::coordination::{
     AbortReason, BudgetType, BudgetUsage, CarriedOutItem, CarriedOutWork, CoordinationBudget,
-    CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, ParentStop,
-    ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts, SignalType, SkipReason,
-    StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
+    CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, GateScore,
+    GateScores, ParentStop, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts,
+    SignalType, SkipReason, StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -151,6 +151,13 @@ fn signals() -> impl Strategy<Value = Option<SignalCounts>> {
     prop::option::of(counts.prop_map(|(by_type, others)| SignalCounts { by_type, others }))
 }
 
+fn gates() -> impl Strategy<Value = Option<GateScores>> {
+    let score = ("\\PC{0,5}", any::<i64>(), any::<u64>())
+        .prop_map(|(gate, score, version)| GateScore { gate, score, version: Version(version) });
+    let scores = (prop::collection::vec(score, 0..4), any::<u64>());
+    prop::option::of(scores.prop_map(|(gates, others)| GateScores { gates, others }))
+}
+
 fn carried_out() -> impl Strategy<Value = Option<CarriedOutWork>> {
     let items = ("\\PC{1,10}", "[a-z.]{1,9}", any::<u64>()).prop_map(|(id, run, number)| {
         let session = SessionId { coordination: run.parse().unwrap(), number };
@@ -185,7 +192,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
             any::<(u64, u64)>(),
             counts(),
             evidence,
-            (signals(), reused(), carried_out()),
+            (signals(), gates(), reused(), carried_out()),
         ),
     )
         .prop_map(
@@ -197,7 +204,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     (started_at, completed_at),
                     totals,
                     evidence,
-                    (signals, reused, carried_out),
+                    (signals, gates, reused, carried_out),
                 ),
             )| {
                 CoordinationReceipt {
@@ -213,6 +220,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     totals: Counts { work_reused: counted(&reused), ..totals },
                     evidence,
                     signals,
+                    gates,
                     reused,
                     carried_out,
                 }
@@ -255,10 +263,13 @@ proptest! {
         let first = without_last.canonical_bytes().len();
         let without_two = CoordinationReceipt { reused: None, ..without_last };
         let second = without_two.canonical_bytes().len();
-        let bare = CoordinationReceipt { signals: None, ..without_two }.canonical_bytes().len();
+        let without_three = CoordinationReceipt { gates: None, ..without_two };
+        let third = without_three.canonical_bytes().len();
+        let bare = CoordinationReceipt { signals: None, ..without_three }.canonical_bytes().len();
         let tags = [
             first..first + "....carried out".len(),
             second..second + "....reused".len(),
+            third..third + "....gates".len(),
             bare..bare + "....signals".len(),
         ];
         let is_another = |length: &usize| tags.iter().any(|tag| tag.contains(length));

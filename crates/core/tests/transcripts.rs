@@ -73,6 +73,7 @@ stories! {
     dormant,
     groups,
     items_added_late,
+    keys,
     left_alone,
     lost_and_resumed,
     nested,

@@ -12,13 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, FailurePolicy, Forerunner,
-    Need, Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome, Signal, SkipReason,
-    WorkSpec,
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy,
+    Forerunner, KeyWrite, Need, Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome,
+    Signal, SkipReason, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
+use antiphon_core::json_text::JsonText;
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Asker, Command, Reply, TakenUp, Turn, Written, commands};
 use auditor::{Audited, Restart};
@@ -237,6 +238,32 @@ impl Desk {
             40..=42 => {
                 let ends_sessions = b.is_multiple_of(2);
                 Command::Interrupt(commands::Interrupt { coordination, reason, ends_sessions })
+            }
+            50..=52 => {
+                let writes = (0..=b % 3).map(|nth| {
+                    let key = format!("k{}", (b / 3 + nth) % 6).parse().unwrap();
+                    let write = match b % 4 {
+                        0 => KeyWrite::delete(key),
+                        _ => KeyWrite::set(key, JsonText::new(b.to_string()).unwrap()).unwrap(),
+                    };
+                    match session.key(write.key().as_str()) {
+                        Some(there) if b.is_multiple_of(5) => {
+                            write.expecting(Expected::At(there.version))
+                        }
+                        _ if b.is_multiple_of(7) => write.expecting(Expected::Nothing),
+                        _ => write,
+                    }
+                });
+                let writes = writes.collect();
+                match session.bindings().next().filter(|_| b.is_multiple_of(2)) {
+                    None => commands::SetKeys { coordination, writes }.into(),
+                    Some((live, _)) => {
+                        let number = live.session;
+                        let session = SessionId { coordination, number };
+                        let fence = Some(Version(live.fence.0 - u64::from(b.is_multiple_of(9))));
+                        commands::SetSessionKeys { session, fence, writes }.into()
+                    }
+                }
             }
             46..=49 => {
                 let agent = format!("a{}", b % 3).parse().unwrap();
@@ -562,7 +589,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..50, any::<u16>(), any::<u16>()), 1..80)) {
+    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..53, any::<u16>(), any::<u16>()), 1..80)) {
         let mut desk = Desk::new();
         for step in steps {
             desk.step(step);

@@ -64,6 +64,7 @@ mod hex;
 mod identity;
 mod incidents;
 pub mod items;
+pub mod keys;
 pub mod ledger;
 mod locked;
 mod mailbox;

@@ -16,7 +16,7 @@ mod request;
 mod secrets;
 mod status;
 
-pub(crate) use asker::operator;
+pub(crate) use asker::{operator, session};
 pub use error::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
     SubmitError, Unavailable,

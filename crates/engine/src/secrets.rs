@@ -4,11 +4,35 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::id::CoordinationId;
+use antiphon_core::json_text::JsonText;
+use serde_json::Value;
 
 use crate::locked::locked;
+use crate::process::{Secret, redacted};
 
 /// Values by name.
 pub(crate) type Values = Arc<BTreeMap<String, String>>;
+
+/// A text of JSON with names of secrets in the place of their values; `None` if there are none in it.
+pub(crate) fn without_values(json: &str, values: &Values) -> Option<JsonText> {
+    let secrets: Vec<Secret> = values
+        .iter()
+        .map(|(name, value)| Secret { name: name.clone(), value: value.clone() })
+        .filter(|secret| !secret.is_too_short())
+        .collect();
+    if secrets.is_empty() {
+        return None;
+    }
+    let clean = redacted(&secrets, json.as_bytes());
+    if clean == json.as_bytes() {
+        return None;
+    }
+    let clean = String::from_utf8_lossy(&clean);
+    // A value that was no text, or more than one, leaves what is not JSON.
+    let clean = JsonText::new(clean.as_ref())
+        .or_else(|_| JsonText::new(Value::from(clean.as_ref()).to_string()));
+    Some(clean.expect("BUG: a JSON text is JSON"))
+}
 
 /// The values that came with submissions.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use antiphon::keys::{JsonText, KeyWrite};
 use antiphon::signals::{Dedup, From, HeardSignal, Signal, SignalData, SignalFilter, UNDECLARED};
 use antiphon::{
     AgentId, AskError, Budget, CoordinationConfig, Engine, Failed, Output, Run, SessionContext,
@@ -121,6 +122,8 @@ async fn the_names_of_secrets_take_the_place_of_their_values_in_what_sessions_se
             json!({ "pin": PIN.parse::<u64>()? }),
         ] {
             session.signal(with(Signal::new("note".parse()?), &data)).await?;
+            let value = JsonText::new(data.to_string())?;
+            session.set_keys([KeyWrite::set("kept".parse()?, value)?]).await?;
         }
         Ok(Output::none())
     })?;
@@ -138,6 +141,10 @@ async fn the_names_of_secrets_take_the_place_of_their_values_in_what_sessions_se
     let data = heard.iter().map(HeardSignal::json).collect::<std::result::Result<Vec<_>, _>>()?;
     assert_eq!(data[0], json!("{\"pin\":[secret PIN]}"));
     assert_eq!(data[1], json!({ "log": format!("{}[secret KEY]", "x".repeat(20_000)) }));
+    let kept = run.key_history("kept", 10).await?;
+    for (data, kept) in data.iter().zip(kept) {
+        assert_eq!(serde_json::from_str::<Value>(kept.value.unwrap().as_str())?, *data);
+    }
     let refused =
         json!({ "agent_id": "[secret KEY]", "error": "[secret KEY] was refused", "n": 1 });
     assert_eq!(data[2], refused);

@@ -2,7 +2,7 @@
 
 use super::error::{IllegalEnd, WrongStopCondition};
 use super::event::{Mode, OnExhausted, OnTripped, RecordedEnding, StopKind};
-use super::receipt::{CoordinationReceipt, Ending};
+use super::receipt::{CoordinationReceipt, Ending, GateScores};
 use super::session::Binding;
 use super::state::Coordination;
 use super::stop::{AbortReason, StopCondition};
@@ -84,7 +84,7 @@ impl Coordination {
                 builder.record_work_outcome(item.outcome(), item.spec().critical);
             }
         }
-        builder.end(ending, wall)
+        builder.with_gates(GateScores::of(self.gate_scores())).end(ending, wall)
     }
 
     /// Whether it may complete with a stop condition. Deciding and checking a recorded end both ask

@@ -7,6 +7,7 @@ mod archive;
 mod bind;
 mod config;
 mod end;
+mod key;
 mod raise;
 mod record;
 mod signal;
@@ -22,6 +23,7 @@ pub use archive::ArchiveDamaged;
 pub use bind::BindError;
 pub use config::ConfigError;
 pub(super) use end::IllegalEnd;
+pub use key::KeyError;
 pub use raise::RaiseError;
 pub(crate) use record::{RecordError, UnbindError};
 pub use signal::SignalError;
@@ -64,6 +66,9 @@ pub enum ControllerError {
     /// The work cannot be added.
     #[error(transparent)]
     Add(AddError),
+    /// The keys cannot be changed.
+    #[error(transparent)]
+    Key(KeyError),
     /// The signal cannot be sent.
     #[error(transparent)]
     Signal(SignalError),
@@ -119,6 +124,15 @@ impl From<SkipError> for ControllerError {
         match error {
             SkipError::State(error) => Self::State(error),
             SkipError::Work(error) => Self::Work(error),
+        }
+    }
+}
+
+impl From<KeyError> for ControllerError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::State(error) => Self::State(error),
+            error => Self::Key(error),
         }
     }
 }

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
+use super::key::KeyChange;
 use super::planner::EfeWeights;
 use super::receipt::{Counts, Ending};
 use super::reused::Forerunner;
 use super::session::{NextStep, SessionOutcome, TreeReport};
-use super::signal::{Dedup, SignalData, SignalType};
+use super::signal::{Dedup, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
-use super::{MAX_ADDRESSEES, MAX_ITEMS_PER_EVENT, MAX_SCORES};
+use super::{MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_SCORES};
 use crate::digest::Digest;
 use crate::id::{Actor, AgentId, Epoch, GroupName, SessionId, Version, WorkId};
+use crate::json_text::JsonText;
 use crate::schema::events;
 use crate::time::LedgerTime;
 
@@ -39,6 +41,8 @@ events! {
         WorkSkipped(WorkSkipped) = "coordination.work_skipped",
         /// An agent, or somebody outside, sent a signal.
         Signalled(Box<Signalled>) = "coordination.signalled",
+        /// Keys were set or removed.
+        KeySet(KeySet) = "coordination.key_set",
         /// Nothing new starts for a while.
         Paused(Paused) = "coordination.paused",
         /// Work continues.
@@ -357,14 +361,29 @@ pub struct Signalled {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
     /// What it carries, up to 4 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<SignalData>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::json_text::present"
+    )]
+    pub data: Option<JsonText>,
     /// Digest of the blob that holds what it carries, if that is more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// How it is known when it is sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedup: Option<Dedup>,
+}
+
+/// Payload of `coordination.key_set`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySet {
+    /// The changes, at most 1,000, none of the same key.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_CHANGES_PER_EVENT, _, _>")]
+    pub changes: Vec<KeyChange>,
+    /// Who made them.
+    pub by: Actor,
 }
 
 /// Payload of `coordination.paused`.

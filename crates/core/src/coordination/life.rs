@@ -57,6 +57,7 @@ pub enum Change {
     Pause,
     Continue,
     Raise,
+    SetKeys,
     Signal,
     Stop(StopKind),
     Complete,
@@ -120,7 +121,7 @@ impl Life {
         use Change as C;
         match (self, change) {
             (Self::Ended { .. }, _) => Err(LifeError::Ended),
-            (_, C::Note | C::Abort | C::Signal) => Ok(()),
+            (_, C::Note | C::Abort | C::SetKeys | C::Signal) => Ok(()),
             (Self::Starting { .. }, C::Begin) => Ok(()),
             (Self::Active { .. }, C::Begin) => Err(LifeError::Begun),
             // What is not recorded whole can be ended, but not be brought to a good end.
@@ -310,6 +311,7 @@ mod tests {
             ("continue", Change::Continue),
             ("raise", Change::Raise),
             ("signal", Change::Signal),
+            ("set keys", Change::SetKeys),
             ("close", Change::Stop(StopKind::Close)),
             ("drain", Change::Stop(StopKind::Drain)),
             ("cancel", Change::Stop(StopKind::Cancel)),
@@ -335,6 +337,7 @@ pause    .         .         x         .         x         x         x         x
 continue .         .         .         x         .         .         .         .         .
 raise    .         .         x         x         x         x         x         x         .
 signal   x         x         x         x         x         x         x         x         .
+set keys x         x         x         x         x         x         x         x         .
 close    .         .         x         x         x         .         .         .         .
 drain    .         .         x         x         x         x         .         .         .
 cancel   x         .         x         x         x         x         x         .         .

@@ -54,6 +54,8 @@ pub const MAX_DATA_IN_EVENT_BYTES: usize = 4 * 1024;
 pub const MAX_LATEST_SIGNALS: usize = 10_000;
 /// Types of signals that a receipt counts one by one; what comes after them is counted together.
 pub const MAX_COUNTED_SIGNAL_TYPES: usize = 1_000;
+/// Gates whose scores a receipt spells out; the rest are counted.
+pub const MAX_GATES_IN_RECEIPT: usize = 1_000;
 /// Longest key that tells a repeated signal, in bytes.
 pub const MAX_DEDUP_KEY_BYTES: usize = 256;
 /// Most such keys of a coordination; the oldest goes first.
@@ -64,3 +66,11 @@ pub const MAX_DEDUP_WINDOW_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
 pub const SIGNALS_PER_SECOND: u64 = 100;
 /// Signals that one session may send at once.
 pub const SIGNAL_BURST: u64 = 1_000;
+/// Most keys of a coordination.
+pub const MAX_KEYS: usize = 100_000;
+/// Most changes of keys in one event.
+pub const MAX_CHANGES_PER_EVENT: usize = 1_000;
+/// Most of a key's value that is in the state and in its event, in bytes of JSON; more is a blob.
+pub const MAX_KEY_BYTES_IN_STATE: usize = 256;
+/// Largest value of a key, in bytes of JSON.
+pub const MAX_KEY_BYTES: usize = 1024 * 1024;

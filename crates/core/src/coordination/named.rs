@@ -18,6 +18,7 @@ impl CoordinationEvent {
             Self::SessionBound(bound) => bound.context.into_iter().collect(),
             Self::SessionUnbound(unbound) => unbound.blobs().collect(),
             Self::Signalled(sent) => sent.digest.into_iter().collect(),
+            Self::KeySet(set) => set.changes.iter().filter_map(|change| change.digest).collect(),
             Self::Completed(completed) => vec![completed.receipt],
             Self::Aborted(aborted) => vec![aborted.receipt],
             _ => Vec::new(),

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
 pub use self::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
-    WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore, GateScores, ReusedItem,
+    ReusedWork, SignalCounts, WorkOutcome,
 };
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
@@ -59,6 +59,9 @@ pub struct CoordinationReceipt {
     /// Its signals, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signals: Option<SignalCounts>,
+    /// The scores of its gates, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<GateScores>,
     /// What was taken over, if it is a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<ReusedWork>,

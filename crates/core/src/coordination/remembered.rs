@@ -27,6 +27,7 @@ pub enum Effect {
     Skipped,
     /// A signal of this type.
     Signalled(SignalType),
+    KeysSet,
     Paused,
     Continued,
     Raised,
@@ -46,6 +47,7 @@ impl Effect {
             }
             CoordinationEvent::WorkSkipped(_) => Self::Skipped,
             CoordinationEvent::Signalled(sent) => Self::Signalled(sent.kind.clone()),
+            CoordinationEvent::KeySet(_) => Self::KeysSet,
             CoordinationEvent::Paused(_) => Self::Paused,
             CoordinationEvent::Continued(_) => Self::Continued,
             CoordinationEvent::BudgetRaised(_) => Self::Raised,

@@ -14,7 +14,6 @@ mod sent;
 mod signal_type;
 mod signals;
 
-pub use data::{NotSignalData, SignalData};
 pub use dedup::Dedup;
 pub(super) use illegal::IllegalSignal;
 pub use latest::{About, Latest};
@@ -22,3 +21,8 @@ pub(crate) use rate::SignalRate;
 pub use sent::Signal;
 pub use signal_type::{NotASignalType, SignalType};
 pub(super) use signals::Signals;
+
+/// What a signal carries.
+pub type SignalData = crate::json_text::JsonText;
+/// Why it cannot.
+pub type NotSignalData = crate::json_text::NotJson;

@@ -16,6 +16,7 @@ use super::event::{
     CoordinationEvent, OnTripped, Policies, RecordedEnding, SessionUnbound, Started,
 };
 use super::fault::CoordinationError;
+use super::key::Keys;
 use super::life::{Change, Life, LifeError};
 use super::receipt::ReceiptBuilder;
 use super::remembered::Remembered;
@@ -44,6 +45,8 @@ pub struct Coordination {
     sessions: Sessions,
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
     signals: Signals,
+    #[serde(default, skip_serializing_if = "Keys::is_empty")]
+    keys: Keys,
     /// What it has used and how its items ended, as far as it has come.
     receipt: ReceiptBuilder,
     commands: Remembered,
@@ -91,6 +94,7 @@ impl Coordination {
             work: Work::new(started),
             sessions: Sessions::default(),
             signals: Signals::default(),
+            keys: Keys::default(),
             receipt,
             commands: Remembered::default(),
             woken_at: meta.at,
@@ -157,6 +161,10 @@ impl Coordination {
             E::Signalled(sent) => {
                 allow(Change::Signal)?;
                 Ok(self.signals.check(sent, meta)?)
+            }
+            E::KeySet(set) => {
+                allow(Change::SetKeys)?;
+                Ok(self.keys.check(set)?)
             }
             E::Paused(_) => allow(Change::Pause),
             E::Continued(_) => allow(Change::Continue),
@@ -228,6 +236,7 @@ impl Coordination {
                 self.signals.hear(sent, meta);
                 self.receipt.record_signal(&sent.kind);
             }
+            E::KeySet(set) => self.keys.apply(set, meta.version),
             E::Paused(paused) => {
                 self.life.pause(paused.reason.clone());
                 self.age.pause(meta.at);

@@ -1,8 +1,8 @@
 //! Who asks the world, and what it answers.
 
 use crate::coordination::{
-    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, RecordError, SignalError,
-    SkipError, StateError, TerminationError, UnbindError, WorkError,
+    AddError, ArchiveDamaged, ConfigError, ControllerError, KeyError, RaiseError, RecordError,
+    SignalError, SkipError, StateError, TerminationError, UnbindError, WorkError,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, CommandId, CoordinationId, Version};
@@ -113,6 +113,7 @@ macro_rules! refused_by_its_rules {
 refused_by_its_rules!(
     AddError,
     ConfigError,
+    KeyError,
     RaiseError,
     RecordError,
     SignalError,

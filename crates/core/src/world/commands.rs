@@ -3,6 +3,7 @@
 mod carrying;
 mod erasing;
 mod expanding;
+mod keys;
 mod sessions;
 mod signalling;
 mod starting;
@@ -12,6 +13,7 @@ mod working;
 pub use carrying::{Interrupt, TakeUp};
 pub use erasing::EraseRequest;
 pub use expanding::Expanded;
+pub use keys::{SetKeys, SetSessionKeys};
 pub use sessions::{Cleared, EndSession};
 pub use signalling::{SendSessionSignal, SendSignal};
 pub use starting::Start;
@@ -120,6 +122,10 @@ commands! {
     SendSignal(SendSignal) -> Done,
     /// Send a signal, from a session.
     SendSessionSignal(SendSessionSignal) -> Written,
+    /// Change keys, from outside.
+    SetKeys(SetKeys) -> Done,
+    /// Change keys, from a session.
+    SetSessionKeys(SetSessionKeys) -> Written,
     EndSession(EndSession) -> Written,
     /// Nothing is left of a session that had left something running.
     Cleared(Cleared) -> Done,

@@ -34,8 +34,8 @@ struct Unrecorded {
     expanding: BTreeSet<WorkId>,
     /// Whether this engine carries it out and says so with its first event.
     resumes_later: bool,
-    /// How fast sessions have sent signals.
-    signal_rates: BTreeMap<u64, SignalRate>,
+    /// How fast sessions have written.
+    write_rates: BTreeMap<u64, SignalRate>,
     /// Where the deadline tables list it.
     due: (Option<LedgerTime>, Option<WallTime>),
 }
@@ -124,13 +124,13 @@ impl Member {
         let asked = asked.or_else(|| self.unrecorded.asked.get(&number).copied());
         let unbound = self.live.unbind(number, end, asked, stamp)?;
         self.unrecorded.asked.remove(&number);
-        self.unrecorded.signal_rates.remove(&number);
+        self.unrecorded.write_rates.remove(&number);
         Ok(unbound)
     }
 
-    /// Whether a session may send a signal now; otherwise in how much time it may.
-    pub(super) fn may_signal(&mut self, number: u64, at: LedgerTime) -> Result<(), Duration> {
-        self.unrecorded.signal_rates.entry(number).or_default().take(at)
+    /// Whether a session may send a signal or set a key now; otherwise in how much time it may.
+    pub(super) fn may_write(&mut self, number: u64, at: LedgerTime) -> Result<(), Duration> {
+        self.unrecorded.write_rates.entry(number).or_default().take(at)
     }
 
     /// Says that the engine that carried it out is gone.

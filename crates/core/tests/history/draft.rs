@@ -74,6 +74,8 @@ pub(crate) enum Step {
     },
     Add(Draft),
     Refuse(u8),
+    /// Keys by number, each with a value or without.
+    SetKeys(Vec<(u8, Option<u8>)>),
     Signal {
         kind: u8,
         from: u8,

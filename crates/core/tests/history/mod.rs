@@ -12,18 +12,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
     ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
-    CoordinationController, CoordinationReducer, Dedup, Ending, Grant, Meta, Need, NextStep,
-    Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SignalData, SkipReason,
+    CoordinationController, CoordinationReducer, Dedup, Ending, Grant, KeyChange, Meta, Need,
+    NextStep, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SignalData, SkipReason,
     StopCondition, Usage, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
     Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent,
-    Interrupted, Paused, Resumed, SessionBound, SessionUnbound, Signalled, StopKind, StopRequested,
-    WorkAdded, WorkSkipped, WriteRefused,
+    Interrupted, KeySet, Paused, Resumed, SessionBound, SessionUnbound, Signalled, StopKind,
+    StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
+use antiphon_core::json_text::JsonText;
 use antiphon_core::time::{LedgerTime, Now, WallTime};
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
@@ -396,6 +397,14 @@ impl History {
                     item = item.needs_group(format!("g{group}")).unwrap();
                 }
                 CoordinationEvent::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
+            }
+            Step::SetKeys(writes) => {
+                let changes = writes.iter().map(|(key, value)| KeyChange {
+                    key: format!("k{}", key % 5).parse().unwrap(),
+                    value: value.map(|value| JsonText::new(value.to_string()).unwrap()),
+                    digest: None,
+                });
+                CoordinationEvent::KeySet(KeySet { changes: changes.collect(), by })
             }
             Step::Signal { kind, from, about, failed, dedup } => {
                 let agent = |pick: u8| format!("a{}", pick % 3).parse().unwrap();

@@ -3,13 +3,13 @@
 
 use antiphon_core::coordination::{
     BudgetUsage, Coordination, CoordinationBudget, CoordinationStatus, Counts, Dedup, Ending,
-    FailurePolicy, Grant, Need, NextStep, Reused, Runner, SessionOutcome, SkipReason, StopCause,
-    WorkItemOutcome, WorkSpec,
+    FailurePolicy, Grant, KeyValue, Need, NextStep, Reused, Runner, SessionOutcome, SkipReason,
+    StopCause, WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{
-    AggregateEvent as _, CoordinationEvent, Event, LedgerEvent, Mode, OnExhausted, OnTripped,
-    SessionUnbound, Signalled, Started, StopKind,
+    AggregateEvent as _, CoordinationEvent, Event, KeySet, LedgerEvent, Mode, OnExhausted,
+    OnTripped, SessionUnbound, Signalled, Started, StopKind,
 };
 use antiphon_core::id::{StreamName, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
@@ -90,6 +90,7 @@ fn payload(event: &Event) -> String {
             format!("{}, {}", names(skipped.works.iter()), because(&skipped.because))
         }
         CoordinationEvent::Signalled(sent) => signalled_line(sent),
+        CoordinationEvent::KeySet(set) => key_set_line(set),
         CoordinationEvent::SessionCleared(cleared) => format!("session {}", cleared.session),
         CoordinationEvent::Paused(paused) => said(&paused.reason),
         CoordinationEvent::Continued(_) => String::new(),
@@ -127,6 +128,19 @@ fn payload(event: &Event) -> String {
             totals(&end.totals)
         ),
         other => no_words(other),
+    }
+}
+
+fn key_set_line(set: &KeySet) -> String {
+    let changes = set.changes.iter().map(|change| match change.value() {
+        Some(KeyValue::Here(value)) => format!("{} = {}", change.key, value.as_str()),
+        Some(_) => format!("{} = (a blob)", change.key),
+        None => format!("{} is gone", change.key),
+    });
+    let changes: Vec<String> = changes.collect();
+    match changes.len() > SPELLED_OUT {
+        true => format!("{} keys by {}", changes.len(), set.by),
+        false => format!("{} by {}", changes.join(", "), set.by),
     }
 }
 
@@ -289,6 +303,9 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
     }
     for (epoch, engine) in &receipt.evidence.epochs {
         out.push(format!("epoch {epoch} by engine {engine}"));
+    }
+    for gate in receipt.gates.iter().flat_map(|scores| &scores.gates) {
+        out.push(format!("gate {} at {}, set at {}", gate.gate, gate.score, gate.version));
     }
     for (kind, count) in receipt.signals.iter().flat_map(|signals| &signals.by_type) {
         out.push(format!("{count} of signal {kind}"));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    About, Capability, Charge, Latest, Report, Runners, SessionEnd, SessionOutcome, SkipReason,
-    TreeReport,
+    About, Capability, Charge, KeyValue, Latest, Report, Runners, SessionEnd, SessionOutcome,
+    SkipReason, TreeReport,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
@@ -87,6 +87,7 @@ impl Story {
                 let turns = self.audited.restart_carrying(taken_up, how, &now(self.passed));
                 self.show(&turns)
             }
+            "keys" => self.keys(&words),
             "latest" => vec![self.latest(&words)],
             "why" => self.why(words.at(1), words.at(2)),
             "deadline" => {
@@ -129,13 +130,16 @@ impl Story {
             Ok(
                 Reply::EndSession(Written::Refused)
                 | Reply::AddSessionWork(Written::Refused)
-                | Reply::SendSessionSignal(Written::Refused),
+                | Reply::SendSessionSignal(Written::Refused)
+                | Reply::SetSessionKeys(Written::Refused),
             ) => "write refused".to_owned(),
             Ok(
                 Reply::EndSession(Written::Done(Done { version }))
                 | Reply::AddSessionWork(Written::Done(Done { version }))
                 | Reply::SendSessionSignal(Written::Done(Done { version }))
                 | Reply::SendSignal(Done { version })
+                | Reply::SetKeys(Done { version })
+                | Reply::SetSessionKeys(Written::Done(Done { version }))
                 | Reply::AddWork(Done { version })
                 | Reply::Cleared(Done { version })
                 | Reply::Stop(Done { version })
@@ -203,6 +207,17 @@ impl Story {
                         let session: SessionId = session.parse().unwrap();
                         let fence = Some(self.fence(&session, words));
                         Ok(commands::SendSessionSignal { session, fence, signal }.into())
+                    }
+                }
+            }
+            "set" => {
+                let writes = words::writes(items)?;
+                match words.get("by").filter(|by| by.contains('.')) {
+                    None => Ok(commands::SetKeys { coordination: id()?, writes }.into()),
+                    Some(session) => {
+                        let session: SessionId = session.parse().unwrap();
+                        let fence = Some(self.fence(&session, words));
+                        Ok(commands::SetSessionKeys { session, fence, writes }.into())
                     }
                 }
             }
@@ -309,6 +324,23 @@ impl Story {
             end = end.with_report(report);
         }
         end
+    }
+
+    /// The keys that begin with a prefix.
+    fn keys(&self, words: &Words) -> Vec<String> {
+        let run = self.audited.world.coordination(&words.at(1).parse().unwrap()).unwrap();
+        let prefix = words.get("prefix").unwrap_or_default();
+        let keys = run.keys(prefix, words.get("after"));
+        let lines = keys.map(|(name, key)| {
+            let value = match &key.value {
+                KeyValue::Here(value) => value.as_str().to_owned(),
+                KeyValue::Blob(_) => "(a blob)".to_owned(),
+                other => panic!("{other:?} has no words"),
+            };
+            format!("{name} = {value}, set at {}", key.version)
+        });
+        let lines: Vec<String> = lines.collect();
+        if lines.is_empty() { vec!["none".to_owned()] } else { lines }
     }
 
     /// Where the last signals of a type are.

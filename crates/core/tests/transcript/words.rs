@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, Dedup, FailurePolicy, Forerunner, Need, Raise,
-    Reused, Runner, Signal, SignalData, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
+    KeyWrite, Need, Raise, Reused, Runner, Signal, SignalData, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
-use antiphon_core::id::{Version, WorkId};
+use antiphon_core::id::{KeyName, Version, WorkId};
+use antiphon_core::json_text::JsonText;
 
 /// Ticks per second in every transcript.
 pub(crate) const TICK_RATE_HZ: u64 = 1000;
@@ -129,6 +130,32 @@ pub(crate) fn signal(words: &Words) -> Result<Signal, String> {
         signal = signal.once(dedup);
     }
     Ok(signal)
+}
+
+/// The changes of keys that lines state: `name value`, `name` alone to remove it, and what is
+/// expected of it.
+pub(crate) fn writes(lines: &[String]) -> Result<Vec<KeyWrite>, String> {
+    let write = |line: &String| {
+        let words = Words::parse(line);
+        let key = KeyName::new(words.at(0)).map_err(|error| error.to_string())?;
+        let write = match (words.get("is"), words.number::<usize>("bytes")) {
+            (Some(value), _) => {
+                let value = JsonText::new(value.replace('\'', "\"")).map_err(|e| e.to_string())?;
+                KeyWrite::set(key, value)
+            }
+            (None, Some(bytes)) => {
+                KeyWrite::set(key, JsonText::new(format!("\"{}\"", "x".repeat(bytes))).unwrap())
+            }
+            (None, None) => Ok(KeyWrite::delete(key)),
+        };
+        let write = write.map_err(|error| error.to_string())?;
+        Ok(match (words.number("at"), words.has("absent")) {
+            (Some(version), _) => write.expecting(Expected::At(Version(version))),
+            (None, true) => write.expecting(Expected::Nothing),
+            (None, false) => write,
+        })
+    };
+    lines.iter().map(write).collect()
 }
 
 /// What comes into being where a signal finds nothing.

@@ -21,6 +21,7 @@ fn is_logged(kind: &str) -> bool {
             | "coordination.work_skipped"
             | "coordination.session_cleared"
             | "coordination.signalled"
+            | "coordination.key_set"
     )
 }
 

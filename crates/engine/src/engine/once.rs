@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{Raise, Signal};
+use antiphon_core::coordination::{KeyWrite, Raise, Signal};
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CommandId, CoordinationId, SessionId, Version};
 use antiphon_core::world::{Written, commands};
@@ -151,6 +151,30 @@ impl Once {
         signal: Signal,
     ) -> Result<Written, AskError> {
         self.handle.send_session_signal(session, None, signal, self.id).await
+    }
+
+    /// As [`Run::set_keys`](super::Run::set_keys).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn set_keys(
+        self,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Version, AskError> {
+        self.handle.set_keys(&self.run, writes.into_iter().collect(), self.id).await
+    }
+
+    /// As [`Run::set_keys_from`](super::Run::set_keys_from).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn set_keys_from(
+        self,
+        session: &SessionId,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Written, AskError> {
+        let writes = writes.into_iter().collect();
+        self.handle.set_session_keys(session, None, writes, self.id).await
     }
 
     /// As [`Run::add_work`](super::Run::add_work).

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    Blocked, Coordination, CoordinationReceipt, Forerunner, Pause, Raise, Signal,
+    Blocked, Coordination, CoordinationReceipt, Forerunner, KeyWrite, Pause, Raise, Signal,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::head::Stage;
@@ -16,6 +16,7 @@ use antiphon_core::world::Written;
 
 use super::{Once, Reader};
 use crate::items::LastRead;
+use crate::keys::{FoundKey, KeyChanges, KeyRecord};
 use crate::ledger::export::{Export, export};
 use crate::mailbox::{
     AskError, Ended, EvidenceError, Handle, OnEnd, QueryError, ReaderError, ReceiptError, Status,
@@ -242,6 +243,80 @@ impl Run {
         limit: usize,
     ) -> Result<Vec<HeardSignal>, QueryError> {
         self.handle.signal_history(&self.id, filter, limit).await
+    }
+
+    /// Changes keys: all of them or none, and only if each is as the change expects it. Returns once
+    /// that is durable, with the version that the keys have now; a change that changes nothing, such
+    /// as removing what is not there, has that of the run's last event.
+    ///
+    /// # Errors
+    /// [`AskError`] if the run has ended, a key is not as expected, or the keys would not keep within
+    /// their limits.
+    pub async fn set_keys(
+        &self,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Version, AskError> {
+        self.command(None).set_keys(writes).await
+    }
+
+    /// Changes keys for a session of this run, for those who know who is calling, such as a server:
+    /// no faster than sessions may, only while it runs, and none that are set for sessions.
+    ///
+    /// # Errors
+    /// As [`Run::set_keys`].
+    pub async fn set_keys_from(
+        &self,
+        session: &SessionId,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Written, AskError> {
+        self.command(None).set_keys_from(session, writes).await
+    }
+
+    /// A key, if it is there; of a run that has ended as it was then.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn key(&self, key: impl AsRef<str>) -> Result<Option<FoundKey>, QueryError> {
+        self.handle.key(&self.id, key.as_ref()).await
+    }
+
+    /// The keys that begin with a prefix, after one of them, by name; at most `limit` and at most
+    /// 1,000.
+    ///
+    /// # Errors
+    /// As [`Run::key`].
+    pub async fn keys(
+        &self,
+        prefix: impl AsRef<str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FoundKey>, QueryError> {
+        self.handle.keys(&self.id, prefix.as_ref(), after, limit).await
+    }
+
+    /// The last changes of keys that begin with a prefix, the newest first, at most `limit` and at
+    /// most 1,000.
+    ///
+    /// # Errors
+    /// As [`Run::key`].
+    pub async fn key_history(
+        &self,
+        prefix: impl AsRef<str>,
+        limit: usize,
+    ) -> Result<Vec<KeyRecord>, QueryError> {
+        self.handle.key_history(&self.id, prefix.as_ref(), limit).await
+    }
+
+    /// Follows the changes of keys that begin with a prefix, after a version of the run's stream.
+    ///
+    /// # Errors
+    /// As [`Run::key`].
+    pub async fn watch_keys(
+        &self,
+        prefix: impl AsRef<str>,
+        after: Version,
+    ) -> Result<KeyChanges, QueryError> {
+        self.handle.watch_keys(&self.id, prefix.as_ref(), after).await
     }
 
     /// Everything that keeps an item from running now; empty if it would start at the next turn.

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
-    Grant, Need, Report, SessionOutcome, Signal, StopCause, TerminationError, TreeReport, WorkSpec,
+    Grant, KeyWrite, Need, Report, SessionOutcome, Signal, StopCause, TerminationError, TreeReport,
+    WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -16,8 +17,9 @@ use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::{Spawn, Written};
 use tokio_util::sync::CancellationToken;
 
+use crate::keys::FoundKey;
 use crate::ledger::{ReadError, Store};
-use crate::mailbox::{AskError, Handle, SubmitError, Unavailable};
+use crate::mailbox::{AskError, Handle, QueryError, SubmitError, Unavailable};
 use crate::shortages::{Shortages, WaitEnd};
 use crate::submission::Addition;
 
@@ -502,10 +504,40 @@ impl SessionContext {
         let (spawn, handle) = (&self.parts.spawn, &self.parts.handle);
         let (session, fence) = (&spawn.session, Some(spawn.fence));
         let send = || handle.send_session_signal(session, fence, signal.clone(), None);
-        match self.once_there_is_room(send, AskError::shortage).await? {
+        self.written(self.once_there_is_room(send, AskError::shortage).await?)
+    }
+
+    /// Changes keys of the own coordination, none that are set for sessions: all of them or none, and
+    /// only if each is as the change expects it.
+    ///
+    /// # Errors
+    /// As [`SessionContext::signal`], or if a key is not as expected.
+    pub async fn set_keys(
+        &self,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Version, AskError> {
+        let (spawn, handle) = (&self.parts.spawn, &self.parts.handle);
+        let (session, fence) = (&spawn.session, Some(spawn.fence));
+        let writes: Vec<KeyWrite> = writes.into_iter().collect();
+        let set = || handle.set_session_keys(session, fence, writes.clone(), None);
+        self.written(self.once_there_is_room(set, AskError::shortage).await?)
+    }
+
+    /// A key of the own coordination, if it is there.
+    ///
+    /// # Errors
+    /// [`QueryError`] if the ledger cannot be read.
+    pub async fn key(&self, key: impl AsRef<str>) -> Result<Option<FoundKey>, QueryError> {
+        self.parts.handle.key(self.coordination(), key.as_ref()).await
+    }
+
+    /// Where a write is on the record.
+    fn written(&self, written: Written) -> Result<Version, AskError> {
+        match written {
             Written::Done(done) => Ok(done.version),
             Written::Refused => {
-                let error = TerminationError::SessionNotBound { session_id: session.to_string() };
+                let session_id = self.session().to_string();
+                let error = TerminationError::SessionNotBound { session_id };
                 Err(AskError::Rejected(error.into()))
             }
         }

@@ -1,7 +1,7 @@
 //! Sending signals to a run, and asking for those of it.
 
 use antiphon_core::coordination::{Effect, Signal};
-use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version};
+use antiphon_core::id::{CommandId, CoordinationId, Fence, SessionId, Version};
 use antiphon_core::world::{Asker, Rejection, Written, commands};
 use tokio::sync::oneshot;
 
@@ -11,7 +11,7 @@ use super::heard::HeardSignal;
 use super::history::history;
 use super::secrecy::without_secrets;
 use super::speakers::Speakers;
-use crate::mailbox::{AskError, Handle, QueryError, Request, Unavailable, operator};
+use crate::mailbox::{self, AskError, Handle, QueryError, Request, Unavailable, operator};
 
 impl Handle {
     /// Sends a signal to a run, from outside.
@@ -38,20 +38,18 @@ impl Handle {
     /// its fence is stale.
     pub(crate) async fn send_session_signal(
         &self,
-        session: &SessionId,
+        asking: &SessionId,
         fence: Option<Fence>,
         signal: Signal,
         id: Option<CommandId>,
     ) -> Result<Written, AskError> {
-        let actor = Actor::new(format!("session:{session}"));
-        let actor = actor.unwrap_or_else(|error| panic!("BUG: the id of a session: {error}"));
-        let signal = match self.secrets().of(&session.coordination) {
+        let signal = match self.secrets().of(&asking.coordination) {
             Some(values) => without_secrets(signal, &values).map_err(Rejection::from)?,
             None => signal,
         };
-        let (session, signal) = (session.clone(), Box::new(signal));
+        let (session, signal) = (asking.clone(), Box::new(signal));
         let send = commands::SendSessionSignal { session, fence, signal };
-        self.ask(send, Asker { actor, id }).await
+        self.ask(send, Asker { actor: mailbox::session(asking), id }).await
     }
 
     /// Follows the signals of a run.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::CoordinationReceipt;
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
-    WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScores, ReusedItem, ReusedWork,
+    SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
@@ -56,6 +56,8 @@ pub struct ReceiptBuilder {
     outcomes: Vec<WorkOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signals: Option<SignalCounts>,
+    #[serde(skip)]
+    gates: Option<GateScores>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reused: Option<ReusedWork>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +84,7 @@ impl ReceiptBuilder {
             chunks: Vec::new(),
             outcomes: Vec::new(),
             signals: None,
+            gates: None,
             reused: None,
             carried_out: None,
             epochs: Vec::new(),
@@ -216,6 +219,11 @@ impl ReceiptBuilder {
         self.ceiling = budget;
     }
 
+    /// Says how the gates stood in the end.
+    pub(in crate::coordination) fn with_gates(self, gates: Option<GateScores>) -> Self {
+        Self { gates, ..self }
+    }
+
     /// Says where the evidence lies: the stream before the terminal event, and the commit before
     /// its append.
     #[must_use]
@@ -262,6 +270,7 @@ impl ReceiptBuilder {
                 epochs: self.epochs,
             },
             signals: self.signals,
+            gates: self.gates,
             reused: self.reused,
             carried_out: self.carried_out,
         }

@@ -3,7 +3,8 @@
 
 use super::CoordinationReceipt;
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, ReusedItem, ReusedWork, SignalCounts, WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, GateScore, GateScores, ReusedItem, ReusedWork,
+    SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::wording;
@@ -17,6 +18,9 @@ pub(super) const TAG: &str = "antiphon.receipt.1";
 
 /// What the section begins with that counts the signals.
 pub(super) const SIGNALS: &str = "signals";
+
+/// What the section begins with that says how the gates stood.
+pub(super) const GATES: &str = "gates";
 
 /// What the section begins with that says what was taken over.
 pub(super) const REUSED: &str = "reused";
@@ -86,6 +90,10 @@ impl CoordinationReceipt {
         if let Some(signals) = &self.signals {
             bytes.text(SIGNALS);
             signals.write(&mut bytes);
+        }
+        if let Some(gates) = &self.gates {
+            bytes.text(GATES);
+            gates.write(&mut bytes);
         }
         if let Some(reused) = &self.reused {
             bytes.text(REUSED);
@@ -170,6 +178,16 @@ impl SignalCounts {
         bytes.length(self.by_type.len());
         for (kind, count) in &self.by_type {
             bytes.text(kind.as_str()).u64(*count);
+        }
+        bytes.u64(self.others);
+    }
+}
+
+impl GateScores {
+    fn write(&self, bytes: &mut Canonical) {
+        bytes.length(self.gates.len());
+        for GateScore { gate, score, version } in &self.gates {
+            bytes.text(gate).u64(score.cast_unsigned()).u64(version.0);
         }
         bytes.u64(self.others);
     }

@@ -9,7 +9,7 @@ use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{AbortReason, StopCondition};
 use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{
-    MAX_COUNTED_SIGNAL_TYPES, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+    MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
 };
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
@@ -85,6 +85,43 @@ impl SignalCounts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_type.values().fold(self.others, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// The scores of a run's gates when it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateScores {
+    /// The first thousand of them, by name.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_GATES_IN_RECEIPT, _, _>")]
+    pub gates: Vec<GateScore>,
+    /// How many others there are.
+    pub others: u64,
+}
+
+/// The score of a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateScore {
+    /// The gate: its key without the prefix.
+    pub gate: String,
+    /// In millionths.
+    pub score: i64,
+    /// Version of the event that set it.
+    pub version: Version,
+}
+
+impl GateScores {
+    /// Those scores, in the order of their names; nothing if there are none.
+    pub(in crate::coordination) fn of(scores: impl Iterator<Item = GateScore>) -> Option<Self> {
+        let mut all = Self::default();
+        for score in scores {
+            match all.gates.len() < MAX_GATES_IN_RECEIPT {
+                true => all.gates.push(score),
+                false => all.others += 1,
+            }
+        }
+        (!all.gates.is_empty()).then_some(all)
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::{CARRIED_OUT, REUSED, SIGNALS, TAG};
+use super::bytes::{CARRIED_OUT, GATES, REUSED, SIGNALS, TAG};
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, ReusedItem, ReusedWork, SignalCounts,
-    WorkOutcome,
+    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore, GateScores, ReusedItem,
+    ReusedWork, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::error::ReceiptError;
@@ -20,7 +20,7 @@ use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::coordination::{
-    MAX_COUNTED_SIGNAL_TYPES, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+    MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
 use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, SessionId, Version, WorkId};
@@ -67,6 +67,7 @@ impl CoordinationReceipt {
             totals: Counts::read(read)?,
             evidence: evidence(read)?,
             signals: if read.section(SIGNALS) { Some(signals(read)?) } else { None },
+            gates: if read.section(GATES) { Some(gates(read)?) } else { None },
             reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
             carried_out: if read.section(CARRIED_OUT) { Some(carried_out(read)?) } else { None },
         };
@@ -248,6 +249,19 @@ fn signals(read: &mut Reader<'_>) -> Result<SignalCounts, ReceiptError> {
         by_type.insert(kind, count);
     }
     Ok(SignalCounts { by_type, others: read.u64("the signals of other types")? })
+}
+
+fn gates(read: &mut Reader<'_>) -> Result<GateScores, ReceiptError> {
+    Ok(GateScores {
+        gates: read.list("the gates", MAX_GATES_IN_RECEIPT, |read| {
+            Ok(GateScore {
+                gate: read.text("a gate")?.to_owned(),
+                score: read.u64("its score")?.cast_signed(),
+                version: Version(read.u64("the version of its score")?),
+            })
+        })?,
+        others: read.u64("the other gates")?,
+    })
 }
 
 fn reused(read: &mut Reader<'_>) -> Result<ReusedWork, ReceiptError> {

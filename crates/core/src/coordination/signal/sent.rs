@@ -1,6 +1,8 @@
 //! A signal on its way into the record, and the rules that it meets.
 
-use super::{Dedup, SignalData, SignalType};
+use super::data::{agent_in, tells_of_failure};
+use super::dedup::Dedup;
+use super::signal_type::SignalType;
 use crate::coordination::error::SignalError;
 use crate::coordination::event::Signalled;
 use crate::coordination::limits::{
@@ -9,6 +11,7 @@ use crate::coordination::limits::{
 };
 use crate::envelope::Blob;
 use crate::id::AgentId;
+use crate::json_text::JsonText;
 
 /// What somebody sends.
 ///
@@ -34,7 +37,7 @@ pub struct Signal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Carried {
     Nothing,
-    InEvent(SignalData),
+    InEvent(JsonText),
     Beside(Blob),
 }
 
@@ -77,13 +80,13 @@ impl Signal {
     ///
     /// # Errors
     /// [`SignalError::DataTooLarge`] beyond 64 KiB.
-    pub fn with_data(self, data: SignalData) -> Result<Self, SignalError> {
+    pub fn with_data(self, data: JsonText) -> Result<Self, SignalError> {
         let (actual, max) = (data.as_str().len(), MAX_SIGNAL_DATA_BYTES);
         if actual > max {
             return Err(SignalError::DataTooLarge { actual, max });
         }
-        let about = self.about.clone().or_else(|| data.agent());
-        let failed = self.failed || data.tells_of_failure();
+        let about = self.about.clone().or_else(|| agent_in(&data));
+        let failed = self.failed || tells_of_failure(&data);
         let data = match actual > MAX_DATA_IN_EVENT_BYTES {
             true => Carried::Beside(Blob::new(data.as_str().as_bytes().to_vec())),
             false => Carried::InEvent(data),
@@ -106,8 +109,8 @@ impl Signal {
     ///
     /// # Errors
     /// As [`Signal::with_data`].
-    pub fn with_data_replaced(mut self, data: SignalData) -> Result<Self, SignalError> {
-        let told = self.data().and_then(|old| SignalData::new(old).ok()?.agent());
+    pub fn with_data_replaced(mut self, data: JsonText) -> Result<Self, SignalError> {
+        let told = self.data().and_then(|old| agent_in(&JsonText::new(old).ok()?));
         self.about = self.about.filter(|about| Some(about) != told.as_ref());
         self.with_data(data)
     }

@@ -1,6 +1,7 @@
 //! Why a recorded event is not possible in the state that it meets, by the noun that says so.
 
 use crate::coordination::error::{IllegalEnd, TerminationError, WrongStopCondition};
+use crate::coordination::key::IllegalChange;
 use crate::coordination::life::LifeError;
 use crate::coordination::session::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
 use crate::coordination::signal::IllegalSignal;
@@ -34,6 +35,8 @@ pub(super) enum Illegal {
     Skip(#[from] IllegalSkip),
     #[error(transparent)]
     Signal(#[from] IllegalSignal),
+    #[error(transparent)]
+    Keys(#[from] IllegalChange),
     #[error("the new budget is not higher")]
     BudgetNotHigher,
     #[error("it sweeps more sessions than are bound")]

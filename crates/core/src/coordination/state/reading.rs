@@ -2,11 +2,12 @@
 
 use super::Coordination;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
-use crate::coordination::error::{TerminationError, WorkError};
-use crate::coordination::event::{Signalled, Started, StopRequested, WorkSkipped};
+use crate::coordination::error::{KeyError, TerminationError, WorkError};
+use crate::coordination::event::{KeySet, Signalled, Started, StopRequested, WorkSkipped};
 use crate::coordination::failure_streak::FailureStreak;
+use crate::coordination::key::{KeyState, KeyWrite};
 use crate::coordination::life::Life;
-use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder, SignalCounts};
+use crate::coordination::receipt::{Counts, Ending, GateScore, ReceiptBuilder, SignalCounts};
 use crate::coordination::remembered::Accepted;
 use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::signal::{About, Latest, SignalType};
@@ -16,7 +17,9 @@ use crate::coordination::work::{
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
-use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
+use crate::id::{
+    Actor, CommandId, CoordinationId, Epoch, Fence, KeyName, SessionId, Version, WorkId,
+};
 use crate::time::{LedgerTime, WallTime, nanos, ticks};
 
 /// The parts, for those that decide.
@@ -260,6 +263,45 @@ impl Coordination {
         self.signals.sent_before(&sent.from, &sent.kind, dedup, at)
     }
 
+    /// A key, if it is there.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Option<&KeyState> {
+        self.keys.get(key)
+    }
+
+    /// The scores of its gates, by name.
+    pub(in crate::coordination) fn gate_scores(&self) -> impl Iterator<Item = GateScore> {
+        self.keys.gates().map(|(gate, score, version)| {
+            let gate = gate.to_owned();
+            GateScore { gate, score, version }
+        })
+    }
+
+    /// The keys that begin so, after one of them, by name.
+    pub fn keys<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a KeyName, &'a KeyState)> {
+        self.keys.below(prefix, after)
+    }
+
+    /// What a change of keys is recorded as.
+    pub(crate) fn decide_keys(
+        &self,
+        writes: Vec<KeyWrite>,
+        by: Actor,
+        by_session: bool,
+    ) -> Result<Option<(KeySet, Vec<Blob>)>, KeyError> {
+        self.keys.decide(writes, by, by_session)
+    }
+
+    /// Whether a session is live, and this is its fence, if it shows one.
+    pub(crate) fn is_bound(&self, session: u64, fence: Option<Fence>) -> bool {
+        let live = self.sessions.get(session);
+        live.is_some_and(|live| fence.is_none_or(|fence| live.fence == fence))
+    }
+
     /// Wall-clock time of its start, in nanoseconds since 1970.
     #[must_use]
     pub fn started_at(&self) -> WallTime {
@@ -435,6 +477,6 @@ impl Coordination {
     /// How much a snapshot holds, in items; what has left weighs little.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.work.weight() + self.signals.weight()
+        self.work.weight() + self.signals.weight() + self.keys.weight()
     }
 }

@@ -89,7 +89,7 @@ impl CarryOut for SendSessionSignal {
             return Err(SignalError::Forged { session, agent, claimed }.into());
         }
         let sent = signal.sent_by(agent)?;
-        world.member(id)?.may_signal(session.number, now.at).map_err(|retry_after| {
+        world.member(id)?.may_write(session.number, now.at).map_err(|retry_after| {
             let (session, burst) = (session.clone(), SIGNAL_BURST);
             SignalError::TooFast { session, per_second: SIGNALS_PER_SECOND, burst, retry_after }
         })?;

@@ -1,0 +1,21 @@
+//! Keys: versioned values of a coordination that its sessions and callers share.
+//!
+//! The version of a key is that of the event that set it, so that whoever has read one can say what a
+//! change rests on. Small values are in the state, larger ones are blobs.
+
+mod change;
+mod expected;
+mod illegal;
+mod keys;
+mod prefix;
+mod value;
+mod write;
+
+pub use change::KeyChange;
+pub use expected::Expected;
+pub(super) use illegal::IllegalChange;
+pub use keys::KeyState;
+pub(super) use keys::Keys;
+pub use prefix::GATE_SCALE;
+pub use value::KeyValue;
+pub use write::KeyWrite;

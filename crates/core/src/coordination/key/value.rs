@@ -1,0 +1,17 @@
+//! The value of a key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::json_text::JsonText;
+
+/// The value of a key, where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeyValue {
+    /// A JSON value of up to 256 bytes.
+    Here(JsonText),
+    /// A larger one is the blob of this digest.
+    Blob(Digest),
+}

@@ -1,0 +1,97 @@
+//! Changing keys.
+
+use super::carry_out::CarryOut;
+use crate::coordination::event::CoordinationEvent;
+use crate::coordination::{Change, Effect, KeyError, KeyWrite, SIGNAL_BURST, SIGNALS_PER_SECOND};
+use crate::envelope::MAX_PAYLOAD_BYTES;
+use crate::id::{CoordinationId, Fence, SessionId};
+use crate::schema::AggregateEvent as _;
+use crate::time::Now;
+use crate::world::World;
+use crate::world::answer::{Asker, Done, Rejection, Written};
+
+/// Change keys, from outside: all of them or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct SetKeys {
+    pub coordination: CoordinationId,
+    pub writes: Vec<KeyWrite>,
+}
+
+/// Change keys, from a session, which must be live and show its fence: those of its own coordination
+/// alone, none that are set for sessions, and no faster than sessions may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct SetSessionKeys {
+    pub session: SessionId,
+    /// None where it is known otherwise that this session asks.
+    pub fence: Option<Fence>,
+    pub writes: Vec<KeyWrite>,
+}
+
+impl CarryOut for SetKeys {
+    type Reply = Done;
+
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::KeysSet]
+    }
+
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
+        let Self { coordination: id, writes } = self;
+        match world.repeated(&id, &asker, &effects)? {
+            Some(done) => Ok(done),
+            None => set(world, &id, writes, false, &asker, now),
+        }
+    }
+}
+
+impl CarryOut for SetSessionKeys {
+    type Reply = Written;
+
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::KeysSet]
+    }
+
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Written, Rejection> {
+        let effects = self.effects();
+        let Self { session, fence, writes } = self;
+        let id = &session.coordination;
+        if let Some(done) = world.repeated(id, &asker, &effects)? {
+            return Ok(Written::Done(done));
+        }
+        if !world.member(id)?.state().is_bound(session.number, fence) {
+            world.refuse_write(&session, fence.unwrap_or_default(), "key", now)?;
+            return Ok(Written::Refused);
+        }
+        world.member(id)?.may_write(session.number, now.at).map_err(|retry_after| {
+            let (session, burst) = (session.clone(), SIGNAL_BURST);
+            KeyError::TooFast { session, per_second: SIGNALS_PER_SECOND, burst, retry_after }
+        })?;
+        set(world, id, writes, true, &asker, now).map(Written::Done)
+    }
+}
+
+/// Records a change of keys, unless it changes nothing.
+fn set(
+    world: &mut World,
+    id: &CoordinationId,
+    writes: Vec<KeyWrite>,
+    by_session: bool,
+    asker: &Asker,
+    now: &Now,
+) -> Result<Done, Rejection> {
+    let state = world.unended(id)?;
+    state.allow(Change::SetKeys)?;
+    let Some((set, blobs)) = state.decide_keys(writes, asker.actor.clone(), by_session)? else {
+        return Ok(Done { version: state.version() });
+    };
+    let event = CoordinationEvent::KeySet(set);
+    let (actual, max) = (event.encode().len(), MAX_PAYLOAD_BYTES);
+    if actual > max {
+        return Err(KeyError::TooManyBytes { actual, max }.into());
+    }
+    let done = world.record_all(id, vec![event], asker, now)?;
+    world.draft.add_blobs(blobs);
+    Ok(done)
+}

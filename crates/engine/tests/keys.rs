@@ -1,0 +1,168 @@
+//! Keys of runs: set together or not at all, read as they are, and as they were.
+
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use antiphon::keys::{Expected, FoundKey, JsonText, KeyRecord, KeyWrite};
+use antiphon::{
+    Budget, CoordinationConfig, Engine, Output, Run, SessionContext, Version, WorkSpec,
+};
+use serde_json::{Value, json};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn set(key: &str, value: &Value) -> KeyWrite {
+    KeyWrite::set(key.parse().unwrap(), JsonText::new(value.to_string()).unwrap()).unwrap()
+}
+
+fn delete(key: &str) -> KeyWrite {
+    KeyWrite::delete(key.parse().unwrap())
+}
+
+async fn open(engine: &Engine, id: &str) -> Result<Run> {
+    let budget = Budget::sessions(100).within(Duration::from_secs(600)).build()?;
+    Ok(engine.submit(CoordinationConfig::open(Vec::new(), budget)?.with_id(id)?).await?)
+}
+
+fn found(keys: &[FoundKey]) -> Vec<String> {
+    keys.iter().map(|key| format!("{} {} {}", key.version, key.key, key.value.as_str())).collect()
+}
+
+fn record(change: &KeyRecord) -> String {
+    let value = change.value.as_ref().map_or("", |value| value.as_str());
+    let gone = if change.gone { "gone" } else { "" };
+    format!("{} {} {value}{gone} by {}", change.version, change.key, change.by)
+}
+
+#[tokio::test]
+async fn keys_are_read_as_they_are_and_of_an_ended_run_as_they_were() -> Result {
+    let dir = tempfile::tempdir()?;
+    let state = dir.path().join("state");
+    let engine = Engine::open(&state).await?;
+    let run = open(&engine, "run").await?;
+    let mut watched = run.watch_keys("state/", Version(0)).await?;
+    let large = Value::from("x".repeat(5_000));
+    run.set_keys([set("state/a", &json!(1)), set("state/b", &large), set("other", &json!(null))])
+        .await?;
+    run.set_keys([set("gate/coverage", &json!(810_000)), delete("state/a")]).await?;
+    run.set_keys([set("state/c", &json!({ "n": [1, 2] }))]).await?;
+    assert_eq!(run.set_keys([delete("state/a")]).await?, Version(4), "nothing was recorded of it");
+
+    let there = [
+        "3 gate/coverage 810000".to_owned(),
+        "2 other null".to_owned(),
+        format!("2 state/b {large}"),
+        r#"4 state/c {"n":[1,2]}"#.to_owned(),
+    ];
+    assert_eq!(found(&run.keys("", None, 100).await?), there);
+    assert_eq!(found(&run.keys("", Some("other"), 1).await?), there[2..3]);
+    assert_eq!(run.key("state").await?, None);
+    assert_eq!(run.key("state/c").await?.unwrap().version, Version(4));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(record(&watched.next().await?.unwrap()));
+    }
+    let changes = [
+        "2 state/a 1 by operator".to_owned(),
+        format!("2 state/b {large} by operator"),
+        "3 state/a gone by operator".to_owned(),
+        r#"4 state/c {"n":[1,2]} by operator"#.to_owned(),
+    ];
+    assert_eq!(seen, changes);
+    let back = run.key_history("state/a", 10).await?;
+    let back: Vec<String> = back.iter().map(record).collect();
+    assert_eq!(back, [changes[2].clone(), changes[0].clone()]);
+    engine.close().await?;
+
+    let engine = Engine::open(&state).await?;
+    let run = engine.run("run")?;
+    assert_eq!(found(&run.keys("", None, 100).await?), there);
+    run.close("done").await?;
+    run.wait().await?;
+    assert_eq!(found(&run.keys("", None, 100).await?), there);
+    let gates = run.receipt().await?.unwrap().gates.unwrap().gates;
+    assert_eq!((gates[0].gate.as_str(), gates[0].score, gates.len()), ("coverage", 810_000, 1));
+    engine.close().await?;
+    verified(&state)
+}
+
+#[tokio::test]
+async fn of_changes_that_rest_on_the_same_version_one_is_made() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut builder = Engine::builder(dir.path().join("state"))?;
+    builder.register("count", |session: SessionContext| async move {
+        for _ in 0..10 {
+            loop {
+                let found = session.key("count").await?;
+                let (n, expected) = match &found {
+                    None => (0, Expected::Nothing),
+                    Some(found) => (found.value.as_str().parse()?, Expected::At(found.version)),
+                };
+                let next: u64 = n + 1;
+                if session.set_keys([set("count", &json!(next)).expecting(expected)]).await.is_ok()
+                {
+                    break;
+                }
+            }
+        }
+        let foreign = session.set_keys([set("gate/own", &json!(1))]).await.unwrap_err();
+        Ok(Output::text(foreign.to_string()))
+    })?;
+    let engine = builder.start().await?;
+    let work = ["a", "b", "c", "d"].map(|id| WorkSpec::function(id, "count").unwrap());
+    let budget = Budget::sessions(9).within(Duration::from_secs(600)).build()?;
+    let config = CoordinationConfig::of_work(work.to_vec(), budget)?.with_concurrency(4)?;
+    let run = engine.submit(config.with_id("run")?).await?;
+    run.wait().await?;
+    assert_eq!(run.key("count").await?.unwrap().value.as_str(), "40");
+    let history = run.key_history("count", 100).await?;
+    let values: Vec<&str> =
+        history.iter().rev().map(|change| change.value.as_ref().unwrap().as_str()).collect();
+    let serial: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
+    assert_eq!(values, serial, "each rests on the one before");
+    assert_eq!(
+        run.output("a").await?.unwrap().as_text()?,
+        "sessions may not write key gate/own: what is below `gate/` is set for them"
+    );
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_passes_a_limit_is_refused_whole() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = Engine::open(dir.path().join("state")).await?;
+    let run = open(&engine, "run").await?;
+    let many = |count: usize, bytes: usize| {
+        let value = Value::from("x".repeat(bytes));
+        (0..count).map(move |n| set(&format!("key-{n:05}"), &value)).collect::<Vec<_>>()
+    };
+    let refused = [run.set_keys(many(1_001, 1)).await, run.set_keys(many(400, 200)).await];
+    assert_eq!(
+        refused.map(|refused| refused.unwrap_err().to_string()),
+        [
+            "1001 keys are too many for one command; at most 1000 can be changed at once",
+            "the changes take 92429 bytes together; at most 65536 fit one command: change fewer keys \
+             at once",
+        ]
+    );
+    assert_eq!(run.status().await?.version, Version(1));
+    run.set_keys(many(1_000, 1)).await?;
+    assert_eq!(run.keys("key-", Some("key-00997"), 10).await?.len(), 2);
+    engine.close().await?;
+    Ok(())
+}
+
+/// Both verifiers find nothing wrong.
+fn verified(state: &Path) -> Result {
+    use antiphon::ledger::verify::{Scope, verify_directory};
+    assert_eq!(verify_directory(state, &Scope::Ledger)?.findings, []);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify_ledger.py");
+    let output = Command::new("python3").args([script, "--json"]).arg(state).output()?;
+    let second: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((&second["sound"], &second["findings"]), (&true.into(), &json!([])));
+    Ok(())
+}
