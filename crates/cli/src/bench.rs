@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod resident;
 mod retry;
+mod routing;
 mod scratch;
 mod selection;
 mod session;
@@ -58,6 +59,7 @@ const FAMILIES: &[Family] = &[
     Family { names: &["replay", "verify"], run: replay::run },
     Family { names: &["open.1m"], run: |dir, _| replay::open(dir) },
     Family { names: &["retry.2000"], run: |dir, _| retry::run(dir) },
+    Family { names: &["route.four", "route.rules.10"], run: |_, _| routing::run() },
     Family { names: &["idle.rss"], run: |dir, _| idle::run(dir) },
     Family { names: &["bytes_per_session_event"], run: |dir, _| session::bytes(dir) },
 ];
@@ -107,7 +109,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 28);
+        assert_eq!(selected(&[]).len(), 30);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Extent {
     /// Goes through a state without recursion, so that depth costs no stack.
     fn of(state: &Map<String, Value>) -> Self {
         let mut extent = Self { nested_depth: 0, total_size_bytes: 0 };
-        let mut rest = Vec::new();
+        let mut rest = Vec::with_capacity(2 * state.len());
         extent.open(state, Some(1), &mut rest);
         while let Some((value, depth)) = rest.pop() {
             extent.total_size_bytes += match value {
