@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use antiphon_core::id::SessionId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 
 use super::descriptors::Descriptors;
 use super::folder::{SESSIONS, SessionFolder};
@@ -32,6 +33,8 @@ pub struct Wardens {
     descriptors: Descriptors,
     /// As many as sessions can run at a time.
     places: Arc<Semaphore>,
+    /// The name of the folder is durable.
+    named: Arc<OnceCell<()>>,
 }
 
 impl Wardens {
@@ -60,11 +63,11 @@ impl Wardens {
             }
             made => drop(made.map_err(fault)?),
         }
-        state.sync().map_err(fault)?;
         let descriptors = Descriptors::raise();
         let places = Arc::new(Semaphore::new(descriptors.sessions().min(Semaphore::MAX_PERMITS)));
         let subreapers = Arc::new(Subreapers::new(setup.program.clone(), state.clone()));
-        Ok(Self { state, path, setup, subreapers, descriptors, places })
+        let named = Arc::default();
+        Ok(Self { state, path, setup, subreapers, descriptors, places, named })
     }
 
     /// A place for one session, to be held until its end. Where there is none, `full` is told why,
@@ -135,6 +138,11 @@ impl Wardens {
         launch.validate(&self.path)?;
         let (folder, setup) = (self.folder(session), self.setup.clone());
         let start = SessionStart::new(session.clone(), folder, setup, Arc::clone(&self.subreapers));
+        // Here, as an engine that starts none needs none.
+        let state = self.state.clone();
+        let name = async || spawn_blocking(move || state.sync()).await.map_err(io::Error::other)?;
+        let unnamed = start.failed("sync the state directory");
+        self.named.get_or_try_init(name).await.map_err(unnamed)?;
         let failed = start.failed("start a task");
         match tokio::spawn(start.run(launch)).await {
             Ok(result) => result,
