@@ -560,6 +560,35 @@ fn erased_bytes_leave_the_log_once_a_reader_that_held_them_is_done() {
 }
 
 #[test]
+fn what_an_owner_left_erased_in_the_log_leaves_it_with_the_next_and_nothing_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    let blob = Blob::new(vec![7; 100]);
+    let digest = blob.digest;
+    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(blob).build(), &[]).unwrap();
+    let reader = Connection::open(dir.path().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events;").unwrap();
+    let erase = chain.turn().event("ledger", "ledger.erased", "{}").erase_blob(digest);
+    store.append(&erase.build(), &[]).unwrap();
+    // It stays as long as somebody has the database open.
+    store.close().unwrap();
+    reader.execute_batch("COMMIT").unwrap();
+    let wal = || fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len();
+    assert!(wal() > 0);
+
+    for (next, is_emptied) in [("two", true), ("three", false), ("four", false)] {
+        let opened = store.open(&owner(next)).unwrap();
+        let heads = store.heads(&HeadQuery::List(HeadFilter::default())).unwrap();
+        let mut chain = Chain::after(&opened, heads);
+        store.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
+        assert_eq!(wal() == 0, is_emptied, "{next}");
+        store.append(&chain.event("ledger", "ledger.closed", "{}"), &[]).unwrap();
+        store.close().unwrap();
+    }
+}
+
+#[test]
 fn the_log_does_not_grow_without_end_and_checkpoints_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let options = SqliteOptions { checkpoint_pages: Some(256), ..SqliteOptions::default() };

@@ -18,7 +18,7 @@ use super::vfs::PowerDisk;
 const DATABASE: &str = "ledger.db";
 const MARK: &str = "head";
 
-/// Where the log is copied back: by the writer after the first append and after erasures, and with
+/// Where the log is copied back: by the writer after erasures and what may hold some, and with
 /// `Some` also beside it by a second connection, as soon as there are so many pages.
 type Beside = Option<u32>;
 

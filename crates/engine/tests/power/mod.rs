@@ -7,6 +7,7 @@ mod image;
 mod journal;
 mod ledger;
 mod locks;
+mod syncs;
 mod turns;
 mod vfs;
 

@@ -48,6 +48,8 @@ pub(super) struct Writer {
     erased: Vec<Digest>,
     /// Whether erased bytes may still be in the WAL.
     truncate: bool,
+    /// Whether the database says that none are.
+    declared_clean: bool,
     /// How often in a row a reader was in the way of that.
     in_the_way: u32,
     /// How many appends go by until it is tried again.
@@ -90,6 +92,8 @@ impl Writer {
             // It is private from the start.
             _ => {}
         }
+        // Before it is opened, which begins another one.
+        let has_log = has_log(&held);
         let database = held.whereabouts().join(DATABASE);
         let mut connection = connection::writing(&database, options.vfs.as_deref()).map_err(sql)?;
 
@@ -133,6 +137,7 @@ impl Writer {
         let blobs = BlobFiles::of(held.folder().clone());
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
+        let declared_clean = is_declared_clean(&connection).map_err(sql)?;
         let checkpoints =
             Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
         let look = |error| Fault::io(format!("look into {}", held.path().display()), error);
@@ -158,8 +163,9 @@ impl Writer {
             vfs: options.vfs.clone(),
             checkpoints,
             erased: Vec::new(),
-            // A crash may have come between an erasure and this.
-            truncate: true,
+            // A crash may have come between an erasure and this, which leaves the log that it was in.
+            truncate: has_log && !declared_clean,
+            declared_clean,
             in_the_way: 0,
             go_by: 0,
         };
@@ -180,6 +186,9 @@ impl Writer {
         admission::check_bounds(append)?;
         admission::check_cursors(cursors)?;
         let mut files = Vec::new();
+        // With what is erased goes that nothing is; it comes back with the first append after that is so.
+        let clean = append.erasures.is_empty() && !self.truncate;
+        let declared_clean = self.declared_clean;
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
             self.transact("append", |connection, tail| {
                 let admitted = admission::admit(append, tail.epoch(), tail.commits(), |stream| {
@@ -188,6 +197,9 @@ impl Writer {
                 write_turn(connection, tail, append, &admitted)?;
                 write_cursors(connection, cursors)?;
                 let removed = erase(connection, tail, append, &admitted)?;
+                if clean != declared_clean {
+                    declare_clean(connection, clean)?;
+                }
                 Ok((admitted, removed))
             })
         });
@@ -206,6 +218,7 @@ impl Writer {
         };
         let first = self.tail.seq().next();
         self.tail.advance(append, &admitted);
+        self.declared_clean = clean;
         if !append.erasures.is_empty() {
             self.erased.extend(removed);
             self.truncate = true;
@@ -455,6 +468,25 @@ impl Drop for Writer {
             tracing::error!(%error, "could not leave the write-ahead log as it is");
         }
     }
+}
+
+/// Whether there is a log with anything in it, as far as that can be told.
+fn has_log(held: &HeldDirectory) -> bool {
+    match held.folder().stat(format!("{DATABASE}-wal")) {
+        Ok(log) => log.st_size > 0,
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
+}
+
+/// Whether the database says that its log holds nothing that was erased. Builds that did not say so left
+/// it at 0.
+fn is_declared_clean(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn declare_clean(connection: &Connection, clean: bool) -> Result<(), TransactionError> {
+    let declared = connection.pragma_update(None, "user_version", clean);
+    Ok(declared.map_err(|error| Fault::sql("note whether the log holds what was erased", error))?)
 }
 
 fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
