@@ -12,12 +12,15 @@
 //!
 //! The output ends at the first empty line. Lines that begin with `#` say what to look at.
 
+use antiphon_core::digest::Digest;
+
 pub(crate) mod render;
 pub(crate) mod story;
 pub(crate) mod words;
 
-/// Plays a transcript and returns it with the outputs as they are now.
-pub(crate) fn played(text: &str) -> String {
+/// Plays a transcript and returns it with the outputs as they are now, and what stands for the bytes of
+/// its events.
+pub(crate) fn played(text: &str) -> (String, Digest) {
     let mut story = story::Story::new();
     let mut lines = text.lines().peekable();
     let mut out = String::new();
@@ -42,5 +45,5 @@ pub(crate) fn played(text: &str) -> String {
             out.push('\n');
         }
     }
-    out
+    (out, story.digest())
 }

@@ -7,6 +7,7 @@ use antiphon_core::coordination::{
     About, Capability, Charge, KeyValue, Latest, Report, Runners, SessionEnd, SessionOutcome,
     SkipReason, TreeReport,
 };
+use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
@@ -30,6 +31,8 @@ pub(crate) struct Story {
     plans: BTreeMap<String, (String, Vec<String>)>,
     fences: BTreeMap<SessionId, Fence>,
     opening: Vec<String>,
+    /// The hashes of the commits that were appended, in order.
+    commits: Vec<u8>,
 }
 
 impl Story {
@@ -42,6 +45,7 @@ impl Story {
             plans: BTreeMap::new(),
             fences: BTreeMap::new(),
             opening: Vec::new(),
+            commits: Vec::new(),
         };
         story.register("work", true, true);
         story.opening = story.show(&turns);
@@ -358,6 +362,11 @@ impl Story {
         }
     }
 
+    /// What stands for every byte of every event that was appended.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(&self.commits)
+    }
+
     fn why(&self, coordination: &str, work: &str) -> Vec<String> {
         match self.audited.world.why(&coordination.parse().unwrap(), work, &now(self.passed)) {
             Ok(reasons) if reasons.is_empty() => vec!["nothing keeps it".to_owned()],
@@ -376,6 +385,9 @@ impl Story {
         for (number, turn) in turns.iter().enumerate() {
             if number > 0 {
                 out.push("next turn".to_owned());
+            }
+            if !turn.append.events.is_empty() {
+                self.commits.extend(turn.append.commit.hash.as_bytes());
             }
             let same = |a: &Recorded, b: &Recorded| {
                 a.kind == "coordination.work_added" && (&a.stream, &a.kind) == (&b.stream, &b.kind)
