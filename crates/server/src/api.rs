@@ -10,6 +10,7 @@ mod end;
 mod event;
 mod health;
 mod item;
+mod key;
 mod ledger;
 mod on_end;
 mod pause;
@@ -34,6 +35,7 @@ pub use item::{
     Item, ItemAttempt, ItemCommand, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource,
     ItemVariable,
 };
+pub use key::{KeyChangeLine, KeyHistory, KeyLine, KeyList, KeysRequest};
 pub use ledger::{CommitLine, CommitPage, HeadLine, HeadPage, PlacedLine, PlacedPage};
 pub use on_end::{OnEndAnswer, OnEndState};
 pub use pause::{Pause, SpentMeter};

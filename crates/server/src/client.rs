@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod exchange;
 mod items;
+mod keys;
 mod ledger;
 mod logs;
 mod runs;

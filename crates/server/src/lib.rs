@@ -50,11 +50,12 @@ mod state;
 pub use api::{
     Accepted, Again, BodyError, Code, CommitLine, CommitPage, EventLine, EventPage, Failure,
     HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts, ItemLine, ItemNeed,
-    ItemPage, ItemQuery, ItemSource, ItemVariable, ListPage, ListQuery, LogBytes, LogPage, LogPart,
-    LogPiece, LogQuery, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage,
-    Problem, PruneAnswer, PruneRequest, RaiseRequest, Reasons, ResumeRequest, RetryAnswer,
-    RetryRequest, RunEnd, RunLine, RunSecrets, SignalDedup, SignalHistory, SignalLine, SignalQuery,
-    SignalRequest, SignalsAfter, SpentMeter, Steer, SubmitAnswer, SubmitRequest, Why,
+    ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory, KeyLine, KeyList,
+    KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent,
+    OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem, PruneAnswer, PruneRequest,
+    RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
+    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SignalsAfter, SpentMeter,
+    Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

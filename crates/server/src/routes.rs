@@ -6,6 +6,7 @@ mod end;
 mod events;
 mod health;
 mod items;
+mod keys;
 mod ledger;
 mod on_end;
 mod printed;
@@ -41,6 +42,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}", get(runs::status))
         .route("/v1/runs/{id}/secrets", get(runs::secrets))
         .route("/v1/runs/{id}/events", get(events::events))
+        .route("/v1/runs/{id}/keys", get(keys::list).post(keys::change))
+        .route("/v1/runs/{id}/keys/history", get(keys::history))
         .route("/v1/runs/{id}/signals", get(signals::signals).post(signals::send))
         .route("/v1/runs/{id}/items", get(items::list))
         .route("/v1/runs/{id}/items/{item}", get(items::item))

@@ -65,6 +65,8 @@ codes! {
     BodyTimeout = "body_timeout", 408, "The body did not come in time";
     /// The session has ended, or another has taken its place.
     StaleSession = "stale_session", 409, "The session is over";
+    /// A key is not as the change expects it to be.
+    StaleKey = "stale_key", 409, "A key is not as expected";
     /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", 409, "The id is taken";
     /// The `Idempotency-Key` was used for another command.
@@ -104,6 +106,8 @@ codes! {
     Busy = "busy", 429, "The engine's mailbox is full";
     /// A session sends signals faster than it may.
     TooManySignals = "too_many_signals", 429, "The session sends too many signals";
+    /// A session changes keys faster than it may.
+    TooManyChanges = "too_many_changes", 429, "The session changes keys too often";
     /// The head of the request is larger than allowed.
     HeadTooLarge = "head_too_large", 431, "The head of the request is too large";
     /// The evidence for what was asked is damaged.
@@ -143,6 +147,7 @@ impl Code {
         match self {
             Self::Busy
             | Self::TooManySignals
+            | Self::TooManyChanges
             | Self::TooManyConnections
             | Self::TakingOver
             | Self::NotTaken

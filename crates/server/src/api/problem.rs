@@ -3,6 +3,7 @@
 use antiphon::coordination::{ControllerError, RaiseError, StateError, WorkError};
 use antiphon::head::UnreadableSummary;
 use antiphon::items::ItemError;
+use antiphon::keys::KeyError;
 use antiphon::ledger::export::ExportError;
 use antiphon::retry::RetryError;
 use antiphon::signals::{InvalidFilter, SignalError};
@@ -205,6 +206,9 @@ fn code_of(rejection: &Rejection) -> Code {
             ControllerError::Work(
                 WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },
             ) => Code::UnknownWork,
+            ControllerError::Key(KeyError::Stale { .. }) => Code::StaleKey,
+            ControllerError::Key(KeyError::Foreign { .. }) => Code::SessionMayNot,
+            ControllerError::Key(KeyError::TooFast { .. }) => Code::TooManyChanges,
             ControllerError::Signal(SignalError::Forged { .. }) => Code::SessionMayNot,
             ControllerError::Signal(SignalError::TooFast { .. }) => Code::TooManySignals,
             _ => Code::Refused,

@@ -1,0 +1,164 @@
+//! Keys of a run: changed, read, and looked back at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use antiphon::id::Version;
+use antiphon::keys::{Expected, JsonText, KeyName, KeyWrite};
+use antiphon::world::Written;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::record::explained;
+use crate::answer::{Answer, ask, json};
+use crate::api::{Accepted, Code, KeyChangeLine, KeyHistory, KeyLine, KeyList, Problem};
+use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader, pointer};
+use crate::state::Shared;
+
+/// Keys or changes in an answer, unless the query says otherwise.
+const DEFAULT_LIMIT: usize = 100;
+
+/// Most keys or changes in an answer.
+const MAX_LIMIT: usize = 1_000;
+
+pub(super) async fn change(
+    State(shared): State<Arc<Shared>>,
+    caller: Reader,
+    target: Addressed,
+    IdempotencyKey(key): IdempotencyKey,
+    JsonBody(mut body): JsonBody,
+) -> Answer {
+    let writes = read(&mut body);
+    body.finish()?;
+    let command = shared.run(target.id())?.command(key);
+    let answer = match caller {
+        Reader::Operator => ask(&shared, command.set_keys(writes)).await,
+        Reader::Session(session) => {
+            match ask(&shared, command.set_keys_from(&session, writes)).await {
+                Ok(Written::Done(done)) => Ok(done.version),
+                Ok(Written::Refused) => {
+                    let detail = format!("session {session} is over; it changes nothing any more");
+                    return Err(Problem::new(Code::StaleSession, detail));
+                }
+                Err(unanswered) => Err(unanswered),
+            }
+        }
+    };
+    match answer {
+        Ok(version) => {
+            let run = target.id().to_string();
+            json(StatusCode::OK, &Accepted { run, version: version.0 })
+        }
+        Err(asked) => Err(explained(&shared, target.id(), asked).await),
+    }
+}
+
+/// The changes in a body, as far as nothing is wrong with it.
+fn read(body: &mut Fields) -> Vec<KeyWrite> {
+    let set: BTreeMap<String, Box<RawValue>> = by_key(body, "set", "values by key");
+    let delete = body.list("delete");
+    let mut expected: BTreeMap<String, Option<u64>> =
+        by_key(body, "expected", "versions by key, or null for a key that is not there");
+    let mut writes = Vec::new();
+    for (key, value) in set {
+        let at = pointer("set", &key);
+        let write = name(body, &at, &key).and_then(|name| {
+            let value = JsonText::new(value.get()).map_err(|error| error.to_string());
+            let write = value
+                .and_then(|value| KeyWrite::set(name, value).map_err(|error| error.to_string()));
+            write.map_err(|detail| body.fault(at, detail)).ok()
+        });
+        writes.extend(write.map(|write| expecting(write, expected.remove(&key))));
+    }
+    for (at, key) in delete.iter().enumerate() {
+        let write = name(body, &format!("/delete/{at}"), key).map(KeyWrite::delete);
+        writes.extend(write.map(|write| expecting(write, expected.remove(key))));
+    }
+    for key in expected.keys() {
+        body.fault(pointer("expected", key), "this key is not changed");
+    }
+    writes
+}
+
+fn expecting(write: KeyWrite, expected: Option<Option<u64>>) -> KeyWrite {
+    match expected {
+        None => write,
+        Some(None) => write.expecting(Expected::Nothing),
+        Some(Some(version)) => write.expecting(Expected::At(Version(version))),
+    }
+}
+
+fn name(body: &mut Fields, pointer: &str, key: &str) -> Option<KeyName> {
+    let name = KeyName::new(key).map_err(|error| error.to_string());
+    name.map_err(|detail| body.fault(pointer.to_owned(), detail)).ok()
+}
+
+/// An optional object whose members are named by keys.
+fn by_key<T: serde::de::DeserializeOwned>(
+    body: &mut Fields,
+    field: &str,
+    what: &str,
+) -> BTreeMap<String, T> {
+    let Some(raw) = body.raw(field) else { return BTreeMap::new() };
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+        body.fault(format!("/{field}"), format!("`{field}` must be an object: {what}"));
+        BTreeMap::new()
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    #[serde(default)]
+    prefix: String,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    _: Reader,
+    target: Addressed,
+    Parameters(query): Parameters<ListQuery>,
+) -> Answer {
+    let ListQuery { prefix, after, limit } = query;
+    let limit = within(limit)?;
+    let run = shared.run(target.id())?;
+    let found = ask(&shared, run.keys(prefix, after.as_deref(), limit)).await?;
+    let (run, keys) = (target.id().to_string(), found.iter().map(KeyLine::from).collect());
+    json(StatusCode::OK, &KeyList { run, keys, more: found.len() == limit })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryQuery {
+    #[serde(default)]
+    prefix: String,
+    limit: Option<usize>,
+}
+
+pub(super) async fn history(
+    State(shared): State<Arc<Shared>>,
+    _: Reader,
+    target: Addressed,
+    Parameters(query): Parameters<HistoryQuery>,
+) -> Answer {
+    let HistoryQuery { prefix, limit } = query;
+    let limit = within(limit)?;
+    let found = ask(&shared, shared.run(target.id())?.key_history(prefix, limit)).await?;
+    let (run, changes) = (target.id().to_string(), found.iter().map(KeyChangeLine::from).collect());
+    json(StatusCode::OK, &KeyHistory { run, changes })
+}
+
+fn within(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit {
+        None => Ok(DEFAULT_LIMIT),
+        Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            let detail = format!("limit is {limit}; it must be between 1 and {MAX_LIMIT}");
+            Err(Problem::new(Code::InvalidRequest, detail))
+        }
+    }
+}
