@@ -4,6 +4,7 @@ mod append;
 mod command;
 mod conditions;
 mod detach;
+mod followers;
 mod history;
 mod idle;
 mod kernel;
@@ -17,6 +18,7 @@ mod routing;
 mod scratch;
 mod selection;
 mod session;
+mod snapshot;
 
 use std::path::Path;
 
@@ -56,6 +58,8 @@ const FAMILIES: &[Family] = &[
         run: |dir, _| resident::run(dir),
     },
     Family { names: &["kernel.100k"], run: |_, _| kernel::run() },
+    Family { names: &["followers.0", "followers.10k"], run: |dir, _| followers::run(dir) },
+    Family { names: &["snapshot.100k"], run: |dir, _| snapshot::run(dir) },
     Family { names: &["replay", "verify"], run: replay::run },
     Family { names: &["open.1m"], run: |dir, _| replay::open(dir) },
     Family { names: &["retry.2000"], run: |dir, _| retry::run(dir) },
@@ -109,7 +113,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 30);
+        assert_eq!(selected(&[]).len(), 33);
     }
 
     #[test]
