@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     Held = 11,
     /// A run that is waited for has not ended: the time is over, or nobody carries it out.
     Unfinished = 12,
+    /// A session that is over has tried to change its run.
+    Stale = 13,
 }
 
 impl From<Kind> for ExitCode {
@@ -243,6 +245,7 @@ impl From<ClientError> for CommandError {
         }
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,
+            Some(Code::StaleSession) => Kind::Stale,
             Some(code) if (400..500).contains(&code.status()) => Kind::Usage,
             Some(Code::Internal) => Kind::Internal,
             _ => Kind::State,

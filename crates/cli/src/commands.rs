@@ -24,6 +24,7 @@ mod retry;
 mod run;
 mod serve;
 mod show;
+mod signal;
 mod status;
 mod torture;
 mod verify;
@@ -62,6 +63,7 @@ enum Command {
     Why(why::Args),
     Attach(attach::Args),
     Wait(wait::Args),
+    Signal(signal::Args),
     Pause(pause::Args),
     Continue(continue_::Args),
     Cancel(cancel::Args),
@@ -93,6 +95,7 @@ impl CommandLine {
             Command::Serve(args) => args.run(&options),
             Command::Attach(args) => args.run(&options),
             Command::Wait(args) => args.run(&options),
+            Command::Signal(args) => args.run(&options),
             Command::Why(args) => args.run(&options),
             Command::Cancel(args) => args.run(&options),
             Command::Pause(args) => args.run(&options),

@@ -21,7 +21,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
 use crate::stderr;
 use crate::text::printable;
-pub(crate) use host::{Host, SessionPolicy};
+pub(crate) use host::{Host, HostSetup, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use serving::{READY, serving};
 pub(crate) use site::Site;
@@ -137,7 +137,8 @@ impl Connection {
             }
             Site::may_host(dir)?;
             stands()?;
-            match Host::open(&Location::directory(dir), sessions, TakenUp::Asked).await {
+            let setup = HostSetup::new(sessions, TakenUp::Asked);
+            match Host::open(&Location::directory(dir), setup).await {
                 Ok(host) => return made(Client::connect(dir).await?, Some(host)),
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
@@ -256,7 +257,14 @@ pub(crate) fn passing(error: &ClientError) -> Option<&Problem> {
     error.problem().filter(|problem| {
         matches!(
             problem.known_code(),
-            Some(Code::ReadOnly | Code::NotTaken | Code::NoAnswer | Code::Busy | Code::TakingOver)
+            Some(
+                Code::ReadOnly
+                    | Code::NotTaken
+                    | Code::NoAnswer
+                    | Code::Busy
+                    | Code::TakingOver
+                    | Code::TooManySignals
+            )
         )
     })
 }

@@ -22,6 +22,7 @@ use antiphon::event::{
 pub(crate) use json::json;
 pub(crate) use narration::Narration;
 pub(crate) use sentence::Sentence;
+pub(crate) use signal::heard;
 
 /// What an event says, on one line; of a session that ended, with how long it took if that is known.
 fn sentence(recorded: &Recorded, took_ns: Option<u64>) -> Sentence {

@@ -6,7 +6,7 @@ mod runs;
 mod target;
 
 pub(crate) use items::{Chosen, items};
-pub(crate) use runs::{Qualifies, existing, newest, shown, the_only};
+pub(crate) use runs::{Qualifies, existing, newest, shown, spoken_in, the_only};
 pub(crate) use target::Target;
 
 use crate::command_error::{CommandError, Kind};

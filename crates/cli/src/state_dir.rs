@@ -4,6 +4,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use antiphon::id::CoordinationId;
+
 use crate::options::Options;
 
 /// Name of the state directory.
@@ -14,6 +16,9 @@ const VARIABLE: &str = "ANTIPHON_DIR";
 
 /// What tells a session where its engine can be reached.
 const SOCKET: &str = "ANTIPHON_SOCKET";
+
+/// What tells a session which run it belongs to.
+const RUN: &str = "ANTIPHON_RUN";
 
 /// The directory that was named, else the one of this session's engine, else the one of the
 /// environment, else the nearest one upwards, else one here.
@@ -36,6 +41,12 @@ pub(crate) fn is_named(options: &Options) -> bool {
 /// The socket of a directory's engine, if this process is inside one of its sessions.
 pub(crate) fn session_socket(dir: &Path) -> Option<PathBuf> {
     socket().filter(|socket| socket.parent() == Some(dir))
+}
+
+/// The run of the session that this process is in, if it is one of a directory's engine.
+pub(crate) fn session_run(dir: &Path) -> Option<CoordinationId> {
+    session_socket(dir)?;
+    CoordinationId::new(env::var(RUN).ok()?).ok()
 }
 
 fn socket() -> Option<PathBuf> {

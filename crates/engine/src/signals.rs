@@ -31,6 +31,7 @@ mod filter;
 mod following;
 mod heard;
 mod history;
+mod recorded;
 mod secrecy;
 mod sending;
 mod speakers;
@@ -44,5 +45,6 @@ pub use antiphon_core::coordination::{
 pub use filter::{InvalidFilter, SignalFilter};
 pub use following::{From, Signals};
 pub use heard::HeardSignal;
+pub use recorded::RecordedSignals;
 pub use undeclared::UNDECLARED;
 pub(crate) use undeclared::undeclared;

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use super::resume::unfinished;
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Host, Interrupts, READY, SessionPolicy, read_again};
+use crate::connection::{Host, HostSetup, Interrupts, READY, SessionPolicy, read_again};
 use crate::follow::leave;
 use crate::ledger::Ledger;
 use crate::options::Options;
@@ -73,6 +73,9 @@ pub(crate) struct Args {
     /// Keep the ledger in memory, and print the directory at which this engine is reached
     #[arg(long)]
     memory: bool,
+    /// Let a signal to a run that was never there begin one: open, and without an end of its own
+    #[arg(long)]
+    undeclared: bool,
     #[command(flatten)]
     log: LogOptions,
     /// Started by a command: carry out only what is handed in, away from the command's terminal
@@ -143,8 +146,10 @@ impl Args {
             false => Place::on_disk(&state_dir::find(options))?,
         };
         let taken_up = if self.detached { TakenUp::Asked } else { TakenUp::All };
+        let setup =
+            HostSetup::new(SessionPolicy::Run, taken_up).allowing_undeclared(self.undeclared);
         let host = tokio::select! {
-            host = Host::open(&place.location, SessionPolicy::Run, taken_up) => host?,
+            host = Host::open(&place.location, setup) => host?,
             _ = interrupts.next() => return Ok(Kind::Aborted.into()),
         };
         let served = self.serve_at(&place, &host, options, &mut interrupts).await;

@@ -30,6 +30,26 @@ pub(crate) enum SessionPolicy {
     Leave,
 }
 
+/// What an engine does of what it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostSetup {
+    sessions: SessionPolicy,
+    /// Which of the runs that it finds it carries out.
+    taken_up: TakenUp,
+    /// Whether a signal to a run that is not there begins one.
+    allows_undeclared: bool,
+}
+
+impl HostSetup {
+    pub(crate) fn new(sessions: SessionPolicy, taken_up: TakenUp) -> Self {
+        Self { sessions, taken_up, allows_undeclared: false }
+    }
+
+    pub(crate) fn allowing_undeclared(self, allows_undeclared: bool) -> Self {
+        Self { allows_undeclared, ..self }
+    }
+}
+
 /// An engine with its server.
 pub(crate) struct Host {
     pub(crate) engine: Engine,
@@ -43,8 +63,7 @@ impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
     pub(crate) async fn open(
         location: &Location,
-        sessions: SessionPolicy,
-        taken_up: TakenUp,
+        HostSetup { sessions, taken_up, allows_undeclared }: HostSetup,
     ) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
@@ -58,6 +77,9 @@ impl Host {
         } else {
             // What needs none can do without them.
             setup = setup.binding_nothing();
+        }
+        if allows_undeclared {
+            setup = setup.allowing_undeclared();
         }
         let engine = setup.start().await?;
         if let Err(refusal) = engine.health().await {

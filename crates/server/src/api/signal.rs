@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use antiphon::signals::HeardSignal;
+use antiphon::id::AgentId;
+use antiphon::signals::{HeardSignal, SignalFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::problem::Problem;
 use super::utc::utc;
 
 /// A signal that is sent.
@@ -124,6 +126,34 @@ impl From<&HeardSignal> for SignalLine {
 }
 
 impl SignalQuery {
+    /// What an engine is asked for.
+    ///
+    /// # Errors
+    /// [`Problem`] says what no signal can be like.
+    pub fn filter(&self) -> Result<SignalFilter, Problem> {
+        let Self { types, from, to, about, failed, data } = self;
+        let mut filter = SignalFilter::new();
+        for kind in types {
+            filter = filter.of_type(kind)?;
+        }
+        if let Some(from) = from {
+            filter = filter.from(AgentId::new(from)?);
+        }
+        if let Some(to) = to {
+            filter = filter.to(AgentId::new(to)?);
+        }
+        if let Some(about) = about {
+            filter = filter.about(AgentId::new(about)?);
+        }
+        if let Some(failed) = failed {
+            filter = filter.failed(*failed);
+        }
+        let with_member = |filter: SignalFilter, (member, value): (&String, &Value)| {
+            filter.with_data(member, value.clone())
+        };
+        Ok(data.iter().fold(filter, with_member))
+    }
+
     /// As the parameters of a query, in which [`SignalQuery::take`] finds them again.
     #[must_use]
     pub fn parameters(&self) -> Vec<(String, String)> {

@@ -87,6 +87,13 @@ impl SignalStream {
         Ok(())
     }
 
+    /// The version of the run's stream up to which all that is wanted was given, once the engine has
+    /// told one.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.seen
+    }
+
     /// The next one; waits for it. `None` once the run has ended. When the future is dropped no
     /// signal is lost, but a connection that was being opened is.
     ///

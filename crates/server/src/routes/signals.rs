@@ -152,29 +152,6 @@ impl Asked {
         }
         Ok(asked)
     }
-
-    fn filter(&self) -> Result<SignalFilter, Problem> {
-        let SignalQuery { types, from, to, about, failed, data } = &self.query;
-        let mut filter = SignalFilter::new();
-        for kind in types {
-            filter = filter.of_type(kind)?;
-        }
-        if let Some(from) = from {
-            filter = filter.from(AgentId::new(from)?);
-        }
-        if let Some(to) = to {
-            filter = filter.to(AgentId::new(to)?);
-        }
-        if let Some(about) = about {
-            filter = filter.about(AgentId::new(about)?);
-        }
-        if let Some(failed) = failed {
-            filter = filter.failed(*failed);
-        }
-        Ok(data
-            .iter()
-            .fold(filter, |filter, (member, value)| filter.with_data(member, value.clone())))
-    }
 }
 
 fn invalid(detail: String) -> Problem {
@@ -188,7 +165,7 @@ pub(super) async fn signals(
     Parameters(parameters): Parameters<Vec<(String, String)>>,
 ) -> Answer {
     let asked = Asked::read(&parameters)?;
-    let filter = asked.filter()?;
+    let filter = asked.query.filter()?;
     if wants_stream(&headers) {
         if asked.limit.is_some() {
             return Err(invalid("a stream of signals takes no `limit`".to_owned()));
