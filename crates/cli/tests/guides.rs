@@ -22,6 +22,11 @@ fn what_to_do_when_something_goes_wrong_prints_what_it_says() {
 }
 
 #[test]
+fn items_that_talk_to_each_other_print_what_the_page_says() {
+    Page::read("agents.md").is_true();
+}
+
+#[test]
 fn the_recipes_print_what_they_say() {
     Page::read("recipes.md").is_true();
 }
