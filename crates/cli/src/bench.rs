@@ -18,6 +18,7 @@ mod routing;
 mod scratch;
 mod selection;
 mod session;
+mod signal;
 mod snapshot;
 
 use std::path::Path;
@@ -47,6 +48,24 @@ const FAMILIES: &[Family] = &[
     Family { names: &["coordination.one_item"], run: |dir, _| session::one_item(dir) },
     Family { names: &["steps.10"], run: |dir, _| session::steps(dir) },
     Family { names: &["fanout.100"], run: |dir, _| session::fan_out(dir) },
+    Family { names: &["signal.memory"], run: |dir, _| signal::heard(dir, "signal.memory", true) },
+    Family {
+        names: &["signal.durable"],
+        run: |dir, _| signal::heard(dir, "signal.durable", false),
+    },
+    Family { names: &["signal.senders.64"], run: |dir, _| signal::senders(dir) },
+    Family {
+        names: &["signal.socket.memory"],
+        run: |dir, _| signal::socket(dir, "signal.socket.memory", true),
+    },
+    Family {
+        names: &["signal.socket.durable"],
+        run: |dir, _| signal::socket(dir, "signal.socket.durable", false),
+    },
+    Family {
+        names: &["signal.history.1k", "signal.history.1m"],
+        run: |dir, _| signal::history(dir),
+    },
     Family { names: &["spawn.direct"], run: |_, _| process::direct() },
     Family { names: &["spawn.session"], run: |dir, _| process::session(dir) },
     Family { names: &["session.process.64"], run: |dir, _| process::many(dir) },
@@ -113,7 +132,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 33);
+        assert_eq!(selected(&[]).len(), 40);
     }
 
     #[test]
