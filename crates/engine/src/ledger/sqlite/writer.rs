@@ -99,7 +99,7 @@ impl Writer {
 
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-        create_if_absent(&transaction)
+        let created = create_if_absent(&transaction)
             .map_err(|error| Fault::sql("create the tables of the ledger", error))?;
         let (format, id, _) = identity(&transaction)?;
         UnknownFormat::refuse(format)?;
@@ -164,7 +164,8 @@ impl Writer {
             checkpoints,
             erased: Vec::new(),
             // A crash may have come between an erasure and this, which leaves the log that it was in.
-            truncate: has_log && !declared_clean,
+            // And the tables of a new ledger take as much room there as many turns.
+            truncate: created || (has_log && !declared_clean),
             declared_clean,
             in_the_way: 0,
             go_by: 0,
@@ -489,7 +490,8 @@ fn declare_clean(connection: &Connection, clean: bool) -> Result<(), Transaction
     Ok(declared.map_err(|error| Fault::sql("note whether the log holds what was erased", error))?)
 }
 
-fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes the tables where there are none; says whether it did.
+fn create_if_absent(connection: &Connection) -> rusqlite::Result<bool> {
     let tables: u32 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
@@ -500,7 +502,7 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
         )?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
-    Ok(())
+    Ok(tables == 0)
 }
 
 #[cfg(test)]
