@@ -56,6 +56,8 @@ fn one_item_waits_for_what_another_sends_and_the_story_of_the_run_tells_it() -> 
         "ready server",
     ];
     assert_eq!(told, expected);
+    let receipt = printed(&ran(dir.path(), &["receipt", "show", "r"])?);
+    assert!(receipt.contains("\nsignals       1: 1 ready\n"), "{receipt}");
     let done = ran(
         dir.path(),
         &["signal", "wait", "agent_completed", "--about", "client", "--succeeded", "--run", "r"],

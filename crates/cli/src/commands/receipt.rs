@@ -1,5 +1,6 @@
 //! `antiphon receipt`: the result of a run, and the evidence for it.
 
+mod exchange;
 mod items;
 mod rendering;
 

@@ -8,6 +8,7 @@ use antiphon::coordination::{
 };
 use antiphon::time;
 
+use super::exchange;
 use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::labels::{cost, counted, work_outcome};
@@ -153,6 +154,7 @@ fn work(
             digests * MAX_WORK_OUTCOMES
         ))?;
     }
+    exchange::print(receipt, output)?;
     if items.is_empty() {
         return Ok(());
     }

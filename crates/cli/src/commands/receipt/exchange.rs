@@ -1,0 +1,64 @@
+//! What went on between the items of a run: its signals, counted, and how its gates stood.
+
+use antiphon::coordination::{CoordinationReceipt, GATE_SCALE, GateScores, SignalCounts};
+
+use crate::command_error::CommandError;
+use crate::stdout::Stdout;
+use crate::text::printable;
+
+/// Types and gates that are spelled out before the rest is counted.
+const SPELLED_OUT: usize = 5;
+
+/// Nothing, where there was nothing.
+pub(super) fn print(
+    receipt: &CoordinationReceipt,
+    output: &mut Stdout,
+) -> Result<(), CommandError> {
+    if let Some(signals) = &receipt.signals {
+        output.line(format!("signals       {}", printable(&sent(signals))))?;
+    }
+    if let Some(gates) = &receipt.gates {
+        output.line(format!("gates         {}", printable(&scores(gates))))?;
+    }
+    Ok(())
+}
+
+fn sent(signals: &SignalCounts) -> String {
+    let types = signals.by_type.iter().take(SPELLED_OUT);
+    let types: Vec<String> = types.map(|(kind, count)| format!("{count} {kind}")).collect();
+    let rest = signals.total() - signals.by_type.values().take(SPELLED_OUT).sum::<u64>();
+    let rest = if rest > 0 { format!(", {rest} of other types") } else { String::new() };
+    format!("{}: {}{rest}", signals.total(), types.join(", "))
+}
+
+fn scores(gates: &GateScores) -> String {
+    let shown = gates.gates.iter().take(SPELLED_OUT);
+    let shown = shown.map(|gate| {
+        let score = gate.score as f64 / GATE_SCALE as f64;
+        format!("{} {score}", gate.gate)
+    });
+    let shown: Vec<String> = shown.collect();
+    let rest = gates.gates.len().saturating_sub(SPELLED_OUT) as u64 + gates.others;
+    let rest = if rest > 0 { format!(", {rest} others") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon::Version;
+    use antiphon::coordination::GateScore;
+
+    use super::*;
+
+    #[test]
+    fn a_few_are_spelled_out_and_the_rest_is_counted() {
+        let by_type = (0..7).map(|n| (format!("t{n}").parse().unwrap(), n + 1)).collect();
+        let signals = SignalCounts { by_type, others: 100 };
+        assert_eq!(sent(&signals), "128: 1 t0, 2 t1, 3 t2, 4 t3, 5 t4, 113 of other types");
+        let gate =
+            |name: &str, score| GateScore { gate: name.to_owned(), score, version: Version(3) };
+        let gates = vec![gate("coverage", 810_000), gate("lint", 1_000_000), gate("odd", -1)];
+        let gates = GateScores { gates, others: 0 };
+        assert_eq!(scores(&gates), "coverage 0.81, lint 1, odd -0.000001");
+    }
+}
