@@ -147,9 +147,7 @@ pub use session::{
     TreeReport,
 };
 pub(crate) use signal::SignalRate;
-pub use signal::{
-    About, Dedup, Latest, NotASignalType, NotSignalData, Signal, SignalData, SignalType,
-};
+pub use signal::{About, Dedup, Latest, NotASignalType, Signal, SignalType};
 pub use spent::SpentCeiling;
 pub use state::Coordination;
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCondition, Verdict};

@@ -5,7 +5,7 @@
 //! `agent_completed`.
 //!
 //! ```
-//! use antiphon::signals::{From, Signal, SignalData, SignalFilter};
+//! use antiphon::signals::{From, JsonText, Signal, SignalFilter};
 //! use antiphon::{Budget, CoordinationConfig, Engine};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,7 @@
 //! let run = engine.submit(CoordinationConfig::open(Vec::new(), budget)?).await?;
 //!
 //! let review = Signal::new("review.requested".parse()?).from("builder".parse()?);
-//! run.signal(review.with_data(SignalData::new(r#"{"file": "src/lib.rs"}"#)?)?).await?;
+//! run.signal(review.with_data(JsonText::new(r#"{"file": "src/lib.rs"}"#)?)?).await?;
 //!
 //! // Who comes late misses nothing.
 //! let mut reviews = run.signals(SignalFilter::new().of_type("review.*")?, From::Beginning).await?;
@@ -38,9 +38,9 @@ mod speakers;
 mod told;
 mod undeclared;
 
-pub use antiphon_core::coordination::{
-    Dedup, NotASignalType, NotSignalData, Signal, SignalData, SignalError, SignalType,
-};
+pub use antiphon_core::coordination::{Dedup, NotASignalType, Signal, SignalError, SignalType};
+
+pub use antiphon_core::json_text::{JsonText, NotJson};
 
 pub use filter::{InvalidFilter, SignalFilter};
 pub use following::{From, Signals};

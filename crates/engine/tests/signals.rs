@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use antiphon::keys::{JsonText, KeyWrite};
-use antiphon::signals::{Dedup, From, HeardSignal, Signal, SignalData, SignalFilter, UNDECLARED};
+use antiphon::keys::KeyWrite;
+use antiphon::signals::{Dedup, From, HeardSignal, JsonText, Signal, SignalFilter, UNDECLARED};
 use antiphon::{
     AgentId, AskError, Budget, CoordinationConfig, Engine, Failed, Output, Run, SessionContext,
     Submission, Verdict, Version, WorkSpec,
@@ -25,7 +25,7 @@ fn signal(kind: &str, from: &str) -> Signal {
 }
 
 fn with(signal: Signal, data: &Value) -> Signal {
-    signal.with_data(SignalData::new(data.to_string()).unwrap()).unwrap()
+    signal.with_data(JsonText::new(data.to_string()).unwrap()).unwrap()
 }
 
 async fn open(engine: &Engine, id: &str) -> Result<Run> {

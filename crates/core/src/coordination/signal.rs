@@ -21,8 +21,3 @@ pub(crate) use rate::SignalRate;
 pub use sent::Signal;
 pub use signal_type::{NotASignalType, SignalType};
 pub(super) use signals::Signals;
-
-/// What a signal carries.
-pub type SignalData = crate::json_text::JsonText;
-/// Why it cannot.
-pub type NotSignalData = crate::json_text::NotJson;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use antiphon_core::coordination::{
     ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
     CoordinationController, CoordinationReducer, Dedup, Ending, Grant, KeyChange, Meta, Need,
-    NextStep, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SignalData, SkipReason,
+    NextStep, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SkipReason,
     StopCondition, Usage, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
@@ -414,7 +414,7 @@ impl History {
                     to: Vec::new(),
                     about: about.map(agent),
                     failed: *failed,
-                    data: (kind % 2 == 0).then(|| SignalData::new("{\"n\": 1}").unwrap()),
+                    data: (kind % 2 == 0).then(|| JsonText::new("{\"n\": 1}").unwrap()),
                     digest: None,
                     dedup: dedup.map(|(key, window, cap)| Dedup {
                         key: format!("k{}", key % 4),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{
     Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
-    KeyWrite, Need, Raise, Reused, Runner, Signal, SignalData, WorkSpec,
+    KeyWrite, Need, Raise, Reused, Runner, Signal, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
@@ -116,11 +116,11 @@ pub(crate) fn signal(words: &Words) -> Result<Signal, String> {
         signal = signal.about(about.parse().unwrap());
     }
     if let Some(data) = words.get("data") {
-        let data = SignalData::new(data.replace('\'', "\"")).map_err(|error| error.to_string())?;
+        let data = JsonText::new(data.replace('\'', "\"")).map_err(|error| error.to_string())?;
         signal = signal.with_data(data).map_err(|error| error.to_string())?;
     }
     if let Some(bytes) = words.number("bytes") {
-        let data = SignalData::new(format!("\"{}\"", "x".repeat(bytes))).unwrap();
+        let data = JsonText::new(format!("\"{}\"", "x".repeat(bytes))).unwrap();
         signal = signal.with_data(data).map_err(|error| error.to_string())?;
     }
     if let Some(key) = words.get("key") {

@@ -1,7 +1,7 @@
 //! Following the signals of a run.
 
-use antiphon_core::coordination::SignalData;
 use antiphon_core::id::{CoordinationId, Version};
+use antiphon_core::json_text::JsonText;
 
 use super::filter::SignalFilter;
 use super::heard::HeardSignal;
@@ -98,6 +98,6 @@ impl Signals {
 }
 
 /// The data in a blob, unless it was erased.
-pub(super) fn read_data(blob: Option<Vec<u8>>) -> Option<SignalData> {
-    SignalData::new(String::from_utf8(blob?).ok()?).ok()
+pub(super) fn read_data(blob: Option<Vec<u8>>) -> Option<JsonText> {
+    JsonText::new(String::from_utf8(blob?).ok()?).ok()
 }

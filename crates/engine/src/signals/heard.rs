@@ -1,7 +1,8 @@
 //! A signal as those who listen get it.
 
-use antiphon_core::coordination::{SignalData, SignalType};
+use antiphon_core::coordination::SignalType;
 use antiphon_core::id::{AgentId, Version};
+use antiphon_core::json_text::JsonText;
 use antiphon_core::time::{LedgerTime, WallTime};
 
 /// A signal of a run.
@@ -22,7 +23,7 @@ pub struct HeardSignal {
     /// Whether it tells of a failure.
     pub failed: bool,
     /// What it carries; nothing also where that was erased.
-    pub data: Option<SignalData>,
+    pub data: Option<JsonText>,
 }
 
 impl HeardSignal {

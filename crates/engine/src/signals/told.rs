@@ -1,12 +1,13 @@
 //! What an event tells as a signal.
 
-use antiphon_core::coordination::{NextStep, SignalData, SignalType, WorkItemOutcome};
+use antiphon_core::coordination::{NextStep, SignalType, WorkItemOutcome};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::{
     AggregateEvent as _, CoordinationEvent, SessionBound, SessionUnbound, Signalled,
 };
 use antiphon_core::id::{AgentId, StreamName};
+use antiphon_core::json_text::JsonText;
 use serde_json::{Map, Value};
 
 use super::heard::HeardSignal;
@@ -103,7 +104,7 @@ fn by_agent(
     data: Map<String, Value>,
 ) -> Told {
     let kind = SignalType::new(kind).expect("BUG: it is one of ours");
-    let data = SignalData::new(Value::Object(data).to_string()).expect("BUG: it is JSON");
+    let data = JsonText::new(Value::Object(data).to_string()).expect("BUG: it is JSON");
     let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
     let (from, about, to) = (agent.clone(), agent, Vec::new());
     let signal = HeardSignal { version, at, wall, kind, from, to, about, failed, data: Some(data) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::{AgentId, CoordinationId, Version};
-use antiphon::signals::{Dedup, From, Signal, SignalData, SignalFilter, SignalType, Signals};
+use antiphon::signals::{Dedup, From, JsonText, Signal, SignalFilter, SignalType, Signals};
 use antiphon::world::Written;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -79,7 +79,7 @@ fn read(body: &mut Fields) -> Option<Signal> {
         (0..).zip(to).map(|(at, name)| agent(body, &format!("/to/{at}"), &name)).collect();
     let failed = body.flag("failed");
     let data = body.raw("data").map(|data| {
-        let data = SignalData::new(data.get()).map_err(|error| error.to_string());
+        let data = JsonText::new(data.get()).map_err(|error| error.to_string());
         checked(body, "/data", data)
     });
     let dedup = body.object("dedup", |body| {

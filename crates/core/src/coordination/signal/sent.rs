@@ -16,10 +16,11 @@ use crate::json_text::JsonText;
 /// What somebody sends.
 ///
 /// ```
-/// use antiphon_core::coordination::{Signal, SignalData};
+/// use antiphon_core::coordination::Signal;
+/// use antiphon_core::json_text::JsonText;
 /// let signal = Signal::new("stage_completed".parse()?)
 ///     .to("tester".parse()?)
-///     .with_data(SignalData::new(r#"{"artifacts": 3}"#)?)?;
+///     .with_data(JsonText::new(r#"{"artifacts": 3}"#)?)?;
 /// assert_eq!(signal.kind().as_str(), "stage_completed");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
