@@ -21,7 +21,9 @@ use antiphon_server::{Client, ClientError, EventLine, EventStream, RetryAnswer, 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy, is_waiting, reasons};
+use crate::connection::{
+    Connection, Interrupt, Interrupts, SessionPolicy, has_gone, is_waiting, reasons,
+};
 use crate::continuation::Lack;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
@@ -453,7 +455,13 @@ pub(crate) async fn retry_there(
 }
 
 async fn announce_unfinished(client: &Client, own: &CoordinationId) -> Result<(), CommandError> {
-    for note in unfinished::notes(client, std::slice::from_ref(own)).await? {
+    let notes = match unfinished::notes(client, std::slice::from_ref(own)).await {
+        Ok(notes) => notes,
+        // Whoever follows the run finds the next engine, or takes its place and tells of them then.
+        Err(error) if has_gone(&error) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for note in notes {
         stderr::say(printable(&note));
     }
     Ok(())

@@ -4,10 +4,9 @@
 use antiphon::coordination::{Counts, Stage};
 use antiphon::head::RunSummary;
 use antiphon::id::CoordinationId;
-use antiphon_server::{Client, ListQuery, RunLine, RunSecrets};
+use antiphon_server::{Client, ClientError, ListQuery, RunLine, RunSecrets};
 use tokio::time::Instant;
 
-use crate::command_error::CommandError;
 use crate::connection::TAKEN_OVER_WITHIN;
 use crate::continuation::Lack;
 use crate::labels::counted;
@@ -42,7 +41,7 @@ impl Inheritance {
     pub(super) async fn take(&mut self, client: &Client, own: &[CoordinationId]) -> Vec<String> {
         match self.told_at.take() {
             Some(_) => notes(client, own).await.unwrap_or_else(|error| {
-                vec![format!("cannot tell which other runs are unfinished: {}", error.message())]
+                vec![format!("cannot tell which other runs are unfinished: {error}")]
             }),
             None => Vec::new(),
         }
@@ -53,7 +52,7 @@ impl Inheritance {
 pub(super) async fn notes(
     client: &Client,
     own: &[CoordinationId],
-) -> Result<Vec<String>, CommandError> {
+) -> Result<Vec<String>, ClientError> {
     let query = ListQuery {
         status: Some(Stage::Interrupted.as_str().to_owned()),
         limit: Some(LOOKED_AT),
