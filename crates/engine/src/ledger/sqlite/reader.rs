@@ -125,6 +125,8 @@ impl ReadConnection {
         let place = held.map(|held| StateDirectory::new(held.whereabouts()));
         let dir = place.as_ref().unwrap_or(dir);
         let absent = || ReadError::Absent { dir: dir.path().to_owned() };
+        // Asked before, too: another process may make it between the look and the answer.
+        let was_there = dir.database().exists();
         let opened = connection::reading(&dir.database(), vfs).and_then(|connection| {
             let created = is_created(&connection)?;
             Ok((connection, created, None))
@@ -141,7 +143,7 @@ impl ReadConnection {
             Ok(opened) => opened,
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
-                    && !dir.database().exists() =>
+                    && !(was_there && dir.database().exists()) =>
             {
                 return Err(absent());
             }
