@@ -122,8 +122,8 @@ pub use limits::{
     MAX_ITEMS_PER_EVENT, MAX_KEY_BYTES, MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS,
     MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_SESSION_IDS_PER_OUTCOME,
     MAX_SESSION_IDS_PER_WORK, MAX_SIGNAL_DATA_BYTES, MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES,
-    MAX_TRACKED_OBJECTIVES, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SIGNAL_BURST,
-    SIGNALS_PER_SECOND, TIER3_ESCALATION_THRESHOLD,
+    MAX_TRACKED_OBJECTIVES, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SESSION_WRITE_BURST,
+    SESSION_WRITES_PER_SECOND, TIER3_ESCALATION_THRESHOLD,
 };
 pub use live::End;
 pub use pause::Pause;
@@ -141,12 +141,11 @@ pub use receipt::{
 pub use remembered::Effect;
 pub use reused::{Forerunner, Reused};
 pub use runners::{Capability, Runners};
-pub(crate) use session::shortened;
 pub use session::{
     Binding, Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause,
     TreeReport,
 };
-pub(crate) use signal::SignalRate;
+pub(crate) use session::{WriteRate, shortened};
 pub use signal::{About, Dedup, Latest, NotASignalType, Signal, SignalType};
 pub use spent::SpentCeiling;
 pub use state::Coordination;

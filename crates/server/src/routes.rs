@@ -1,6 +1,7 @@
 //! Every request that is answered: one file for each noun. A handler reads the request, asks the
 //! engine and writes the answer; it never decides what the engine could.
 
+mod accepted;
 mod commands;
 mod end;
 mod events;

@@ -62,10 +62,10 @@ pub const MAX_DEDUP_KEY_BYTES: usize = 256;
 pub const MAX_DEDUP_KEYS: usize = 10_000;
 /// Longest time for which such a key is kept, in nanoseconds of ledger time: a day.
 pub const MAX_DEDUP_WINDOW_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
-/// Signals that one session may send in a second, evenly.
-pub const SIGNALS_PER_SECOND: u64 = 100;
-/// Signals that one session may send at once.
-pub const SIGNAL_BURST: u64 = 1_000;
+/// Signals and changes of keys that one session may make in a second, evenly.
+pub const SESSION_WRITES_PER_SECOND: u64 = 100;
+/// Signals and changes of keys that one session may make at once.
+pub const SESSION_WRITE_BURST: u64 = 1_000;
 /// Most keys of a coordination.
 pub const MAX_KEYS: usize = 100_000;
 /// Most changes of keys in one event.

@@ -8,6 +8,7 @@ mod grant;
 mod illegal;
 mod outcome;
 mod unbinding;
+mod write_rate;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ pub(crate) use outcome::shortened;
 pub use outcome::{
     Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause, TreeReport,
 };
+pub(crate) use write_rate::WriteRate;
 
 use super::budget::Grant;
 use super::event::{SessionBound, WriteRefused};

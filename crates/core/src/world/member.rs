@@ -7,8 +7,8 @@ use super::turn::Draft;
 use crate::append::HeadRow;
 use crate::coordination::event::{CoordinationEvent, SessionUnbound};
 use crate::coordination::{
-    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, SignalRate, StopCause,
-    UnbindError,
+    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, StopCause, UnbindError,
+    WriteRate,
 };
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{Version, WorkId};
@@ -35,7 +35,7 @@ struct Unrecorded {
     /// Whether this engine carries it out and says so with its first event.
     resumes_later: bool,
     /// How fast sessions have written.
-    write_rates: BTreeMap<u64, SignalRate>,
+    write_rates: BTreeMap<u64, WriteRate>,
     /// Where the deadline tables list it.
     due: (Option<LedgerTime>, Option<WallTime>),
 }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::coordination::Raise;
-use antiphon::id::{CoordinationId, Version};
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
 
-use super::record::explained;
+use super::accepted::accepted;
 use super::sent_plan::secrets;
-use crate::answer::{Answer, Unanswered, ask, json};
-use crate::api::{self, Accepted, Steer};
+use crate::answer::{Answer, ask};
+use crate::api::{self, Steer};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Operator};
 use crate::state::Shared;
 
@@ -95,17 +93,6 @@ fn asked(raise: &api::RaiseRequest) -> Raise {
         asked = asked.cost(total);
     }
     asked
-}
-
-async fn accepted(
-    shared: &Shared,
-    id: &CoordinationId,
-    answer: Result<Version, Unanswered>,
-) -> Answer {
-    match answer {
-        Ok(version) => json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 }),
-        Err(asked) => Err(explained(shared, id, asked).await),
-    }
 }
 
 /// What the record says where no reason was given.

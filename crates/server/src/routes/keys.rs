@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use antiphon::id::Version;
 use antiphon::keys::{Expected, JsonText, KeyName, KeyWrite};
-use antiphon::world::Written;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::record::explained;
+use super::accepted::{accepted, by_session};
 use crate::answer::{Answer, ask, json};
-use crate::api::{Accepted, Code, KeyChangeLine, KeyHistory, KeyLine, KeyList, Problem};
+use crate::api::{Code, KeyChangeLine, KeyHistory, KeyLine, KeyList, Problem};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader, pointer};
 use crate::state::Shared;
 
@@ -36,23 +35,10 @@ pub(super) async fn change(
     let answer = match caller {
         Reader::Operator => ask(&shared, command.set_keys(writes)).await,
         Reader::Session(session) => {
-            match ask(&shared, command.set_keys_from(&session, writes)).await {
-                Ok(Written::Done(done)) => Ok(done.version),
-                Ok(Written::Refused) => {
-                    let detail = format!("session {session} is over; it changes nothing any more");
-                    return Err(Problem::new(Code::StaleSession, detail));
-                }
-                Err(unanswered) => Err(unanswered),
-            }
+            by_session(&session, ask(&shared, command.set_keys_from(&session, writes)).await)
         }
     };
-    match answer {
-        Ok(version) => {
-            let run = target.id().to_string();
-            json(StatusCode::OK, &Accepted { run, version: version.0 })
-        }
-        Err(asked) => Err(explained(&shared, target.id(), asked).await),
-    }
+    accepted(&shared, target.id(), answer).await
 }
 
 /// The changes in a body, as far as nothing is wrong with it.

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use antiphon::id::{AgentId, CoordinationId, Version};
 use antiphon::signals::{Dedup, From, JsonText, Signal, SignalFilter, SignalType, Signals};
-use antiphon::world::Written;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio_util::sync::CancellationToken;
 
+use super::accepted::{accepted, by_session};
 use super::events::{problem, resumed, streamed, wants_stream};
-use super::record::{explained, head};
+use super::record::head;
 use super::unfolded::Unfolded;
 use crate::answer::{Answer, ask, json};
-use crate::api::{Accepted, Code, Problem, SignalHistory, SignalLine, SignalQuery, SignalsAfter};
+use crate::api::{Code, Problem, SignalHistory, SignalLine, SignalQuery, SignalsAfter};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader};
 use crate::state::Shared;
 
@@ -42,23 +42,10 @@ pub(super) async fn send(
     let answer = match caller {
         Reader::Operator => ask(&shared, command.signal(signal)).await,
         Reader::Session(session) => {
-            match ask(&shared, command.signal_from(&session, signal)).await {
-                Ok(Written::Done(done)) => Ok(done.version),
-                Ok(Written::Refused) => {
-                    let detail = format!("session {session} is over; it changes nothing any more");
-                    return Err(Problem::new(Code::StaleSession, detail));
-                }
-                Err(unanswered) => Err(unanswered),
-            }
+            by_session(&session, ask(&shared, command.signal_from(&session, signal)).await)
         }
     };
-    match answer {
-        Ok(version) => {
-            let run = target.id().to_string();
-            json(StatusCode::OK, &Accepted { run, version: version.0 })
-        }
-        Err(asked) => Err(explained(&shared, target.id(), asked).await),
-    }
+    accepted(&shared, target.id(), answer).await
 }
 
 /// The signal in a body; `None` where a fault was noted.

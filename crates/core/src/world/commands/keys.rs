@@ -2,7 +2,9 @@
 
 use super::carry_out::CarryOut;
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{Change, Effect, KeyError, KeyWrite, SIGNAL_BURST, SIGNALS_PER_SECOND};
+use crate::coordination::{
+    Change, Effect, KeyError, KeyWrite, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
+};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{CoordinationId, Fence, SessionId};
 use crate::schema::AggregateEvent as _;
@@ -65,8 +67,8 @@ impl CarryOut for SetSessionKeys {
             return Ok(Written::Refused);
         }
         world.member(id)?.may_write(session.number, now.at).map_err(|retry_after| {
-            let (session, burst) = (session.clone(), SIGNAL_BURST);
-            KeyError::TooFast { session, per_second: SIGNALS_PER_SECOND, burst, retry_after }
+            let (session, burst) = (session.clone(), SESSION_WRITE_BURST);
+            KeyError::TooFast { session, per_second: SESSION_WRITES_PER_SECOND, burst, retry_after }
         })?;
         set(world, id, writes, true, &asker, now).map(Written::Done)
     }

@@ -3,8 +3,8 @@
 use super::carry_out::CarryOut;
 use crate::coordination::event::{CoordinationEvent, Signalled};
 use crate::coordination::{
-    Change, ControllerError, CoordinationConfig, Effect, SIGNAL_BURST, SIGNALS_PER_SECOND, Signal,
-    SignalError,
+    Change, ControllerError, CoordinationConfig, Effect, SESSION_WRITE_BURST,
+    SESSION_WRITES_PER_SECOND, Signal, SignalError,
 };
 use crate::envelope::Blob;
 use crate::id::{AgentId, CoordinationId, Fence, SessionId};
@@ -90,8 +90,13 @@ impl CarryOut for SendSessionSignal {
         }
         let sent = signal.sent_by(agent)?;
         world.member(id)?.may_write(session.number, now.at).map_err(|retry_after| {
-            let (session, burst) = (session.clone(), SIGNAL_BURST);
-            SignalError::TooFast { session, per_second: SIGNALS_PER_SECOND, burst, retry_after }
+            let (session, burst) = (session.clone(), SESSION_WRITE_BURST);
+            SignalError::TooFast {
+                session,
+                per_second: SESSION_WRITES_PER_SECOND,
+                burst,
+                retry_after,
+            }
         })?;
         send(world, id, sent, &asker, now).map(Written::Done)
     }
