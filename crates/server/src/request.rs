@@ -172,6 +172,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
+/// How much of a list is asked for: from 1 to `max`, and `default` where nothing is said.
+pub(crate) fn limited(limit: Option<usize>, default: usize, max: usize) -> Result<usize, Problem> {
+    let limit = limit.unwrap_or(default);
+    match (1..=max).contains(&limit) {
+        true => Ok(limit),
+        false => {
+            let detail = format!("limit is {limit}; it must be between 1 and {max}");
+            Err(Problem::new(Code::InvalidRequest, detail))
+        }
+    }
+}
+
 /// The body as a JSON object; an empty one is an empty object.
 pub(crate) struct JsonBody(pub(crate) Fields);
 

@@ -17,7 +17,7 @@ use super::record::head;
 use super::unfolded::Unfolded;
 use crate::answer::{Answer, ask, json};
 use crate::api::{Code, EventLine, EventPage, Problem};
-use crate::request::{Addressed, Parameters};
+use crate::request::{Addressed, Parameters, limited};
 use crate::state::Shared;
 
 /// Events on a page, unless the query says otherwise.
@@ -56,11 +56,7 @@ pub(super) async fn events(
         let after = resumed(&headers)?.unwrap_or(after);
         return stream(&shared, &target, checked(after)?).await;
     }
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("limit is {limit}; it must be between 1 and {MAX_PAGE}");
-        return Err(Problem::new(Code::InvalidRequest, detail));
-    }
+    let limit = limited(query.limit, DEFAULT_PAGE, MAX_PAGE)?;
     page(&shared, &target, checked(after)?, limit).await
 }
 

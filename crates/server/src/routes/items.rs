@@ -12,7 +12,7 @@ use axum::response::Response;
 
 use crate::answer::{Answer, json};
 use crate::api::{Code, Item, ItemLine, ItemPage, ItemQuery, Problem};
-use crate::request::{Addressed, Parameters};
+use crate::request::{Addressed, Parameters, limited};
 use crate::state::Shared;
 
 /// Items on a page, unless the query says otherwise.
@@ -35,10 +35,7 @@ pub(super) async fn list(
             invalid(format!("state is {state:?}; it must be one of {}", words.join(", ")))
         })?),
     };
-    let limit = limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
-    }
+    let limit = limited(limit, DEFAULT_PAGE, MAX_PAGE)?;
     let items = shared.run(target.id())?.items().await?;
     let begin = match cursor {
         None => 0,

@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 
 use super::accepted::{accepted, by_session};
 use crate::answer::{Answer, ask, json};
-use crate::api::{Code, KeyChangeLine, KeyHistory, KeyLine, KeyList, Problem};
-use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader, pointer};
+use crate::api::{KeyChangeLine, KeyHistory, KeyLine, KeyList};
+use crate::request::{
+    Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader, limited, pointer,
+};
 use crate::state::Shared;
 
 /// Keys or changes in an answer, unless the query says otherwise.
@@ -110,7 +112,7 @@ pub(super) async fn list(
     Parameters(query): Parameters<ListQuery>,
 ) -> Answer {
     let ListQuery { prefix, after, limit } = query;
-    let limit = within(limit)?;
+    let limit = limited(limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let run = shared.run(target.id())?;
     let found = ask(&shared, run.keys(prefix, after.as_deref(), limit)).await?;
     let (run, keys) = (target.id().to_string(), found.iter().map(KeyLine::from).collect());
@@ -132,19 +134,8 @@ pub(super) async fn history(
     Parameters(query): Parameters<HistoryQuery>,
 ) -> Answer {
     let HistoryQuery { prefix, limit } = query;
-    let limit = within(limit)?;
+    let limit = limited(limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     let found = ask(&shared, shared.run(target.id())?.key_history(prefix, limit)).await?;
     let (run, changes) = (target.id().to_string(), found.iter().map(KeyChangeLine::from).collect());
     json(StatusCode::OK, &KeyHistory { run, changes })
-}
-
-fn within(limit: Option<usize>) -> Result<usize, Problem> {
-    match limit {
-        None => Ok(DEFAULT_LIMIT),
-        Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(limit) => {
-            let detail = format!("limit is {limit}; it must be between 1 and {MAX_LIMIT}");
-            Err(Problem::new(Code::InvalidRequest, detail))
-        }
-    }
 }

@@ -20,7 +20,7 @@ use crate::api::{
     Code, CommitLine, CommitPage, EventLine, EventPage, HeadLine, HeadPage, PlacedLine, PlacedPage,
     Problem,
 };
-use crate::request::{Operator, Parameters, Reader};
+use crate::request::{Operator, Parameters, Reader, limited};
 use crate::state::Shared;
 
 /// Most that is on a page, and as many as there are unless the query says otherwise.
@@ -59,7 +59,7 @@ pub(super) async fn heads(
     Parameters(query): Parameters<HeadsQuery>,
 ) -> Answer {
     let HeadsQuery { stream, prefix, status, ended, older_than, limit } = query;
-    let limit = page_of(limit)?;
+    let limit = limited(limit, MAX_PAGE, MAX_PAGE)?;
     let stream = stream.as_deref().map(named).transpose()?;
     let older_than = older_than.as_deref().map(named).transpose()?;
     let wanted = match (stream, reader.own_stream()) {
@@ -99,7 +99,7 @@ pub(super) async fn events(
     Parameters(query): Parameters<PageQuery>,
 ) -> Answer {
     let PageQuery { stream, after, limit } = query;
-    let limit = page_of(limit)?;
+    let limit = limited(limit, MAX_PAGE, MAX_PAGE)?;
     let stream = stream.as_deref().map(named).transpose()?;
     reader.may_read(stream.as_ref())?;
     let Some(stream) = stream else {
@@ -140,7 +140,7 @@ pub(super) async fn commits(
     if stream.is_some() {
         return Err(invalid("commits are of the whole ledger; leave `stream` away".to_owned()));
     }
-    let limit = page_of(limit)?;
+    let limit = limited(limit, MAX_PAGE, MAX_PAGE)?;
     let read = move |store: &dyn Store| store.commits(CommitNumber(after), limit + 1);
     let mut commits = shared.engine().read(read).await?;
     let more = commits.len() > limit;
@@ -203,14 +203,6 @@ fn paged<T>(
 
 fn bytes_of(event: &Recorded) -> usize {
     event.payload.bytes().map_or(0, <[u8]>::len)
-}
-
-fn page_of(limit: Option<usize>) -> Result<usize, Problem> {
-    let limit = limit.unwrap_or(MAX_PAGE);
-    match (1..=MAX_PAGE).contains(&limit) {
-        true => Ok(limit),
-        false => Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}"))),
-    }
 }
 
 fn named(stream: &str) -> Result<StreamName, Problem> {

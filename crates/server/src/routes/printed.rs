@@ -14,7 +14,7 @@ use super::events::{problem, streamed, wants_stream};
 use super::unfolded::Unfolded;
 use crate::answer::{Answer, json};
 use crate::api::{Code, LogPage, LogPiece, LogQuery, Problem};
-use crate::request::{Addressed, Parameters};
+use crate::request::{Addressed, Parameters, limited};
 use crate::state::Shared;
 
 /// Bytes of each output in an answer, unless the query says otherwise.
@@ -42,11 +42,7 @@ pub(super) async fn of_item(
     if query.from.is_some() && wanted.len() > 1 {
         return Err(invalid("`from` is a position in one output; give `stream`, too"));
     }
-    let limit = query.limit.unwrap_or(DEFAULT_PART);
-    if !(1..=MAX_PART).contains(&limit) {
-        let detail = format!("limit is {limit}; it must be between 1 and {MAX_PART}");
-        return Err(Problem::new(Code::InvalidRequest, detail));
-    }
+    let limit = limited(query.limit, DEFAULT_PART, MAX_PART)?;
     let printed = shared.run(target.id())?.printed(item.as_str(), session(&query)).await?;
     let names = (target.id().as_str(), item.as_str());
     let page = LogPage::of(names, &printed, &wanted, query.from.unwrap_or(0), limit);

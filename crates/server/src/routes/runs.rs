@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::record::head;
 use crate::answer::{Answer, json};
 use crate::api::{Code, ListPage, ListQuery, Pause, Problem, RunLine, RunSecrets};
-use crate::request::{Addressed, Operator, Parameters};
+use crate::request::{Addressed, Operator, Parameters, limited};
 use crate::state::Shared;
 
 /// Runs on a page, unless the query says otherwise.
@@ -43,10 +43,7 @@ pub(super) async fn list(
         (false, false) => None,
         (_, ended) => Some(ended),
     };
-    let limit = limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
-    }
+    let limit = limited(limit, DEFAULT_PAGE, MAX_PAGE)?;
     let older_than = match cursor {
         None => None,
         Some(cursor) => {
