@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
-use std::path::Path;
-use std::process::Command;
+mod verified;
+
 use std::time::Duration;
 
 use antiphon::keys::{Expected, FoundKey, JsonText, KeyRecord, KeyWrite};
@@ -11,6 +11,7 @@ use antiphon::{
     Budget, CoordinationConfig, Engine, Output, Run, SessionContext, Version, WorkSpec,
 };
 use serde_json::{Value, json};
+use verified::verified;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -153,16 +154,5 @@ async fn what_passes_a_limit_is_refused_whole() -> Result {
     run.set_keys(many(1_000, 1)).await?;
     assert_eq!(run.keys("key-", Some("key-00997"), 10).await?.len(), 2);
     engine.close().await?;
-    Ok(())
-}
-
-/// Both verifiers find nothing wrong.
-fn verified(state: &Path) -> Result {
-    use antiphon::ledger::verify::{Scope, verify_directory};
-    assert_eq!(verify_directory(state, &Scope::Ledger)?.findings, []);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify_ledger.py");
-    let output = Command::new("python3").args([script, "--json"]).arg(state).output()?;
-    let second: Value = serde_json::from_slice(&output.stdout)?;
-    assert_eq!((&second["sound"], &second["findings"]), (&true.into(), &json!([])));
     Ok(())
 }
