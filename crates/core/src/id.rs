@@ -54,6 +54,11 @@ pub enum IdError {
         "the run id {text:?} ends in a dot and a number, which is how sessions and nested runs are named; choose another ending"
     )]
     Reserved { text: String },
+    /// The id is that of the run whose keys belong to no run of their own.
+    #[error(
+        "the run id \"shared\" is that of the keys which all runs may read; choose another one"
+    )]
+    Shared,
     /// Scripts would take the id for something else: a flag, or a directory.
     #[error("the {what} {text:?} {why}; choose another one")]
     Ambiguous {
@@ -258,6 +263,8 @@ impl From<&WorkId> for AgentId {
 
 static ENGINE: LazyLock<Actor> = LazyLock::new(|| Actor("engine".into()));
 
+static SHARED: LazyLock<CoordinationId> = LazyLock::new(|| CoordinationId("shared".into()));
+
 impl Actor {
     /// The actor of what the engine does on its own.
     #[must_use]
@@ -267,8 +274,21 @@ impl Actor {
 }
 
 impl CoordinationId {
-    /// Reads an id that a user chose: shorter, and not of the form that sessions and nested
-    /// coordinations have.
+    /// The id of the open coordination that keeps the keys which belong to no other: gates and
+    /// resources that no coordination declares. It comes into being with the first of them.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        &SHARED
+    }
+
+    /// Whether it is [`CoordinationId::shared`].
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self == Self::shared()
+    }
+
+    /// Reads an id that a user chose: shorter, not of the form that sessions and nested coordinations
+    /// have, and not that of what all share.
     ///
     /// # Errors
     /// Returns an [`IdError`] that says what is wrong with the text.
@@ -284,6 +304,9 @@ impl CoordinationId {
         }
         if id.is_numbered() {
             return Err(IdError::Reserved { text: id.0.to_string() });
+        }
+        if id.is_shared() {
+            return Err(IdError::Shared);
         }
         Ok(id)
     }
@@ -527,6 +550,7 @@ mod tests {
         assert!(matches!(CoordinationId::chosen("build.3"), Err(IdError::Reserved { .. })));
         assert!(CoordinationId::chosen("build.03").is_ok(), "not how the engine writes a number");
         assert!(CoordinationId::chosen("v1.2-rc").is_ok());
+        assert_eq!(CoordinationId::chosen("shared"), Err(IdError::Shared));
         assert!(matches!(
             CoordinationId::chosen("x".repeat(201)),
             Err(IdError::TooLong { max: 200, .. })

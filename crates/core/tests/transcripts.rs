@@ -97,6 +97,7 @@ stories! {
     processes,
     retry_then_success,
     reused,
+    shared,
     signals,
     skip_chains,
     spawn_failure,

@@ -142,6 +142,30 @@ impl Engine {
         Ok(self.run_of(CoordinationId::new(id)?))
     }
 
+    /// The run of the keys that belong to no other: gates and resources that no run declares. It comes
+    /// into being with the first of them, all sessions may read it, and it takes nothing but keys.
+    ///
+    /// ```
+    /// # use antiphon::Engine;
+    /// # use antiphon::keys::{JsonText, KeyWrite};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let engine = Engine::open(dir.path().join("state")).await?;
+    /// assert_eq!(engine.shared().key("resource/gpu").await?, None);
+    /// let free = KeyWrite::set("resource/gpu".parse()?, JsonText::new("0.5")?)?;
+    /// engine.shared().set_keys([free]).await?;
+    /// assert!(engine.shared().key("resource/gpu").await?.is_some());
+    /// assert!(engine.shared().cancel("not needed").await.is_err());
+    /// # engine.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn shared(&self) -> Run {
+        self.run_of(CoordinationId::shared().clone())
+    }
+
     fn run_of(&self, id: CoordinationId) -> Run {
         let Shared { handle, leftovers, last_read, .. } = self.0.as_ref();
         Run::new(handle.clone(), Arc::clone(leftovers), Arc::clone(last_read), id)

@@ -156,3 +156,78 @@ async fn what_passes_a_limit_is_refused_whole() -> Result {
     engine.close().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn keys_that_all_share_are_changed_by_callers_and_by_sessions_that_were_lent_them() -> Result
+{
+    let dir = tempfile::tempdir()?;
+    let state = dir.path().join("state");
+    let setup = || -> Result<antiphon::EngineBuilder> {
+        let mut builder = Engine::builder(&state)?;
+        builder.register("take", |session: SessionContext| async move {
+            let free = session
+                .shared_key("resource/gpu")
+                .await?
+                .map(|free| free.value.as_str().to_owned());
+            let taken = session.set_shared_keys([set("resource/gpu", &json!(0))]).await;
+            let foreign = session.set_shared_keys([set("gate/quality", &json!(1))]).await;
+            let told = taken.err().map_or("taken".to_owned(), |error| error.to_string());
+            Ok(Output::text(format!("{free:?}; {told}; {}", foreign.unwrap_err())))
+        })?;
+        Ok(builder)
+    };
+    let engine = setup()?.start().await?;
+    let shared = engine.shared();
+    assert_eq!(shared.keys("", None, 10).await?, []);
+    assert!(shared.status().await.is_err(), "looking does not bring it into being");
+    let budget = || Budget::sessions(9).within(Duration::from_secs(600)).build();
+    assert_eq!(
+        CoordinationConfig::open(Vec::new(), budget()?)?.with_id("shared").unwrap_err().to_string(),
+        "the run id \"shared\" is that of the keys which all runs may read; choose another one"
+    );
+
+    // The first of them may be set by two at once, or by a session.
+    let first = [set("resource/gpu", &json!(1))];
+    let (one, other) = tokio::join!(shared.set_keys(first.clone()), shared.set_keys(first));
+    assert_eq!([one?.min(other?), Version(3)], [Version(2), Version(3)]);
+    let work = vec![
+        WorkSpec::function("lent", "take")?.may_set_shared("resource/gpu")?,
+        WorkSpec::function("not", "take")?.needs_work("lent")?,
+    ];
+    let run = engine.submit(CoordinationConfig::of_work(work, budget()?)?.with_id("run")?).await?;
+    run.wait().await?;
+    let not_lent = |work, key| {
+        format!(
+            "item {work} was not lent key {key} of those that all share; only what its plan names \
+             under `shared` is"
+        )
+    };
+    assert_eq!(
+        run.output("lent").await?.unwrap().as_text()?,
+        format!("Some(\"1\"); taken; {}", not_lent("lent", "gate/quality"))
+    );
+    assert_eq!(
+        run.output("not").await?.unwrap().as_text()?,
+        format!(
+            "Some(\"0\"); {}; {}",
+            not_lent("not", "resource/gpu"),
+            not_lent("not", "gate/quality")
+        )
+    );
+    for refused in [
+        shared.cancel("x").await.unwrap_err().to_string(),
+        shared.pause("x").await.unwrap_err().to_string(),
+        shared.signal(antiphon::signals::Signal::new("a".parse()?)).await.unwrap_err().to_string(),
+        shared.add_work(WorkSpec::function("a", "take")?).await.unwrap_err().to_string(),
+    ] {
+        assert_eq!(refused, "run shared keeps keys for all other runs; only keys can be set in it");
+    }
+    engine.close().await?;
+
+    let engine = setup()?.start().await?;
+    assert_eq!(found(&engine.shared().keys("", None, 10).await?), ["4 resource/gpu 0"]);
+    let history = engine.shared().key_history("resource/gpu", 10).await?;
+    assert_eq!(record(&history[0]), "4 resource/gpu 0 by session:run.1");
+    engine.close().await?;
+    verified(&state)
+}

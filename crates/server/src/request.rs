@@ -102,6 +102,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Self::read(parts, state, |session, id| session.coordination == *id).await
+    }
+}
+
+/// The run in the path, of which the caller may read the keys: a session those of its own run, and
+/// those that all share.
+pub(crate) struct WithKeys(pub(crate) Addressed);
+
+impl<S: Send + Sync> FromRequestParts<S> for WithKeys {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let may = |session: &SessionId, id: &CoordinationId| {
+            session.coordination == *id || id.is_shared()
+        };
+        Addressed::read(parts, state, may).await.map(Self)
+    }
+}
+
+impl Addressed {
+    async fn read<S: Send + Sync>(
+        parts: &mut Parts,
+        state: &S,
+        may: impl Fn(&SessionId, &CoordinationId) -> bool,
+    ) -> Result<Self, Problem> {
         let found = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
         let Path(found) = found.map_err(|error| {
             Problem::new(Code::InvalidRequest, format!("the path is not text: {error}"))
@@ -110,7 +135,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
         let id = CoordinationId::new(text)
             .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
         match caller(parts)? {
-            Caller::Session(session) if session.coordination != id => {
+            Caller::Session(session) if !may(session, &id) => {
                 let detail = format!("the caller is session {session}, which may not use run {id}");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }

@@ -207,6 +207,47 @@ async fn a_session_sends_to_its_own_run_in_its_own_name_and_only_while_it_lasts(
 }
 
 #[tokio::test]
+async fn a_session_reads_the_keys_that_all_share_and_changes_none_that_it_was_not_lent() -> Result {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse()?;
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
+    let set = |key: &str, value: u32| {
+        let json = "-H 'content-type: application/json'";
+        let body = format!("{{\"set\":{{\"{key}\":{value}}}}}");
+        format!("{} {json} -d '{body}'", curl("/v1/runs/shared/keys"))
+    };
+    // From outside the first key brings the run into being.
+    let printed = script(&bench.dir, &set("gate/quality", 7), |_| ()).await?;
+    assert_eq!(codes(&printed), ["200"], "{printed}");
+    bench.start("mine", "work a hold").await?;
+    let run = bench.engine.run("mine")?;
+    let mut events = run.follow_after(Version(0)).await?;
+    while events.next().await?.ok_or("it ended")?.kind != "coordination.session_bound" {}
+
+    let list = curl("/v1/runs/shared/keys");
+    let requests = [
+        list.as_str(),
+        &curl("/v1/runs/shared/keys/history"),
+        &set("gate/quality", 8),
+        &curl("/v1/runs/shared"),
+        &curl("/v1/runs/shared/events"),
+        &list,
+    ];
+    let requests = requests.join("; ");
+    let printed = script(&bench.dir, &requests, |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    let may_not = ["session_may_not", "403"];
+    let expected = [&["200", "200"][..], &may_not, &may_not, &may_not, &["200"]].concat();
+    assert_eq!(codes(&printed), expected, "{printed}");
+    let key = "{\"key\":\"gate/quality\",\"version\":2,\"value\":7}";
+    assert_eq!(printed.matches(key).count(), 2, "{printed}");
+    bench.release.cancel();
+    bench.stop().await
+}
+
+#[tokio::test]
 async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
     let warden = Arc::new(Mutex::new(None));
     let known = Arc::clone(&warden);

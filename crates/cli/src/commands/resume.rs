@@ -230,7 +230,7 @@ async fn follow_each(
 }
 
 /// The coordinations that have not ended, the oldest first; nested ones go on with those that they
-/// are in.
+/// are in, and there is nothing to carry out in what keeps keys for all.
 pub(super) fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, CommandError> {
     let filter = HeadFilter {
         prefix: COORDINATIONS.to_owned(),
@@ -242,7 +242,7 @@ pub(super) fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, Command
     let id = |head: &HeadRow| {
         let id: CoordinationId =
             head.stream.to_string().strip_prefix(COORDINATIONS)?.parse().ok()?;
-        (!id.is_numbered()).then_some(id)
+        (!id.is_numbered() && !id.is_shared()).then_some(id)
     };
     let mut ids: Vec<CoordinationId> = heads.iter().filter_map(id).collect();
     ids.reverse();

@@ -17,9 +17,6 @@ use crate::state_dir::session_run;
 /// The word for the newest run.
 const LAST: &str = "last";
 
-/// The open run whose keys are named without a run.
-const SHARED: &str = "shared";
-
 /// Head rows that are read at a time.
 const PAGE: usize = 64;
 
@@ -213,8 +210,7 @@ fn started_by_somebody(
 ) -> Result<Option<CoordinationId>, CommandError> {
     let StreamName::Coordination(id) = &head.stream else { return Ok(None) };
     let summary = head.run_summary().map_err(unreadable)?;
-    let is_started = summary.parent.is_none()
-        && id.as_str() != SHARED
-        && !summary.labels.contains_key(UNDECLARED);
+    let is_started =
+        summary.parent.is_none() && !id.is_shared() && !summary.labels.contains_key(UNDECLARED);
     Ok((is_started && admits(id, head, &summary)).then(|| id.clone()))
 }

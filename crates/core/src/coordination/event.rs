@@ -28,7 +28,7 @@ events! {
         Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
             read by needed_for_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added" up to 3 by WorkAdded::lowest;
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 6 by WorkAdded::lowest;
             read by WorkAdded::needed,
         /// A session was bound to an item.
         SessionBound(SessionBound) = "coordination.session_bound",
@@ -226,14 +226,23 @@ impl WorkAdded {
         self.items.iter().chain(self.recalled.iter().map(|item| &item.work))
     }
 
-    /// Schema 3 says why a retry carries an item out, too.
+    /// Schema 6 lends keys that all share; schema 3 says why a retry carries an item out, too.
     fn lowest(&self) -> u32 {
-        if self.all().any(|item| item.again.is_some()) { 3 } else { self.needed() }
+        if self.all().any(|item| !item.shared.is_empty()) {
+            6
+        } else if self.all().any(|item| item.again.is_some()) {
+            3
+        } else {
+            self.needed()
+        }
     }
 
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
     /// them out. The reason of a retry was written before it had a schema.
     fn needed(&self) -> u32 {
+        if self.all().any(|item| !item.shared.is_empty()) {
+            return 6;
+        }
         let reused = self.all().filter_map(|item| item.reused.as_ref());
         reused.map(|reused| if reused.session.is_some() { 3 } else { 2 }).max().unwrap_or(1)
     }

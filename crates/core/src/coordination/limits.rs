@@ -74,3 +74,5 @@ pub const MAX_CHANGES_PER_EVENT: usize = 1_000;
 pub const MAX_KEY_BYTES_IN_STATE: usize = 256;
 /// Largest value of a key, in bytes of JSON.
 pub const MAX_KEY_BYTES: usize = 1024 * 1024;
+/// Most keys of those that all share which sessions of an item may change.
+pub const MAX_LENT_KEYS: usize = 100;

@@ -339,6 +339,9 @@ impl Coordination {
     /// # Errors
     /// [`StateError::CoordinationTerminal`] or [`StateError::NotInState`].
     pub(crate) fn allow(&self, change: Change) -> Result<(), StateError> {
+        if self.is_shared() && !matches!(change, Change::SetKeys | Change::Note) {
+            return Err(self.not_now(NotNow::KeysAlone));
+        }
         self.life.allows(change).map_err(|error| match error {
             LifeError::Ended => {
                 let coordination_id = self.coordination_id.clone();

@@ -13,7 +13,7 @@ mod working;
 pub use carrying::{Interrupt, TakeUp};
 pub use erasing::EraseRequest;
 pub use expanding::Expanded;
-pub use keys::{SetKeys, SetSessionKeys};
+pub use keys::{SetKeys, SetSessionKeys, SetSharedKeys};
 pub use sessions::{Cleared, EndSession};
 pub use signalling::{SendSessionSignal, SendSignal};
 pub use starting::Start;
@@ -126,6 +126,8 @@ commands! {
     SetKeys(SetKeys) -> Done,
     /// Change keys, from a session.
     SetSessionKeys(SetSessionKeys) -> Written,
+    /// Change keys that all share, from a session.
+    SetSharedKeys(SetSharedKeys) -> Written,
     EndSession(EndSession) -> Written,
     /// Nothing is left of a session that had left something running.
     Cleared(Cleared) -> Done,

@@ -135,7 +135,8 @@ impl Story {
                 Reply::EndSession(Written::Refused)
                 | Reply::AddSessionWork(Written::Refused)
                 | Reply::SendSessionSignal(Written::Refused)
-                | Reply::SetSessionKeys(Written::Refused),
+                | Reply::SetSessionKeys(Written::Refused)
+                | Reply::SetSharedKeys(Written::Refused),
             ) => "write refused".to_owned(),
             Ok(
                 Reply::EndSession(Written::Done(Done { version }))
@@ -144,6 +145,7 @@ impl Story {
                 | Reply::SendSignal(Done { version })
                 | Reply::SetKeys(Done { version })
                 | Reply::SetSessionKeys(Written::Done(Done { version }))
+                | Reply::SetSharedKeys(Written::Done(Done { version }))
                 | Reply::AddWork(Done { version })
                 | Reply::Cleared(Done { version })
                 | Reply::Stop(Done { version })
@@ -221,7 +223,10 @@ impl Story {
                     Some(session) => {
                         let session: SessionId = session.parse().unwrap();
                         let fence = Some(self.fence(&session, words));
-                        Ok(commands::SetSessionKeys { session, fence, writes }.into())
+                        Ok(match id()?.is_shared() {
+                            true => commands::SetSharedKeys { session, fence, writes }.into(),
+                            false => commands::SetSessionKeys { session, fence, writes }.into(),
+                        })
                     }
                 }
             }

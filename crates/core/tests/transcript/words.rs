@@ -290,6 +290,12 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     item.priority = words.number("prio").unwrap_or(0);
     item.agent = words.get("as").map(|agent| agent.parse().unwrap());
     item.critical = words.has("critical");
+    item.shared = words
+        .get("lent")
+        .into_iter()
+        .flat_map(|keys| keys.split(','))
+        .map(|key| key.parse().unwrap())
+        .collect();
     if !matches!(item.runner, Runner::Function(_) | Runner::Plan(_)) && !words.has("undescribed") {
         item.input = Some(Digest::of(id.as_bytes()));
     }

@@ -166,7 +166,8 @@ impl Decider {
         }
         let id = &send.coordination;
         if self.allows_undeclared && self.world.coordination(id).is_none() && !self.has_ended(id)? {
-            send.undeclared = Some(Box::new(undeclared(id)));
+            let config = undeclared().with_id(id).map_err(Rejection::from)?;
+            send.undeclared = Some(Box::new(config));
         }
         Ok(self.world.handle(send, asker, now)?)
     }

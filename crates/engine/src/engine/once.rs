@@ -174,7 +174,7 @@ impl Once {
         writes: impl IntoIterator<Item = KeyWrite>,
     ) -> Result<Written, AskError> {
         let writes = writes.into_iter().collect();
-        self.handle.set_session_keys(session, None, writes, self.id).await
+        self.handle.set_session_keys(&self.run, session, None, writes, self.id).await
     }
 
     /// As [`Run::add_work`](super::Run::add_work).

@@ -52,7 +52,10 @@ impl Handle {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(KeyName, KeyState)>, QueryError> {
-        self.require(run).await?;
+        // What all share comes into being with its first key.
+        if !run.is_shared() {
+            self.require(run).await?;
+        }
         let limit = limit.min(PAGE);
         let (id, below, behind) = (run.clone(), prefix.to_owned(), after.map(str::to_owned));
         let live = self.query(move |world, _| {

@@ -25,6 +25,7 @@ mod retry;
 mod runner;
 mod secret_lint;
 mod settings;
+mod shared;
 mod stdin;
 mod usage;
 

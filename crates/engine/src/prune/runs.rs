@@ -10,9 +10,6 @@ use super::PruneRequest;
 use crate::ledger::{HeadFilter, HeadQuery, ReadError, Store};
 use crate::signals::UNDECLARED;
 
-/// The run of everything that has no run of its own.
-const SHARED: &str = "shared";
-
 /// The runs that may go, as their head rows tell, and what they are made of.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -49,7 +46,7 @@ impl Runs {
             }
             match summary.parent {
                 Some(parent) => drop(parents.insert(id.clone(), parent.coordination)),
-                None if !head.ended || id.as_str() == SHARED => {}
+                None if !head.ended || id.is_shared() => {}
                 None if summary.labels.contains_key(UNDECLARED) => {}
                 None => started.push((id.clone(), head.changed.1)),
             }

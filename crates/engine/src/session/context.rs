@@ -516,10 +516,29 @@ impl SessionContext {
         &self,
         writes: impl IntoIterator<Item = KeyWrite>,
     ) -> Result<Version, AskError> {
+        self.set_keys_of(self.coordination(), writes.into_iter().collect()).await
+    }
+
+    /// Changes keys of those that all share, as [`SessionContext::set_keys`] does its own: those that
+    /// the item was lent.
+    ///
+    /// # Errors
+    /// As [`SessionContext::set_keys`], or if one was not lent.
+    pub async fn set_shared_keys(
+        &self,
+        writes: impl IntoIterator<Item = KeyWrite>,
+    ) -> Result<Version, AskError> {
+        self.set_keys_of(CoordinationId::shared(), writes.into_iter().collect()).await
+    }
+
+    async fn set_keys_of(
+        &self,
+        run: &CoordinationId,
+        writes: Vec<KeyWrite>,
+    ) -> Result<Version, AskError> {
         let (spawn, handle) = (&self.parts.spawn, &self.parts.handle);
         let (session, fence) = (&spawn.session, Some(spawn.fence));
-        let writes: Vec<KeyWrite> = writes.into_iter().collect();
-        let set = || handle.set_session_keys(session, fence, writes.clone(), None);
+        let set = || handle.set_session_keys(run, session, fence, writes.clone(), None);
         self.written(self.once_there_is_room(set, AskError::shortage).await?)
     }
 
@@ -529,6 +548,14 @@ impl SessionContext {
     /// [`QueryError`] if the ledger cannot be read.
     pub async fn key(&self, key: impl AsRef<str>) -> Result<Option<FoundKey>, QueryError> {
         self.parts.handle.key(self.coordination(), key.as_ref()).await
+    }
+
+    /// A key of those that all share, if it is there.
+    ///
+    /// # Errors
+    /// As [`SessionContext::key`].
+    pub async fn shared_key(&self, key: impl AsRef<str>) -> Result<Option<FoundKey>, QueryError> {
+        self.parts.handle.key(CoordinationId::shared(), key.as_ref()).await
     }
 
     /// Where a write is on the record.

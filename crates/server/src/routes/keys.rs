@@ -14,7 +14,7 @@ use super::accepted::{accepted, by_session};
 use crate::answer::{Answer, ask, json};
 use crate::api::{KeyChangeLine, KeyHistory, KeyLine, KeyList};
 use crate::request::{
-    Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader, limited, pointer,
+    Fields, IdempotencyKey, JsonBody, Parameters, Reader, WithKeys, limited, pointer,
 };
 use crate::state::Shared;
 
@@ -27,7 +27,7 @@ const MAX_LIMIT: usize = 1_000;
 pub(super) async fn change(
     State(shared): State<Arc<Shared>>,
     caller: Reader,
-    target: Addressed,
+    WithKeys(target): WithKeys,
     IdempotencyKey(key): IdempotencyKey,
     JsonBody(mut body): JsonBody,
 ) -> Answer {
@@ -108,7 +108,7 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     _: Reader,
-    target: Addressed,
+    WithKeys(target): WithKeys,
     Parameters(query): Parameters<ListQuery>,
 ) -> Answer {
     let ListQuery { prefix, after, limit } = query;
@@ -130,7 +130,7 @@ pub(super) struct HistoryQuery {
 pub(super) async fn history(
     State(shared): State<Arc<Shared>>,
     _: Reader,
-    target: Addressed,
+    WithKeys(target): WithKeys,
     Parameters(query): Parameters<HistoryQuery>,
 ) -> Answer {
     let HistoryQuery { prefix, limit } = query;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::state::StateError;
 use crate::coordination::key::Expected;
-use crate::id::{KeyName, SessionId, Version};
+use crate::id::{KeyName, SessionId, Version, WorkId};
 
 /// Why keys cannot be changed. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,12 @@ pub enum KeyError {
     /// A session writes below a prefix that is not its own.
     #[error("sessions may not write key {key}: what is below `{prefix}` is set for them")]
     Foreign { key: KeyName, prefix: &'static str },
+    /// A session writes a key that all share and that its item was not lent.
+    #[error(
+        "item {work} was not lent key {key} of those that all share; only what its plan names under \
+         `shared` is"
+    )]
+    NotLent { key: KeyName, work: WorkId },
     /// A session writes faster than it may.
     #[error(
         "session {session} writes too often: {per_second} times a second, {burst} at once; write this \

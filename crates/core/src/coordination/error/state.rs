@@ -26,6 +26,9 @@ pub enum NotNow {
     /// Nobody carries it out.
     #[error("is interrupted; resume it first")]
     Interrupted,
+    /// It keeps the keys that all may read, and is there for nothing else.
+    #[error("keeps keys for all other runs; only keys can be set in it")]
+    KeysAlone,
     /// It carries out a session of another run, with which it is interrupted and resumed.
     #[error("is nested in another run; give the id of that one")]
     Nested,

@@ -374,6 +374,13 @@ impl Coordination {
         self.carried.is_interrupted()
     }
 
+    /// Whether it is the one that the engine made for the keys which belong to no other. Before it had
+    /// an id of its own, people could choose that for theirs.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.started.minted && self.coordination_id.is_shared()
+    }
+
     /// Whether it only waits for work to be added.
     pub(crate) fn is_idle(&self) -> bool {
         self.work.unfinished() == 0 && self.stop_request().is_none() && !self.is_starting()

@@ -12,7 +12,7 @@ use super::reuse::{check_reused, refuse_reused};
 use super::spec::{Need, Runner, WorkSpec};
 use crate::coordination::error::ConfigError;
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
-use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
+use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS};
 use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{GroupName, WorkId};
@@ -143,6 +143,10 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none()
     {
         return Err(ConfigError::NoDescription { work_id: item.id.clone() });
+    }
+    if item.shared.len() > MAX_LENT_KEYS {
+        let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);
+        return Err(ConfigError::OutOfRange { field: "shared", actual, min: 0, max });
     }
     let positive = |field, value: Option<u64>, max: u64| match value {
         Some(actual) if actual == 0 || actual > max => {

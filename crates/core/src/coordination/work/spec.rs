@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::limits::MAX_LENT_KEYS;
 use crate::coordination::reused::Reused;
 use crate::digest::Digest;
-use crate::id::{AgentId, GroupName, RunnerName, WorkId};
+use crate::id::{AgentId, GroupName, KeyName, RunnerName, WorkId};
 
 /// How sessions of an item are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -183,6 +184,13 @@ pub struct WorkSpec {
     /// Where it succeeded before: it is taken over and never runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Reused>,
+    /// Keys that all share and that its sessions may change. Came with schema 6.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_LENT_KEYS, _, _>"
+    )]
+    pub shared: Vec<KeyName>,
     /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
     /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,6 +240,7 @@ impl WorkSpec {
             check: None,
             input: None,
             reused: None,
+            shared: Vec::new(),
             again: None,
         }
     }
@@ -310,6 +319,15 @@ impl WorkSpec {
     #[must_use]
     pub fn planned(self) -> Self {
         Self { reused: None, again: None, ..self }
+    }
+
+    /// The same, with sessions that may change a key of those that all share.
+    ///
+    /// # Errors
+    /// [`IdError`](crate::id::IdError) if the text is no name of a key.
+    pub fn may_set_shared(mut self, key: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.shared.push(KeyName::new(key)?);
+        Ok(self)
     }
 
     /// The same with another priority; higher goes first.

@@ -31,6 +31,17 @@ pub struct SetSessionKeys {
     pub writes: Vec<KeyWrite>,
 }
 
+/// Change keys that all share, from a session, which must be live and show its fence: those alone that
+/// its item was lent, and no faster than sessions may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct SetSharedKeys {
+    pub session: SessionId,
+    /// None where it is known otherwise that this session asks.
+    pub fence: Option<Fence>,
+    pub writes: Vec<KeyWrite>,
+}
+
 impl CarryOut for SetKeys {
     type Reply = Done;
 
@@ -62,15 +73,62 @@ impl CarryOut for SetSessionKeys {
         if let Some(done) = world.repeated(id, &asker, &effects)? {
             return Ok(Written::Done(done));
         }
-        if !world.member(id)?.state().is_bound(session.number, fence) {
-            world.refuse_write(&session, fence.unwrap_or_default(), "key", now)?;
+        if !world.may_set_keys(&session, fence, now)? {
             return Ok(Written::Refused);
         }
-        world.member(id)?.may_write(session.number, now.at).map_err(|retry_after| {
+        set(world, id, writes, true, &asker, now).map(Written::Done)
+    }
+}
+
+impl CarryOut for SetSharedKeys {
+    type Reply = Written;
+
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::KeysSet]
+    }
+
+    fn carry_out(self, world: &mut World, asker: Asker, now: &Now) -> Result<Written, Rejection> {
+        let effects = self.effects();
+        let Self { session, fence, writes } = self;
+        let id = CoordinationId::shared();
+        if let Some(done) = world.repeated(id, &asker, &effects)? {
+            return Ok(Written::Done(done));
+        }
+        if let Some((_, item)) = world.known(&session.coordination)?.binding(session.number)
+            && let Some(foreign) = writes.iter().find(|write| !item.shared.contains(write.key()))
+        {
+            let (key, work) = (foreign.key().clone(), item.id.clone());
+            return Err(KeyError::NotLent { key, work }.into());
+        }
+        world.unended(id)?;
+        if !world.may_set_keys(&session, fence, now)? {
+            return Ok(Written::Refused);
+        }
+        set(world, id, writes, false, &asker, now).map(Written::Done)
+    }
+}
+
+impl World {
+    /// Whether a session may change keys now: not where it is stale, which is recorded.
+    ///
+    /// # Errors
+    /// [`KeyError::TooFast`].
+    fn may_set_keys(
+        &mut self,
+        session: &SessionId,
+        fence: Option<Fence>,
+        now: &Now,
+    ) -> Result<bool, Rejection> {
+        let member = self.member(&session.coordination)?;
+        if !member.state().is_bound(session.number, fence) {
+            self.refuse_write(session, fence.unwrap_or_default(), "key", now)?;
+            return Ok(false);
+        }
+        member.may_write(session.number, now.at).map_err(|retry_after| {
             let (session, burst) = (session.clone(), SESSION_WRITE_BURST);
             KeyError::TooFast { session, per_second: SESSION_WRITES_PER_SECOND, burst, retry_after }
         })?;
-        set(world, id, writes, true, &asker, now).map(Written::Done)
+        Ok(true)
     }
 }
 

@@ -45,8 +45,11 @@ impl CarryOut for Start {
             return Ok(Started::Existing { coordination: id });
         }
         // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that
-        // carry them out.
-        let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
+        // carry them out. Nobody chooses that of what all share, which no configuration has.
+        let id = match id.is_shared() && config.id().is_none() {
+            true => id,
+            false => CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?,
+        };
         config.work().iter().try_for_each(WorkSpec::check_new).map_err(ControllerError::from)?;
         let stamp = Stamp { now, actor: &asker.actor, cause: asker.id.as_ref() };
         world.begin(id, *config, None, stamp)?;

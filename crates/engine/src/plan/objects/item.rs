@@ -25,9 +25,11 @@ use super::process_text;
 use super::retry::{RETRY, RetryAst};
 use super::runner::RunnerAsts;
 use super::settings::SettingsAst;
+use super::shared::{self, SHARED};
 use super::stdin::STDIN;
 use super::usage::USAGE;
 use crate::coordination::FailurePolicy;
+use crate::keys::KeyName;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{Cell, ItemTexts, NamedItem, Parameter};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, shorten};
@@ -177,6 +179,12 @@ pub(super) static ITEM: Object = Object {
             "The name that its sessions are given as `ANTIPHON_AGENT`. Default: its id.",
         ),
         key(
+            "shared",
+            SHARED,
+            "shared: [resource/gpu]",
+            "Keys of the run `shared` that its sessions may change. All sessions may read them.",
+        ),
+        key(
             "matrix",
             MATRIX,
             "matrix: { market: [us, eu], year: [2024, 2025] }",
@@ -209,7 +217,8 @@ pub(super) static ITEM: Object = Object {
 };
 
 /// Keys that mean nothing for a nested plan, whose items say them.
-const NOT_OF_PLANS: &[&str] = &["input", "output", "grace", "env", "stdin", "usage", "check"];
+const NOT_OF_PLANS: &[&str] =
+    &["input", "output", "grace", "env", "stdin", "usage", "check", "shared"];
 
 const POLICIES: [(&str, FailurePolicy); 3] = [
     ("skip_dependents", FailurePolicy::SkipDependents),
@@ -234,6 +243,7 @@ pub(super) struct ItemAst {
     on_failure: FailurePolicy,
     pausing: Option<bool>,
     agent: Option<Spanned<Template>>,
+    shared: Vec<KeyName>,
     matrix: MatrixAst,
     width: Option<u32>,
 }
@@ -282,6 +292,10 @@ impl ItemAst {
         item.pausing =
             fields.get("on_exhausted").and_then(|node| exhausted::read(node, diagnostics));
         item.agent = fields.get("as").and_then(|node| process_text::template(node, diagnostics));
+        item.shared = fields
+            .get("shared")
+            .map(|node| shared::read_all(node, diagnostics))
+            .unwrap_or_default();
         item.width = fields.get("width").and_then(|node| diagnostics.number(node, 10_000));
         item.refuse_width(&fields, diagnostics);
         item.refuse_keys_of_plans(&fields, diagnostics);
@@ -306,6 +320,7 @@ impl ItemAst {
             on_failure: FailurePolicy::default(),
             pausing: None,
             agent: None,
+            shared: Vec::new(),
             matrix: MatrixAst::default(),
             width: None,
         }

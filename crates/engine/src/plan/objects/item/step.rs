@@ -11,6 +11,7 @@ use super::command_spec::{COMMAND_SCHEMA, CommandSpec};
 use super::how::How;
 use crate::coordination::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
 use crate::id::{AgentId, GroupName, WorkId};
+use crate::keys::KeyName;
 use crate::plan::caller::CallerValues;
 use crate::plan::objects::budget::{BudgetAst, TICK_RATE_HZ};
 use crate::plan::objects::check::CheckSpec;
@@ -73,6 +74,7 @@ pub(in crate::plan) struct Step {
     tokens: Option<u64>,
     cost_millionths: Option<u64>,
     on_failure: FailurePolicy,
+    shared: Vec<KeyName>,
     pub(in crate::plan) work: StepWork,
 }
 
@@ -156,6 +158,7 @@ impl ItemAst {
             tokens: limits.tokens(),
             cost_millionths: limits.cost_millionths(),
             on_failure: self.on_failure,
+            shared: self.shared.clone(),
             work,
         });
         (wait, step)
@@ -245,6 +248,7 @@ impl Step {
             max_tokens: self.tokens,
             max_cost: self.cost_millionths,
             on_failure: self.on_failure,
+            shared: self.shared.clone(),
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }
