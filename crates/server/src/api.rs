@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod end;
 mod event;
+mod follow_after;
 mod health;
 mod item;
 mod key;
@@ -30,6 +31,7 @@ pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
 pub use end::{Failure, ItemCounts, RunEnd};
 pub use event::{EventLine, EventPage, NotAnEvent};
+pub use follow_after::FollowAfter;
 pub use health::Health;
 pub use item::{
     Item, ItemAttempt, ItemCommand, ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource,
@@ -46,7 +48,5 @@ pub use reasons::{Reasons, Why};
 pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};
 pub use secrets::{ResumeRequest, RunSecrets};
-pub use signal::{
-    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SignalsAfter,
-};
+pub use signal::{SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest};
 pub use submission::{SubmitAnswer, SubmitRequest};

@@ -5,11 +5,14 @@
 
 mod commands;
 mod error;
+mod event_source;
 mod events;
 mod exchange;
 mod items;
 mod keys;
 mod ledger;
+mod line_stream;
+mod lines;
 mod logs;
 mod runs;
 mod signals;
@@ -24,6 +27,8 @@ use exchange::Link;
 pub use error::ClientError;
 pub use events::EventStream;
 pub use items::ItemValue;
+pub use keys::KeyStream;
+pub use line_stream::LineStream;
 pub use logs::LogStream;
 pub use signals::SignalStream;
 

@@ -49,18 +49,20 @@ mod state;
 
 pub use api::{
     Accepted, Again, BodyError, Code, CommitLine, CommitPage, EventLine, EventPage, Failure,
-    HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts, ItemLine, ItemNeed,
-    ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory, KeyLine, KeyList,
-    KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent,
-    OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem, PruneAnswer, PruneRequest,
-    RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
-    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SignalsAfter, SpentMeter,
+    FollowAfter, HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts, ItemLine,
+    ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory, KeyLine,
+    KeyList, KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery,
+    NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem, PruneAnswer,
+    PruneRequest, RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine,
+    RunSecrets, SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter,
     Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError, EventStream, ItemValue, LogStream, SignalStream};
+pub use client::{
+    Client, ClientError, EventStream, ItemValue, KeyStream, LineStream, LogStream, SignalStream,
+};
 #[cfg(feature = "server")]
 pub use limits::ClientLimits;
 #[cfg(feature = "server")]

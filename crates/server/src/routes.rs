@@ -9,6 +9,7 @@ mod health;
 mod items;
 mod keys;
 mod ledger;
+mod listening;
 mod on_end;
 mod printed;
 mod prune;

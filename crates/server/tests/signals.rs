@@ -7,7 +7,7 @@ mod common;
 use antiphon::id::CoordinationId;
 use antiphon::signals::Signal;
 use antiphon_server::{
-    Client, Code, Server, SignalDedup, SignalLine, SignalQuery, SignalRequest, SignalsAfter,
+    Client, Code, FollowAfter, Server, SignalDedup, SignalLine, SignalQuery, SignalRequest,
 };
 use common::{Bench, Result};
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn what_is_sent_is_heard_by_those_who_asked_for_it_also_when_the_server_wa
         ..SignalRequest::default()
     };
     assert_eq!(client.signal(&run, &review, None).await?.version, 2);
-    let mut later = client.signals(&run, &SignalQuery::default(), SignalsAfter::Now);
+    let mut later = client.signals(&run, &SignalQuery::default(), FollowAfter::Now);
     later.begun().await?;
     let dedup = SignalDedup { key: "first".to_owned(), window_ms: Some(60_000), cap: Some(10) };
     let once = SignalRequest { dedup: Some(dedup), failed: true, ..note("b") };
@@ -62,7 +62,7 @@ async fn what_is_sent_is_heard_by_those_who_asked_for_it_also_when_the_server_wa
     let failed = SignalQuery { failed: Some(true), ..SignalQuery::default() };
     assert_eq!(client.signal_history(&run, &failed, 10).await?.signals.len(), 1);
 
-    let mut notes = client.signals(&run, &query("note"), SignalsAfter::Beginning);
+    let mut notes = client.signals(&run, &query("note"), FollowAfter::Beginning);
     assert_eq!(notes.next().await?.as_ref().map(told).as_deref(), Some("3 note b -"));
     for expected in ["3 note b -", "4 note c -"] {
         assert_eq!(later.next().await?.as_ref().map(told).as_deref(), Some(expected));
@@ -83,8 +83,23 @@ async fn what_is_sent_is_heard_by_those_who_asked_for_it_also_when_the_server_wa
     let ended = client.signal(&run, &note("c"), None).await.unwrap_err();
     assert_eq!(ended.problem().and_then(|problem| problem.known_code()), Some(Code::RunEnded));
     assert_eq!(client.signal(&run, &note("c"), Some("k")).await?.version, 4);
-    let mut nothing = client.signals(&run, &SignalQuery::default(), SignalsAfter::Now);
+    let mut nothing = client.signals(&run, &SignalQuery::default(), FollowAfter::Now);
     assert!(nothing.next().await?.is_none());
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_signal_of_the_type_end_is_a_signal_and_no_end_of_the_stream() -> Result {
+    let bench = Bench::new().await?;
+    bench.start("inbox", "open").await?;
+    let (client, run) = (Client::connect(&bench.dir).await?, CoordinationId::new("inbox")?);
+    let end = SignalRequest { r#type: "end".to_owned(), ..note("a") };
+    client.signal(&run, &end, None).await?;
+    client.signal(&run, &note("b"), None).await?;
+    let mut signals = client.signals(&run, &SignalQuery::default(), FollowAfter::Beginning);
+    for expected in ["2 end a -", "3 note b -"] {
+        assert_eq!(signals.next().await?.as_ref().map(told).as_deref(), Some(expected));
+    }
     bench.stop().await
 }
 

@@ -10,7 +10,7 @@ use antiphon::id::CoordinationId;
 use antiphon::ledger::Location;
 use antiphon::signals::{From, Signal, SignalFilter, SignalType};
 use antiphon::{Engine, Run};
-use antiphon_server::{Client, SignalQuery, SignalRequest, SignalsAfter};
+use antiphon_server::{Client, FollowAfter, SignalQuery, SignalRequest};
 use tokio::task::JoinSet;
 
 use super::report::Measured;
@@ -229,7 +229,7 @@ pub(super) fn socket(
         let run = CoordinationId::new(RUN).map_err(CommandError::internal)?;
         let request = SignalRequest { r#type: TYPE.to_owned(), ..SignalRequest::default() };
         sender.signal(&run, &request, None).await?;
-        let mut signals = listener.signals(&run, &SignalQuery::default(), SignalsAfter::Now);
+        let mut signals = listener.signals(&run, &SignalQuery::default(), FollowAfter::Now);
         signals.begun().await?;
         let mut rounds = Rounds::default();
         for round in 0..ROUNDS {

@@ -61,4 +61,13 @@ impl KeyChanges {
             }
         }
     }
+
+    /// The version up to which every change was given.
+    #[must_use]
+    pub fn position(&self) -> Version {
+        match self.waiting.front() {
+            Some(change) => Version(change.record.version.0.saturating_sub(1)),
+            None => self.events.position(),
+        }
+    }
 }

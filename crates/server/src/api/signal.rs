@@ -61,18 +61,6 @@ pub struct SignalQuery {
     pub data: BTreeMap<String, Value>,
 }
 
-/// Where in a run somebody begins to follow its signals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SignalsAfter {
-    /// So that nothing is missed.
-    #[default]
-    Beginning,
-    /// With what comes next.
-    Now,
-    /// After this version of the run's stream.
-    Version(u64),
-}
-
 /// A signal of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
@@ -195,44 +183,10 @@ impl SignalQuery {
     }
 }
 
-impl SignalsAfter {
-    /// Reads it from a parameter.
-    ///
-    /// # Errors
-    /// What is wrong with the text.
-    pub fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "beginning" => Ok(Self::Beginning),
-            "now" => Ok(Self::Now),
-            version => match version.parse() {
-                Ok(0) => Ok(Self::Beginning),
-                Ok(version) if version <= MAX_VERSION => Ok(Self::Version(version)),
-                _ => Err(format!(
-                    "`after` is {text:?}; it must be `beginning`, `now` or a version of the run's \
-                     stream, up to {MAX_VERSION}"
-                )),
-            },
-        }
-    }
-}
-
-impl std::fmt::Display for SignalsAfter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Beginning => f.write_str("beginning"),
-            Self::Now => f.write_str("now"),
-            Self::Version(version) => version.fmt(f),
-        }
-    }
-}
-
 /// What is no JSON is a text.
 fn json_or_text(value: &str) -> Value {
     serde_json::from_str(value).unwrap_or_else(|_| value.into())
 }
-
-/// What every reader of JSON reads without loss.
-const MAX_VERSION: u64 = (1 << 53) - 1;
 
 #[cfg(test)]
 mod tests {
@@ -272,7 +226,5 @@ mod tests {
                 Err("`from` is there twice; give it once".to_owned()),
             ]
         );
-        assert_eq!(SignalsAfter::read("0"), Ok(SignalsAfter::Beginning));
-        assert!(SignalsAfter::read("-1").is_err());
     }
 }

@@ -1,12 +1,10 @@
 //! The events of a run: a page of them, or a stream that outlives broken connections.
 
 use antiphon::id::{CoordinationId, Version};
-use hyper::body::Bytes;
-use hyper::{Method, StatusCode, header};
 
+use super::Client;
 use super::error::ClientError;
-use super::exchange::{Arriving, Link};
-use super::{Client, exchange};
+use super::event_source::EventSource;
 use crate::api::{EventLine, EventPage};
 use crate::path::run_path;
 
@@ -29,28 +27,20 @@ impl Client {
     /// where it broke.
     #[must_use]
     pub fn follow(&self, id: &CoordinationId, after: Version) -> EventStream {
-        EventStream::new(self.link.clone(), id.clone(), after)
+        let path = run_path(id.as_str(), "/events");
+        let source = EventSource::new(self.link.clone(), path, Some(after.0));
+        EventStream { source, after }
     }
 }
 
 /// The events of one run, in order, each once, until it ends.
 #[derive(Debug)]
 pub struct EventStream {
-    link: Link,
-    run: CoordinationId,
+    source: EventSource,
     after: Version,
-    body: Option<Arriving>,
-    lines: Lines,
-    /// Whether the connection has brought anything.
-    fruitful: bool,
-    ended: bool,
 }
 
 impl EventStream {
-    fn new(link: Link, run: CoordinationId, after: Version) -> Self {
-        Self { link, run, after, body: None, lines: Lines::default(), fruitful: true, ended: false }
-    }
-
     /// The version of the last event that it gave, or the one that it began after.
     #[must_use]
     pub fn version(&self) -> Version {
@@ -63,115 +53,13 @@ impl EventStream {
     /// # Errors
     /// [`ClientError::NoEngine`] if the engine has gone; another call looks for it again.
     pub async fn next(&mut self) -> Result<Option<EventLine>, ClientError> {
-        while !self.ended {
-            if let Some((_, data)) = self.lines.event()? {
-                let event: EventLine = serde_json::from_str(&data)
-                    .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
-                self.after = Version(event.version);
-                self.ended = event.is_terminal();
-                return Ok(Some(event));
-            }
-            match self.bytes().await {
-                Some(bytes) => {
-                    self.fruitful = true;
-                    self.lines.push(&bytes);
-                }
-                None => self.reopen().await?,
-            }
+        let Some(sent) = self.source.next().await? else { return Ok(None) };
+        let event: EventLine = serde_json::from_str(&sent.data)
+            .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+        self.after = Version(event.version);
+        if event.is_terminal() {
+            self.source.end();
         }
-        if let Some(body) = self.body.take() {
-            body.finish().await;
-        }
-        Ok(None)
-    }
-
-    async fn bytes(&mut self) -> Option<Bytes> {
-        self.body.as_mut()?.bytes().await
-    }
-
-    async fn reopen(&mut self) -> Result<(), ClientError> {
-        self.body = None;
-        self.lines = Lines::default();
-        // One that ends before it began would end again.
-        if !std::mem::replace(&mut self.fruitful, true) {
-            return Err(ClientError::Broken(
-                "the stream of events ended before the run did".to_owned(),
-            ));
-        }
-        self.body = self.open().await?;
-        self.fruitful = false;
-        self.ended = self.body.is_none();
-        Ok(())
-    }
-
-    /// Opens the stream after the last event that was seen; `None` if nothing will follow it.
-    async fn open(&self) -> Result<Option<Arriving>, ClientError> {
-        let request = exchange::head(Method::GET, &run_path(self.run.as_str(), "/events"))
-            .header(header::ACCEPT, "text/event-stream")
-            .header("last-event-id", self.after.0);
-        let (head, body) = self.link.send(request).await?;
-        if head.status == StatusCode::NO_CONTENT {
-            body.finish().await;
-            return Ok(None);
-        }
-        Ok(Some(body))
-    }
-}
-
-/// The events of a stream of them, as their lines come.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    unread: Vec<u8>,
-    kind: String,
-    data: String,
-    /// The place of what is being read, and the last one of what was.
-    id: Option<u64>,
-    place: Option<u64>,
-}
-
-impl Lines {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.unread.extend_from_slice(bytes);
-    }
-
-    /// The kind and the data of the next event that is there whole.
-    ///
-    /// # Errors
-    /// [`ClientError::Refused`] if it is the problem that ended the stream.
-    pub(super) fn event(&mut self) -> Result<Option<(String, String)>, ClientError> {
-        while let Some(line) = self.line() {
-            if let Some(kind) = line.strip_prefix("event: ") {
-                kind.clone_into(&mut self.kind);
-            } else if let Some(id) = line.strip_prefix("id: ") {
-                self.id = id.parse().ok();
-            } else if let Some(data) = line.strip_prefix("data: ") {
-                data.clone_into(&mut self.data);
-            } else if line.is_empty() {
-                self.place = self.id.take().or(self.place);
-                if self.data.is_empty() {
-                    continue;
-                }
-                let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
-                if kind != "problem" {
-                    return Ok(Some((kind, data)));
-                }
-                let problem = serde_json::from_str(&data)
-                    .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
-                return Err(ClientError::Refused(Box::new(problem)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Up to where all of the stream is here.
-    pub(super) fn place(&self) -> Option<u64> {
-        self.place
-    }
-
-    /// A whole line, without its end.
-    fn line(&mut self) -> Option<String> {
-        let end = self.unread.iter().position(|byte| *byte == b'\n')?;
-        let line: Vec<u8> = self.unread.drain(..=end).collect();
-        Some(String::from_utf8_lossy(&line[..end]).into_owned())
+        Ok(Some(event))
     }
 }

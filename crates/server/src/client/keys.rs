@@ -1,11 +1,15 @@
-//! Keys of a run: changed, read, and looked back at.
+//! Keys of a run: changed, read, looked back at, or followed by a stream that outlives broken connections.
 
 use antiphon::id::CoordinationId;
 
 use super::Client;
 use super::error::ClientError;
-use crate::api::{Accepted, KeyHistory, KeyList, KeysRequest};
+use super::line_stream::LineStream;
+use crate::api::{Accepted, FollowAfter, KeyChangeLine, KeyHistory, KeyList, KeysRequest};
 use crate::path::{run_path, segment};
+
+/// The changes of keys of a run, in order, each once, until it ends.
+pub type KeyStream = LineStream<KeyChangeLine>;
 
 impl Client {
     /// Changes keys of a run: all of them, or none.
@@ -51,5 +55,13 @@ impl Client {
     ) -> Result<KeyHistory, ClientError> {
         let query = format!("/keys/history?prefix={}&limit={limit}", segment(prefix));
         self.link.get(&run_path(id.as_str(), &query)).await
+    }
+
+    /// Follows the changes of keys of a run that begin with a prefix, until its end; a stream that
+    /// breaks resumes where it broke.
+    #[must_use]
+    pub fn watch_keys(&self, id: &CoordinationId, prefix: &str, after: FollowAfter) -> KeyStream {
+        let query = format!("/keys/history?prefix={}&after={after}", segment(prefix));
+        KeyStream::new(self.link.clone(), run_path(id.as_str(), &query))
     }
 }

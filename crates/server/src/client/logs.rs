@@ -4,8 +4,8 @@ use antiphon::id::CoordinationId;
 use hyper::{Method, header};
 
 use super::error::ClientError;
-use super::events::Lines;
 use super::exchange::Arriving;
+use super::lines::{Lines, SentEvent};
 use super::{Client, exchange};
 use crate::api::{LogPiece, LogQuery};
 use crate::path::{run_path, segment};
@@ -52,7 +52,7 @@ impl LogStream {
     /// [`ClientError::Broken`] if the engine has gone before that.
     pub async fn next(&mut self) -> Result<Option<LogPiece>, ClientError> {
         while let Some(body) = &mut self.body {
-            if let Some((kind, data)) = self.lines.event()? {
+            if let Some(SentEvent { kind, data, .. }) = self.lines.event()? {
                 if kind == "end" {
                     if let Some(body) = self.body.take() {
                         body.finish().await;

@@ -1,18 +1,21 @@
-//! Keys of a run: changed, read, and looked back at.
+//! Keys of a run: changed, read, looked back at, or followed until the run ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use antiphon::Unavailable;
 use antiphon::id::Version;
-use antiphon::keys::{Expected, JsonText, KeyName, KeyWrite};
+use antiphon::keys::{Expected, JsonText, KeyChanges, KeyName, KeyWrite};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::accepted::{accepted, by_session};
+use super::events::wants_stream;
+use super::listening::{Followed, FollowedLine, Listening, all_seen, beginning};
 use crate::answer::{Answer, ask, json};
-use crate::api::{KeyChangeLine, KeyHistory, KeyLine, KeyList};
+use crate::api::{Code, FollowAfter, KeyChangeLine, KeyHistory, KeyLine, KeyList, Problem};
 use crate::request::{
     Fields, IdempotencyKey, JsonBody, Parameters, Reader, WithKeys, limited, pointer,
 };
@@ -125,17 +128,51 @@ pub(super) struct HistoryQuery {
     #[serde(default)]
     prefix: String,
     limit: Option<usize>,
+    after: Option<String>,
 }
 
 pub(super) async fn history(
     State(shared): State<Arc<Shared>>,
     _: Reader,
     WithKeys(target): WithKeys,
+    headers: HeaderMap,
     Parameters(query): Parameters<HistoryQuery>,
 ) -> Answer {
-    let HistoryQuery { prefix, limit } = query;
+    let HistoryQuery { prefix, limit, after } = query;
+    let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
+    let id = target.id();
+    if wants_stream(&headers) {
+        if limit.is_some() {
+            return Err(invalid("a stream of changes takes no `limit`".to_owned()));
+        }
+        let after = after.map(|after| FollowAfter::read(&after)).transpose().map_err(invalid)?;
+        let Some(after) = beginning(&shared, id, &headers, after).await? else {
+            return Ok(all_seen());
+        };
+        let changes = ask(&shared, shared.run(id)?.watch_keys(prefix, after)).await?;
+        return Ok(Listening::answer(&shared, id, changes));
+    }
+    if after.is_some() {
+        return Err(invalid(
+            "only a stream of events begins somewhere; ask with `Accept: text/event-stream`"
+                .to_owned(),
+        ));
+    }
     let limit = limited(limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-    let found = ask(&shared, shared.run(target.id())?.key_history(prefix, limit)).await?;
-    let (run, changes) = (target.id().to_string(), found.iter().map(KeyChangeLine::from).collect());
+    let found = ask(&shared, shared.run(id)?.key_history(prefix, limit)).await?;
+    let (run, changes) = (id.to_string(), found.iter().map(KeyChangeLine::from).collect());
     json(StatusCode::OK, &KeyHistory { run, changes })
+}
+
+impl Followed for KeyChanges {
+    async fn next(&mut self) -> Result<Option<FollowedLine>, Unavailable> {
+        let change = Self::next(self).await?;
+        Ok(change.map(|change| {
+            FollowedLine::new("key", change.version.0, &KeyChangeLine::from(&change))
+        }))
+    }
+
+    fn position(&self) -> Version {
+        Self::position(self)
+    }
 }

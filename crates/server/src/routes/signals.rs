@@ -1,22 +1,18 @@
 //! Signals of a run: sent, looked back at, or followed until the run ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use antiphon::id::{AgentId, CoordinationId, Version};
-use antiphon::signals::{Dedup, From, JsonText, Signal, SignalFilter, SignalType, Signals};
-use axum::body::{Body, Bytes};
+use antiphon::Unavailable;
+use antiphon::id::{AgentId, Version};
+use antiphon::signals::{Dedup, From, JsonText, Signal, SignalType, Signals};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use tokio_util::sync::CancellationToken;
 
 use super::accepted::{accepted, by_session};
-use super::events::{problem, resumed, streamed, wants_stream};
-use super::record::head;
-use super::unfolded::Unfolded;
+use super::events::wants_stream;
+use super::listening::{Followed, FollowedLine, Listening, all_seen, beginning};
 use crate::answer::{Answer, ask, json};
-use crate::api::{Code, Problem, SignalHistory, SignalLine, SignalQuery, SignalsAfter};
+use crate::api::{Code, FollowAfter, Problem, SignalHistory, SignalLine, SignalQuery};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Parameters, Reader};
 use crate::state::Shared;
 
@@ -112,7 +108,7 @@ fn checked<T>(body: &mut Fields, pointer: &str, read: Result<T, String>) -> Opti
 struct Asked {
     query: SignalQuery,
     limit: Option<usize>,
-    after: Option<SignalsAfter>,
+    after: Option<FollowAfter>,
 }
 
 impl Asked {
@@ -128,7 +124,7 @@ impl Asked {
                     let wrong = format!("limit is {value}; it must be between 1 and {MAX_LIMIT}");
                     asked.limit = Some(limit.ok_or_else(|| invalid(wrong))?);
                 }
-                "after" => asked.after = Some(SignalsAfter::read(value).map_err(invalid)?),
+                "after" => asked.after = Some(FollowAfter::read(value).map_err(invalid)?),
                 _ => {
                     return Err(invalid(format!(
                         "unknown parameter `{name}`; expected one of `type`, `from`, `to`, \
@@ -157,15 +153,12 @@ pub(super) async fn signals(
         if asked.limit.is_some() {
             return Err(invalid("a stream of signals takes no `limit`".to_owned()));
         }
-        let from = match resumed(&headers)? {
-            Some(version) => From::After(Version(version)),
-            None => match asked.after.unwrap_or_default() {
-                SignalsAfter::Beginning => From::Beginning,
-                SignalsAfter::Now => From::Now,
-                SignalsAfter::Version(version) => From::After(Version(version)),
-            },
+        let id = target.id();
+        let Some(after) = beginning(&shared, id, &headers, asked.after).await? else {
+            return Ok(all_seen());
         };
-        return stream(&shared, &target, filter, from).await;
+        let signals = ask(&shared, shared.run(id)?.signals(filter, From::After(after))).await?;
+        return Ok(Listening::answer(&shared, id, signals));
     }
     if asked.after.is_some() {
         let detail =
@@ -178,91 +171,15 @@ pub(super) async fn signals(
     json(StatusCode::OK, &SignalHistory { run, signals })
 }
 
-async fn stream(
-    shared: &Arc<Shared>,
-    target: &Addressed,
-    filter: SignalFilter,
-    from: From,
-) -> Answer {
-    let head = head(shared, target.id()).await?;
-    let all_seen = match from {
-        From::Beginning => false,
-        From::Now => true,
-        From::After(version) => version >= head.tip.version,
-    };
-    if head.ended && all_seen {
-        // To a client of event streams this means: do not reconnect.
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    let signals = ask(shared, shared.run(target.id())?.signals(filter, from)).await?;
-    Ok(Listening::answer(shared, target.id(), signals))
-}
-
-/// Signals on their way to a client, which is sent the next one when it has taken those before, so
-/// that a slow client delays nothing else.
-struct Listening {
-    shared: Arc<Shared>,
-    run: CoordinationId,
-    signals: Signals,
-    heartbeat: Duration,
-    stopping: CancellationToken,
-    begun: bool,
-    ended: bool,
-}
-
-impl Listening {
-    fn answer(shared: &Arc<Shared>, run: &CoordinationId, signals: Signals) -> Response {
-        let (heartbeat, stopping) = (shared.limits().heartbeat, shared.stopping().clone());
-        let (shared, run, begun, ended) = (Arc::clone(shared), run.clone(), false, false);
-        let listening = Self { shared, run, signals, heartbeat, stopping, begun, ended };
-        streamed(Body::new(Unfolded::new(listening, Self::frame)))
+impl Followed for Signals {
+    async fn next(&mut self) -> Result<Option<FollowedLine>, Unavailable> {
+        let signal = Self::next(self).await?;
+        Ok(signal.map(|signal| {
+            FollowedLine::new(&signal.kind, signal.version.0, &SignalLine::from(&signal))
+        }))
     }
 
-    /// What to send next. An `end` says that the run has ended; without it the connection broke, or
-    /// the server is to stop.
-    async fn frame(mut self) -> Option<(Bytes, Self)> {
-        if self.ended {
-            return None;
-        }
-        if !std::mem::replace(&mut self.begun, true) {
-            let place = self.place();
-            return Some((place.into(), self));
-        }
-        let frame = tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => return None,
-            signal = self.signals.next() => match signal {
-                Ok(Some(signal)) => text(&SignalLine::from(&signal)),
-                Ok(None) => {
-                    self.ended = true;
-                    match head(&self.shared, &self.run).await {
-                        Ok(head) if head.ended => "event: end\ndata: {}\n\n".to_owned(),
-                        Ok(_) => return None,
-                        Err(error) => problem(error),
-                    }
-                }
-                Err(error) => {
-                    self.ended = true;
-                    problem(error)
-                }
-            },
-            () = tokio::time::sleep(self.heartbeat) => self.place(),
-        };
-        Some((frame.into(), self))
-    }
-
-    /// Where a client resumes that is cut off now, also where nothing that it wants was in what was
-    /// looked at.
-    fn place(&self) -> String {
-        format!("id: {}\n\n", self.signals.position())
-    }
-}
-
-fn text(signal: &SignalLine) -> String {
-    match serde_json::to_string(signal) {
-        Ok(line) => format!("id: {}\nevent: {}\ndata: {line}\n\n", signal.version, signal.r#type),
-        Err(error) => {
-            format!(": version {} cannot be written as JSON: {error}\n\n", signal.version)
-        }
+    fn position(&self) -> Version {
+        Self::position(self)
     }
 }

@@ -4,7 +4,7 @@
 use antiphon::id::{CoordinationId, Version};
 use antiphon::signals::{RecordedSignals, SignalFilter};
 use antiphon::time::WallTime;
-use antiphon_server::{SignalLine, SignalQuery, SignalStream, SignalsAfter};
+use antiphon_server::{FollowAfter, SignalLine, SignalQuery, SignalStream};
 
 use crate::command_error::CommandError;
 use crate::connection::{has_gone, serving};
@@ -19,7 +19,7 @@ pub(super) struct Heard<'a> {
     run: CoordinationId,
     query: SignalQuery,
     filter: SignalFilter,
-    after: SignalsAfter,
+    after: FollowAfter,
     source: Source,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Heard<'a> {
         ledger: &'a Ledger,
         run: CoordinationId,
         (query, filter): (SignalQuery, SignalFilter),
-        after: SignalsAfter,
+        after: FollowAfter,
     ) -> Self {
         Self { ledger, run, query, filter, after, source: Source::Unopened }
     }
@@ -53,10 +53,10 @@ impl<'a> Heard<'a> {
                     Ok(heard) => heard,
                     // Another may take its place, or the run has ended with it.
                     Err(error) if has_gone(&error) => {
-                        if let (Some(seen), _) | (None, SignalsAfter::Version(seen)) =
+                        if let (Some(seen), _) | (None, FollowAfter::Version(seen)) =
                             (stream.position(), self.after)
                         {
-                            self.after = SignalsAfter::Version(seen);
+                            self.after = FollowAfter::Version(seen);
                         }
                         self.source = Source::Unopened;
                         continue;
@@ -81,9 +81,9 @@ impl<'a> Heard<'a> {
 
     fn recorded(&self) -> Result<Vec<SignalLine>, CommandError> {
         let after = match self.after {
-            SignalsAfter::Beginning => Version(0),
-            SignalsAfter::Version(version) => Version(version),
-            SignalsAfter::Now => return Ok(Vec::new()),
+            FollowAfter::Beginning => Version(0),
+            FollowAfter::Version(version) => Version(version),
+            FollowAfter::Now => return Ok(Vec::new()),
         };
         let recorded = RecordedSignals::of(self.ledger.store.as_ref(), &self.run)?;
         let mut lines = recorded

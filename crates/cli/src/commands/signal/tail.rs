@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
-use antiphon_server::SignalsAfter;
+use antiphon_server::FollowAfter;
 
 use super::heard::{Heard, print};
 use super::wanted::Wanted;
@@ -32,8 +32,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     wanted: Wanted,
     /// Where to begin: `beginning`, `now`, or behind a version of the run's stream
-    #[arg(long, value_name = "WHERE", default_value = "now", value_parser = SignalsAfter::read)]
-    after: SignalsAfter,
+    #[arg(long, value_name = "WHERE", default_value = "now", value_parser = FollowAfter::read)]
+    after: FollowAfter,
     /// The run, or the beginning of its id; by default that of the session, else the newest
     #[arg(long, value_name = "ID", value_parser = ledger::coordination)]
     run: Option<CoordinationId>,

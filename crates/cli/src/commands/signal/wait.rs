@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::Millis;
-use antiphon_server::{SignalLine, SignalsAfter};
+use antiphon_server::{FollowAfter, SignalLine};
 use tokio::time::timeout;
 
 use super::heard::{Heard, print};
@@ -53,7 +53,7 @@ impl Args {
             CommandError::new(Kind::Unfinished, what)
                 .with_hint(format!("`antiphon signal history --run {run}` shows what there was"))
         };
-        let mut heard = Heard::new(&ledger, run.clone(), wanted, SignalsAfter::Beginning);
+        let mut heard = Heard::new(&ledger, run.clone(), wanted, FollowAfter::Beginning);
         on_a_runtime(async {
             let mut interrupts = Interrupts::catch()?;
             let signal = tokio::select! {
