@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Unfinished = 12,
     /// A session that is over has tried to change its run.
     Stale = 13,
+    /// A key is not as the command expected.
+    Conflict = 14,
 }
 
 impl From<Kind> for ExitCode {
@@ -246,6 +248,7 @@ impl From<ClientError> for CommandError {
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,
             Some(Code::StaleSession) => Kind::Stale,
+            Some(Code::StaleKey) => Kind::Conflict,
             Some(code) if (400..500).contains(&code.status()) => Kind::Usage,
             Some(Code::Internal) => Kind::Internal,
             _ => Kind::State,

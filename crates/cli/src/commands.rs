@@ -9,7 +9,9 @@ mod continue_;
 mod do_;
 mod doctor;
 mod ended;
+mod gate;
 mod init;
+mod key;
 mod list;
 mod log;
 mod logs;
@@ -64,6 +66,8 @@ enum Command {
     Attach(attach::Args),
     Wait(wait::Args),
     Signal(signal::Args),
+    Key(key::Args),
+    Gate(gate::Args),
     Pause(pause::Args),
     Continue(continue_::Args),
     Cancel(cancel::Args),
@@ -96,6 +100,8 @@ impl CommandLine {
             Command::Attach(args) => args.run(&options),
             Command::Wait(args) => args.run(&options),
             Command::Signal(args) => args.run(&options),
+            Command::Key(args) => args.run(&options),
+            Command::Gate(args) => args.run(&options),
             Command::Why(args) => args.run(&options),
             Command::Cancel(args) => args.run(&options),
             Command::Pause(args) => args.run(&options),

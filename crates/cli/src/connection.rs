@@ -264,6 +264,7 @@ pub(crate) fn passing(error: &ClientError) -> Option<&Problem> {
                     | Code::Busy
                     | Code::TakingOver
                     | Code::TooManySignals
+                    | Code::TooManyChanges
             )
         )
     })

@@ -20,8 +20,9 @@ use antiphon::event::{
 };
 
 pub(crate) use json::json;
+pub(crate) use key::changed;
 pub(crate) use narration::Narration;
-pub(crate) use sentence::Sentence;
+pub(crate) use sentence::{Sentence, shortened};
 pub(crate) use signal::heard;
 
 /// What an event says, on one line; of a session that ended, with how long it took if that is known.

@@ -10,6 +10,8 @@ mod describe;
 mod diagnostics;
 mod earlier_run;
 mod follow;
+mod given;
+mod heard;
 mod labels;
 mod ledger;
 mod named;

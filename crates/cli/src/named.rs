@@ -3,10 +3,12 @@
 
 mod items;
 mod runs;
+mod spoken_run;
 mod target;
 
 pub(crate) use items::{Chosen, items};
-pub(crate) use runs::{Qualifies, existing, newest, shown, spoken_in, the_only};
+pub(crate) use runs::{Qualifies, existing, newest, shown, the_only};
+pub(crate) use spoken_run::SpokenRun;
 pub(crate) use target::Target;
 
 use crate::command_error::{CommandError, Kind};

@@ -95,6 +95,12 @@ fn example(command: &str) -> &str {
         "signal wait" => "signal wait agent_completed --run build",
         "signal tail" => "signal tail --run build --after beginning",
         "signal history" => "signal history --run build",
+        "key get" => "key get phase --run service",
+        "key set" => "key set phase=1 plan={} --run service",
+        "key delete" => "key delete plan --run service",
+        "key list" => "key list --run service",
+        "key watch" => "key watch --run service --after beginning",
+        "gate score" => "gate score coverage 0.5 --run service",
         "do" => "do -- true",
         "resume" => "resume build",
         "log" => "log build",
@@ -126,10 +132,10 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
     fixture.succeeds("init");
     let text = document("docs/exit-codes.md");
     let mut seen = 0;
-    // What is paused can be continued, and what is cancelled can neither.
+    // What is paused can be continued, and what is cancelled can neither; it can be watched to its end.
     let mut table = rows(&text, "| command | what |");
     // The engine that stays is the last to come.
-    let order = ["`cancel`", "`run --detach`"];
+    let order = ["`cancel`", "`key watch`", "`run --detach`"];
     table.sort_by_key(|row| order.iter().position(|last| row[0] == *last).map_or(0, |at| at + 1));
     for row in &table {
         let (always, sometimes) = (quoted(row[2]), quoted(row[3]));

@@ -29,6 +29,7 @@
 mod found;
 mod history;
 mod reading;
+mod recorded;
 mod setting;
 mod watching;
 
@@ -37,4 +38,5 @@ pub use antiphon_core::id::KeyName;
 pub use antiphon_core::json_text::{JsonText, NotJson};
 
 pub use found::{FoundKey, KeyRecord};
+pub use recorded::RecordedKeys;
 pub use watching::KeyChanges;

@@ -1,8 +1,9 @@
 //! Changes of keys.
 
 use antiphon::event::KeySet;
+use antiphon_server::KeyChangeLine;
 
-use super::sentence::{Sentence, names};
+use super::sentence::{Sentence, names, shortened};
 use crate::colour::Colour;
 
 pub(super) fn set(set: &KeySet) -> Sentence {
@@ -12,4 +13,15 @@ pub(super) fn set(set: &KeySet) -> Sentence {
         (None, None) => format!("{} gone", change.key),
     });
     Sentence::new("key", Colour::Plain, format!(" {} by {}", names(changes), set.by))
+}
+
+/// What somebody watched, with the beginning of its value.
+pub(crate) fn changed(change: &KeyChangeLine) -> Sentence {
+    let KeyChangeLine { key, value, gone, by, .. } = change;
+    let what = match value {
+        Some(value) => format!(" = {}", shortened(value.get())),
+        None if *gone => " gone".to_owned(),
+        None => ", its value erased".to_owned(),
+    };
+    Sentence::new(key, Colour::Plain, format!("{what} by {by}"))
 }

@@ -8,6 +8,9 @@ use crate::text::printable;
 /// Names that are spelled out before the rest is counted.
 const NAMED: usize = 5;
 
+/// Characters of a value that a line has room for.
+const SHOWN: usize = 200;
+
 /// A first word in a colour, what it is about, and details. Nothing in it is obeyed by
 /// a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,4 +61,12 @@ pub(super) fn names<T: fmt::Display>(all: impl ExactSizeIterator<Item = T>) -> S
 pub(super) fn said(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// As much of a value as fits on a line, cut between characters.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }

@@ -5,11 +5,8 @@ use std::fmt::Display;
 use antiphon::event::Signalled;
 use antiphon_server::SignalLine;
 
-use super::sentence::{Sentence, names};
+use super::sentence::{Sentence, names, shortened};
 use crate::colour::Colour;
-
-/// Bytes of its data that a line has room for.
-const DATA: usize = 200;
 
 pub(super) fn sent(sent: &Signalled) -> Sentence {
     let data = match (&sent.data, &sent.digest) {
@@ -46,12 +43,4 @@ fn persons<T: Display>(from: &T, to: &[T], about: Option<&T>, failed: bool) -> S
 
 fn colour(failed: bool) -> Colour {
     if failed { Colour::Caution } else { Colour::Plain }
-}
-
-/// As much of a text as fits, cut between characters.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(DATA) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -12,7 +12,6 @@ use antiphon::signals::UNDECLARED;
 use super::{Found, LISTED, ambiguous, listed};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{COORDINATIONS, Ledger, unreadable};
-use crate::state_dir::session_run;
 
 /// The word for the newest run.
 const LAST: &str = "last";
@@ -80,19 +79,6 @@ pub(crate) fn shown(
     match word {
         Some(word) => existing(ledger, word),
         None => newest(ledger),
-    }
-}
-
-/// The run that a command speaks in: that of the session which it is in, else the newest, unless
-/// another is named.
-pub(crate) fn spoken_in(
-    ledger: &Ledger,
-    word: Option<&CoordinationId>,
-) -> Result<CoordinationId, CommandError> {
-    match (word, session_run(&ledger.dir)) {
-        (Some(word), _) => existing(ledger, word),
-        (None, Some(own)) => Ok(own),
-        (None, None) => newest(ledger),
     }
 }
 

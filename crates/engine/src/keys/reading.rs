@@ -1,13 +1,10 @@
 //! Reading the keys of a run: of one that is live as they are, of one that has ended as they were.
 
-use std::collections::BTreeMap;
-
 use antiphon_core::coordination::{KeyState, KeyValue};
-use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon_core::id::{CoordinationId, KeyName, StreamName, Version};
+use antiphon_core::id::{CoordinationId, KeyName};
 
 use super::found::{FoundKey, read_value};
-use crate::ledger::{Events, ReadError, Store};
+use super::recorded::RecordedKeys;
 use crate::mailbox::{Handle, QueryError};
 
 /// Most keys that are read at a time.
@@ -67,32 +64,8 @@ impl Handle {
             return Ok(found);
         }
         let (run, prefix) = (run.clone(), prefix.to_owned());
-        let all = self.read(move |store| recorded(store, run, &prefix)).await?;
+        let all = self.read(move |store| RecordedKeys::of(store, &run).states(&prefix)).await?;
         let behind = |key: &KeyName| after.is_none_or(|after| key.as_str() > after);
         Ok(all.into_iter().filter(|(key, _)| behind(key)).take(limit).collect())
     }
-}
-
-/// The keys that begin so, as events tell of them.
-fn recorded(
-    store: &dyn Store,
-    run: CoordinationId,
-    prefix: &str,
-) -> Result<BTreeMap<KeyName, KeyState>, ReadError> {
-    let mut keys = BTreeMap::new();
-    for event in Events::after(store, StreamName::Coordination(run), Version(0)) {
-        let event = event?;
-        let Ok(CoordinationEvent::KeySet(set)) = CoordinationEvent::of(&event) else { continue };
-        for change in set.changes {
-            if !change.key.as_str().starts_with(prefix) {
-                continue;
-            }
-            let version = event.version;
-            match change.value() {
-                Some(value) => keys.insert(change.key, KeyState { version, value }),
-                None => keys.remove(&change.key),
-            };
-        }
-    }
-    Ok(keys)
 }

@@ -1,97 +1,53 @@
-//! The signals of a run as a command hears them: from the record of one that has ended, else from the
-//! engine that runs, or one that is started for it.
+//! The signals of a run as a command hears them.
 
 use antiphon::id::{CoordinationId, Version};
+use antiphon::ledger::{ReadError, Store};
 use antiphon::signals::{RecordedSignals, SignalFilter};
 use antiphon::time::WallTime;
-use antiphon_server::{FollowAfter, SignalLine, SignalQuery, SignalStream};
+use antiphon_server::{Client, FollowAfter, SignalLine, SignalQuery, SignalStream};
 
-use crate::command_error::CommandError;
-use crate::connection::{has_gone, serving};
+use crate::command_error::{CommandError, Kind};
 use crate::describe::heard;
-use crate::ledger::Ledger;
+use crate::heard::Wanted;
 use crate::stdout::Stdout;
 use crate::timestamps;
 
-/// The signals that are wanted of a run, each once and in order, until it has ended.
-pub(super) struct Heard<'a> {
-    ledger: &'a Ledger,
-    run: CoordinationId,
+/// The signals that are wanted of a run.
+pub(super) struct WantedSignals {
     query: SignalQuery,
     filter: SignalFilter,
-    after: FollowAfter,
-    source: Source,
 }
 
-enum Source {
-    Unopened,
-    Engine(Box<SignalStream>),
-    /// What is left of the record, the last one first.
-    Record(Vec<SignalLine>),
+impl WantedSignals {
+    pub(super) fn new(query: SignalQuery) -> Result<Self, CommandError> {
+        let filter = query
+            .filter()
+            .map_err(|problem| CommandError::new(Kind::Usage, problem.detail.as_str()))?;
+        Ok(Self { query, filter })
+    }
+
+    /// Which ones these are, for whoever reads the record.
+    pub(super) fn filter(&self) -> &SignalFilter {
+        &self.filter
+    }
 }
 
-impl<'a> Heard<'a> {
-    pub(super) fn new(
-        ledger: &'a Ledger,
-        run: CoordinationId,
-        (query, filter): (SignalQuery, SignalFilter),
-        after: FollowAfter,
-    ) -> Self {
-        Self { ledger, run, query, filter, after, source: Source::Unopened }
+impl Wanted for WantedSignals {
+    type Line = SignalLine;
+
+    fn stream(&self, client: &Client, run: &CoordinationId, after: FollowAfter) -> SignalStream {
+        client.signals(run, &self.query, after)
     }
 
-    /// The next one; waits for it. `None` once the run has ended.
-    pub(super) async fn next(&mut self) -> Result<Option<SignalLine>, CommandError> {
-        loop {
-            let heard = match &mut self.source {
-                Source::Unopened => {
-                    self.open().await?;
-                    continue;
-                }
-                Source::Record(left) => left.pop(),
-                Source::Engine(stream) => match stream.next().await {
-                    Ok(heard) => heard,
-                    // Another may take its place, or the run has ended with it.
-                    Err(error) if has_gone(&error) => {
-                        if let (Some(seen), _) | (None, FollowAfter::Version(seen)) =
-                            (stream.position(), self.after)
-                        {
-                            self.after = FollowAfter::Version(seen);
-                        }
-                        self.source = Source::Unopened;
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-            };
-            return Ok(heard);
-        }
-    }
-
-    async fn open(&mut self) -> Result<(), CommandError> {
-        self.source = match self.ledger.outcome(&self.run)? {
-            Some(_) => Source::Record(self.recorded()?),
-            None => {
-                let client = serving(&self.ledger.dir).await?;
-                Source::Engine(Box::new(client.signals(&self.run, &self.query, self.after)))
-            }
-        };
-        Ok(())
-    }
-
-    fn recorded(&self) -> Result<Vec<SignalLine>, CommandError> {
-        let after = match self.after {
-            FollowAfter::Beginning => Version(0),
-            FollowAfter::Version(version) => Version(version),
-            FollowAfter::Now => return Ok(Vec::new()),
-        };
-        let recorded = RecordedSignals::of(self.ledger.store.as_ref(), &self.run)?;
-        let mut lines = recorded
-            .after(&self.filter, after)
-            .map(|signal| signal.map(|signal| SignalLine::from(&signal)))
-            .collect::<Result<Vec<_>, _>>()?;
-        lines.reverse();
-        Ok(lines)
+    fn recorded(
+        &self,
+        store: &dyn Store,
+        run: &CoordinationId,
+        after: Version,
+    ) -> Result<Vec<SignalLine>, ReadError> {
+        let signals = RecordedSignals::of(store, run)?;
+        let lines = signals.after(&self.filter, after);
+        lines.map(|signal| signal.map(|signal| SignalLine::from(&signal))).collect()
     }
 }
 

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use antiphon::id::CoordinationId;
 use antiphon::signals::RecordedSignals;
 use antiphon_server::SignalLine;
 
 use super::heard::print;
 use super::wanted::Wanted;
 use crate::command_error::CommandError;
-use crate::ledger::{self, Ledger};
-use crate::named;
+use crate::ledger::Ledger;
+use crate::named::SpokenRun;
 use crate::options::Options;
 use crate::stderr;
 use crate::stdout::Stdout;
@@ -34,18 +33,17 @@ pub(crate) struct Args {
     /// Most signals to show
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
-    /// The run, or the beginning of its id; by default that of the session, else the newest
-    #[arg(long, value_name = "ID", value_parser = ledger::coordination)]
-    run: Option<CoordinationId>,
+    #[command(flatten)]
+    run: SpokenRun,
 }
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let (_, filter) = self.wanted.query(self.types)?;
-        let run = named::spoken_in(&ledger, self.run.as_ref())?;
+        let wanted = self.wanted.of_types(self.types)?;
+        let run = self.run.existing(&ledger)?;
         let recorded = RecordedSignals::of(ledger.store.as_ref(), &run)?;
-        let found = recorded.last(&filter, self.limit.into())?;
+        let found = recorded.last(wanted.filter(), self.limit.into())?;
         let mut output = Stdout::open();
         for signal in &found {
             print(&mut output, options.json, &SignalLine::from(signal))?;

@@ -1,27 +1,24 @@
 //! `antiphon signal send`: a message to whoever listens to a run.
 
-use std::io::Read as _;
-use std::path::Path;
 use std::process::ExitCode;
 
-use antiphon::id::CoordinationId;
 use antiphon::plan::Millis;
 use antiphon_server::{Code, Problem, SignalDedup, SignalRequest};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
 
 use super::wanted::field;
-use crate::command_error::{CommandError, Kind};
+use crate::command_error::CommandError;
 use crate::connection::Connection;
-use crate::ledger::{self, Ledger};
-use crate::named;
+use crate::given::Given;
+use crate::ledger::Ledger;
+use crate::named::SpokenRun;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
-use crate::state_dir::session_run;
 use crate::stdout::Stdout;
 
-/// Largest data that is read; the engine takes less.
-const MAX_READ: u64 = 1 << 20;
+const QUOTED: &str =
+    "a text needs quotes of its own, as in --data '\"text\"'; --field NAME=TEXT needs none";
 
 /// Send a signal, and return once it is durable
 ///
@@ -65,15 +62,14 @@ pub(crate) struct Args {
     /// How many keys of the sender are known at a time; at most, and by default, 10000
     #[arg(long, value_name = "N", requires = "once")]
     cap: Option<u32>,
-    /// The run, or the beginning of its id; by default that of the session, else the newest
-    #[arg(long, value_name = "ID", value_parser = ledger::coordination)]
-    run: Option<CoordinationId>,
+    #[command(flatten)]
+    run: SpokenRun,
 }
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let (id, unknown) = self.addressed(&ledger)?;
+        let (id, unknown) = self.run.addressed(&ledger)?;
         let signal = self.signal()?;
         on_a_runtime(async {
             let send = async |connection: &Connection, key: &str| {
@@ -97,28 +93,12 @@ impl Args {
         })
     }
 
-    /// The run that it is sent to, and what is wrong if there is none; an engine may begin it.
-    fn addressed(
-        &self,
-        ledger: &Ledger,
-    ) -> Result<(CoordinationId, Option<CommandError>), CommandError> {
-        let named = match (&self.run, session_run(&ledger.dir)) {
-            // A session reads no run but its own; the engine says so.
-            (Some(run), Some(_)) => return Ok((run.clone(), None)),
-            (run, _) => named::spoken_in(ledger, run.as_ref()),
-        };
-        match (named, &self.run) {
-            (Ok(id), _) => Ok((id, None)),
-            (Err(unknown), Some(run)) if unknown.kind() == Kind::Usage => {
-                Ok((run.clone(), Some(unknown)))
-            }
-            (Err(error), _) => Err(error),
-        }
-    }
-
     fn signal(&self) -> Result<SignalRequest, CommandError> {
         let data = match &self.data {
-            Some(data) => Some(read(data)?),
+            Some(data) => {
+                let data = Given::read(data, "what --data gives")?.json();
+                Some(data.map_err(|error| error.with_hint(QUOTED))?)
+            }
             None if self.fields.is_empty() => None,
             None => {
                 let fields: Map<String, Value> = self.fields.iter().cloned().collect();
@@ -144,38 +124,4 @@ impl Args {
 
 fn code(error: &CommandError) -> Option<Code> {
     error.problem().and_then(Problem::known_code)
-}
-
-/// Reads what is carried.
-fn read(data: &str) -> Result<Box<RawValue>, CommandError> {
-    let (text, place) = match data.strip_prefix('@') {
-        Some(file) => (read_file(Path::new(file))?, format!("what is in {file}")),
-        None if data == "-" => {
-            let mut text = String::new();
-            let read = std::io::stdin().lock().take(MAX_READ).read_to_string(&mut text);
-            read.map_err(|error| {
-                CommandError::new(Kind::State, format!("cannot read standard input: {error}"))
-            })?;
-            (text, "what is on standard input".to_owned())
-        }
-        None => (data.to_owned(), "what --data gives".to_owned()),
-    };
-    RawValue::from_string(text.trim().to_owned()).map_err(|error| {
-        CommandError::new(Kind::Usage, format!("{place} is not JSON: {error}")).with_hint(
-            "a text needs quotes of its own, as in --data '\"text\"'; --field NAME=TEXT needs none",
-        )
-    })
-}
-
-fn read_file(path: &Path) -> Result<String, CommandError> {
-    let mut text = String::new();
-    let opened = std::fs::File::open(path);
-    let read = opened.and_then(|file| file.take(MAX_READ).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => {
-            let what = format!("cannot read {}: {error}", path.display());
-            Err(CommandError::new(Kind::State, what))
-        }
-    }
 }

@@ -2,18 +2,15 @@
 
 use std::process::ExitCode;
 
-use antiphon::id::CoordinationId;
 use antiphon_server::FollowAfter;
 
-use super::heard::{Heard, print};
+use super::heard::print;
 use super::wanted::Wanted;
-use crate::command_error::{CommandError, Kind};
-use crate::connection::Interrupts;
-use crate::ledger::{self, Ledger};
-use crate::named;
+use crate::command_error::CommandError;
+use crate::heard::Heard;
+use crate::ledger::Ledger;
+use crate::named::SpokenRun;
 use crate::options::Options;
-use crate::runtime::on_a_runtime;
-use crate::stdout::Stdout;
 
 /// Print signals as they come, until the run has ended
 ///
@@ -34,34 +31,16 @@ pub(crate) struct Args {
     /// Where to begin: `beginning`, `now`, or behind a version of the run's stream
     #[arg(long, value_name = "WHERE", default_value = "now", value_parser = FollowAfter::read)]
     after: FollowAfter,
-    /// The run, or the beginning of its id; by default that of the session, else the newest
-    #[arg(long, value_name = "ID", value_parser = ledger::coordination)]
-    run: Option<CoordinationId>,
+    #[command(flatten)]
+    run: SpokenRun,
 }
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
-        let wanted = self.wanted.query(self.types)?;
-        let run = named::spoken_in(&ledger, self.run.as_ref())?;
-        let mut heard = Heard::new(&ledger, run, wanted, self.after);
-        on_a_runtime(async {
-            let mut interrupts = Interrupts::catch()?;
-            let mut output = Stdout::open();
-            while output.is_open() {
-                let signal = tokio::select! {
-                    signal = heard.next() => signal?,
-                    _ = interrupts.next() => {
-                        output.finish()?;
-                        return Ok(Kind::Aborted.into());
-                    }
-                };
-                let Some(signal) = signal else { break };
-                print(&mut output, options.json, &signal)?;
-                output.flush()?;
-            }
-            output.finish()?;
-            Ok(ExitCode::SUCCESS)
-        })
+        let wanted = self.wanted.of_types(self.types)?;
+        let run = self.run.existing(&ledger)?;
+        let heard = Heard::new(&ledger, run, wanted, self.after);
+        heard.print_all(|output, signal| print(output, options.json, signal))
     }
 }

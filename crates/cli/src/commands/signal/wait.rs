@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use antiphon::id::CoordinationId;
 use antiphon::plan::Millis;
 use antiphon_server::{FollowAfter, SignalLine};
 use tokio::time::timeout;
 
-use super::heard::{Heard, print};
+use super::heard::print;
 use super::wanted::Wanted;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Interrupts;
-use crate::ledger::{self, Ledger};
-use crate::named;
+use crate::heard::Heard;
+use crate::ledger::Ledger;
+use crate::named::SpokenRun;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::stdout::Stdout;
@@ -38,17 +38,16 @@ pub(crate) struct Args {
     /// Wait no longer than this
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Millis>,
-    /// The run, or the beginning of its id; by default that of the session, else the newest
-    #[arg(long, value_name = "ID", value_parser = ledger::coordination)]
-    run: Option<CoordinationId>,
+    #[command(flatten)]
+    run: SpokenRun,
 }
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let Self { kind, wanted, timeout: within, run } = self;
-        let wanted = wanted.query(vec![kind.clone()])?;
-        let run = named::spoken_in(&ledger, run.as_ref())?;
+        let wanted = wanted.of_types(vec![kind.clone()])?;
+        let run = run.existing(&ledger)?;
         let without = |what: String| {
             CommandError::new(Kind::Unfinished, what)
                 .with_hint(format!("`antiphon signal history --run {run}` shows what there was"))

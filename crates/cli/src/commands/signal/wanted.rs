@@ -1,10 +1,10 @@
 //! Which signals a command is about, and what is in their data.
 
-use antiphon::signals::SignalFilter;
 use antiphon_server::SignalQuery;
 use serde_json::Value;
 
-use crate::command_error::{CommandError, Kind};
+use super::heard::WantedSignals;
+use crate::command_error::CommandError;
 
 /// The signals that a command shows or waits for.
 #[derive(Debug, clap::Args)]
@@ -31,18 +31,11 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Those of them that are of one of these types, if there are any.
-    pub(super) fn query(
-        self,
-        types: Vec<String>,
-    ) -> Result<(SignalQuery, SignalFilter), CommandError> {
+    pub(super) fn of_types(self, types: Vec<String>) -> Result<WantedSignals, CommandError> {
         let Self { from, to, about, failed, succeeded, fields } = self;
         let failed = (failed || succeeded).then_some(failed);
         let data = fields.into_iter().collect();
-        let query = SignalQuery { types, from, to, about, failed, data };
-        let filter = query
-            .filter()
-            .map_err(|problem| CommandError::new(Kind::Usage, problem.detail.as_str()))?;
-        Ok((query, filter))
+        WantedSignals::new(SignalQuery { types, from, to, about, failed, data })
     }
 }
 
