@@ -80,6 +80,7 @@ stories! {
     cancel_and_drain,
     charged_by_the_grant,
     command_ids,
+    contexts,
     cut_off_start,
     deadlines,
     deferred,

@@ -37,6 +37,7 @@ pub use antiphon_core::coordination::{Expected, GATE_SCALE, KeyError, KeyWrite};
 pub use antiphon_core::id::KeyName;
 pub use antiphon_core::json_text::{JsonText, NotJson};
 
+pub(crate) use found::read_value;
 pub use found::{FoundKey, KeyRecord};
 pub use recorded::RecordedKeys;
 pub use watching::KeyChanges;

@@ -50,6 +50,7 @@
 //! engine.
 
 mod clock;
+pub mod contexts;
 pub mod coordination;
 #[doc(hidden)]
 pub mod crash;

@@ -31,7 +31,7 @@ events! {
         WorkAdded(WorkAdded) = "coordination.work_added" up to 6 by WorkAdded::lowest;
             read by WorkAdded::needed,
         /// A session was bound to an item.
-        SessionBound(SessionBound) = "coordination.session_bound",
+        SessionBound(SessionBound) = "coordination.session_bound" up to 2 by SessionBound::lowest,
         /// A session ended; what follows for its item is inside.
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
             up to 3 by SessionUnbound::lowest,
@@ -272,9 +272,16 @@ pub struct SessionBound {
     /// Leases granted with it. Reserved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<String>,
-    /// Digest of the context it was given. Reserved.
+    /// Digest of the context it was given, the value of the key `context/<agent>`. Came with schema 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Digest>,
+}
+
+impl SessionBound {
+    /// Schema 2 says which context the session was given.
+    fn lowest(&self) -> u32 {
+        if self.context.is_some() { 2 } else { 1 }
+    }
 }
 
 /// Payload of `coordination.session_unbound`.

@@ -156,6 +156,7 @@ impl World {
             token: session.token(number, now),
             outputs: outputs.collect(),
             origin: session.started().origin,
+            context: session.context_of(spec).cloned(),
             spec: spec.clone(),
         })));
     }

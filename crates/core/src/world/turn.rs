@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
-    BudgetUsage, Counts, Ending, Grant, Runner, StopCause, Verdict, WorkSpec,
+    BudgetUsage, Counts, Ending, Grant, KeyValue, Runner, StopCause, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_INLINE_BLOB_BYTES, Recorded};
@@ -88,6 +88,8 @@ pub struct Spawn {
     pub outputs: Vec<(WorkId, Digest)>,
     /// What says where its run was started from.
     pub origin: Option<Digest>,
+    /// What it is given to go by.
+    pub context: Option<KeyValue>,
     pub spec: WorkSpec,
 }
 

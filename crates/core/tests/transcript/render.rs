@@ -77,8 +77,9 @@ fn payload(event: &Event) -> String {
         }
         CoordinationEvent::SessionBound(bound) => {
             let nested = if bound.nested { " nested" } else { "" };
+            let context = bound.context.map_or("", |_| " with a context");
             format!(
-                "session {} for {}, attempt {}, {}{nested}",
+                "session {} for {}, attempt {}, {}{nested}{context}",
                 bound.session,
                 name(&bound.work),
                 bound.attempt,

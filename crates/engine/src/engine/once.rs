@@ -7,6 +7,7 @@ use antiphon_core::event::StopKind;
 use antiphon_core::id::{CommandId, CoordinationId, SessionId, Version};
 use antiphon_core::world::{Written, commands};
 
+use crate::contexts::Contexts;
 use crate::mailbox::{AskError, Handle, SubmitError, operator};
 use crate::submission::Addition;
 
@@ -175,6 +176,12 @@ impl Once {
     ) -> Result<Written, AskError> {
         let writes = writes.into_iter().collect();
         self.handle.set_session_keys(&self.run, session, None, writes, self.id).await
+    }
+
+    /// As [`Run::contexts`](super::Run::contexts); what is changed there is the one command.
+    #[must_use]
+    pub fn contexts(self) -> Contexts {
+        Contexts::new(self.handle.clone(), self.run, self.id)
     }
 
     /// As [`Run::add_work`](super::Run::add_work).

@@ -15,6 +15,7 @@ use antiphon_core::id::{CommandId, CoordinationId, IdError, SessionId, StreamNam
 use antiphon_core::world::Written;
 
 use super::{Once, Reader};
+use crate::contexts::Contexts;
 use crate::items::LastRead;
 use crate::keys::{FoundKey, KeyChanges, KeyRecord};
 use crate::ledger::export::{Export, export};
@@ -317,6 +318,12 @@ impl Run {
         after: Version,
     ) -> Result<KeyChanges, QueryError> {
         self.handle.watch_keys(&self.id, prefix.as_ref(), after).await
+    }
+
+    /// The contexts of its agents.
+    #[must_use]
+    pub fn contexts(&self) -> Contexts {
+        Contexts::new(self.handle.clone(), self.id.clone(), None)
     }
 
     /// Everything that keeps an item from running now; empty if it would start at the next turn.

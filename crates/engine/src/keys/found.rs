@@ -62,6 +62,6 @@ fn of(recorded: &Recorded, change: KeyChange, by: Actor) -> Change {
 }
 
 /// The value in a blob, unless it was erased.
-pub(super) fn read_value(blob: Option<Vec<u8>>) -> Option<JsonText> {
+pub(crate) fn read_value(blob: Option<Vec<u8>>) -> Option<JsonText> {
     JsonText::new(String::from_utf8(blob?).ok()?).ok()
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
-    Grant, KeyWrite, Need, Report, SessionOutcome, Signal, StopCause, TerminationError, TreeReport,
-    WorkSpec,
+    Grant, KeyValue, KeyWrite, Need, Report, SessionOutcome, Signal, StopCause, TerminationError,
+    TreeReport, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -17,7 +17,7 @@ use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::{Spawn, Written};
 use tokio_util::sync::CancellationToken;
 
-use crate::keys::FoundKey;
+use crate::keys::{FoundKey, JsonText, read_value};
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::{AskError, Handle, QueryError, SubmitError, Unavailable};
 use crate::shortages::{Shortages, WaitEnd};
@@ -398,6 +398,23 @@ impl SessionContext {
     /// The digest of what says where its run was started from, if that was said.
     pub(crate) fn origin(&self) -> Option<Digest> {
         self.parts.spawn.origin
+    }
+
+    /// What it is given to go by, as `context/<agent>` said when it was bound.
+    ///
+    /// # Errors
+    /// As [`SessionContext::input`].
+    pub async fn context(&self) -> Result<Option<JsonText>, Unavailable> {
+        self.once_there_is_room(|| self.context_now(), Unavailable::shortage).await
+    }
+
+    /// The same, tried once.
+    pub(crate) async fn context_now(&self) -> Result<Option<JsonText>, Unavailable> {
+        match &self.parts.spawn.context {
+            Some(KeyValue::Here(text)) => Ok(Some(text.clone())),
+            Some(KeyValue::Blob(digest)) => Ok(read_value(self.blob_now(*digest).await?)),
+            _ => Ok(None),
+        }
     }
 
     /// A blob, tried once.

@@ -5,6 +5,7 @@
 //! left, and ends sooner when it is asked to.
 
 mod end;
+mod given;
 mod outputs;
 mod starting;
 
@@ -15,14 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::coordination::StopCause;
-use antiphon_core::id::{SessionId, WorkId};
-use serde_json::{Map, Value, json};
+use antiphon_core::id::SessionId;
 use tokio::sync::Semaphore;
 
 pub(crate) use self::end::{result_of, used_by_lost};
+use self::given::Given;
 pub(crate) use self::starting::inherited;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
+use crate::contexts::ContextLimits;
 use crate::output_files::FilesBefore;
 use crate::plan::{CommandSpec, Rendered, RenderedEnv};
 use crate::process::{
@@ -130,13 +132,13 @@ impl Processes {
         filled: Rendered,
         mut environment: BTreeMap<OsString, OsString>,
         stdin: Option<Vec<u8>>,
-        outputs: &BTreeMap<WorkId, Vec<u8>>,
+        given: &Given<'_>,
     ) -> Result<Launch, String> {
         let mut scratch = Scratch::below(&self.scratch_root)
             .map_err(|error| format!("cannot create a scratch directory: {error}"))?;
         scratch.result_cap = RESULT_CAP;
-        let context = context_of(session, &filled, outputs).to_string().into_bytes();
-        scratch.files.push((CONTEXT_FILE.to_owned(), context));
+        scratch.files.push((CONTEXT_FILE.to_owned(), given.file(session, &filled)));
+        let bounds = given.context.map(ContextLimits::of).unwrap_or_default();
         let values = self.secrets.of(session.coordination());
         let mut named = BTreeSet::new();
         for (name, value) in filled.env {
@@ -176,13 +178,13 @@ impl Processes {
             secrets,
             stdin,
             limits: Limits {
-                memory: spec.limits.memory.map(|bytes| bytes.0),
+                memory: stricter(spec.limits.memory.map(|bytes| bytes.0), bounds.memory),
                 processes: spec.limits.processes.map(u64::from),
                 cpu: spec.limits.cpu.map(|cpu| Duration::from_millis(cpu.0)),
                 open_files: spec.limits.files.map(u64::from),
                 file_size: spec.limits.file_size.map(|bytes| bytes.0),
             },
-            time_limit: Some(time.saturating_add(WARDEN_WAITS)),
+            time_limit: stricter(Some(time.saturating_add(WARDEN_WAITS)), bounds.time),
             grace: Duration::from_millis(spec.grace.0),
             output_cap: spec.limits.output.map_or(OUTPUT_CAP, |bytes| bytes.0),
             check,
@@ -233,24 +235,7 @@ impl Processes {
 /// Name of the file that tells a session what it is to work on.
 const CONTEXT_FILE: &str = "context.json";
 
-/// What a session finds in its context file.
-fn context_of(
-    session: &SessionContext,
-    filled: &Rendered,
-    outputs: &BTreeMap<WorkId, Vec<u8>>,
-) -> Value {
-    let shown = |bytes: &Vec<u8>| {
-        serde_json::from_slice(bytes)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
-    };
-    let outputs: Map<String, Value> =
-        outputs.iter().map(|(work, bytes)| (work.to_string(), shown(bytes))).collect();
-    json!({
-        "run": session.coordination(),
-        "work": session.work(),
-        "session": session.session(),
-        "attempt": session.attempt(),
-        "inputs": filled.inputs,
-        "outputs": outputs,
-    })
+/// The stricter of two limits, where there are any.
+fn stricter<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::change::KeyChange;
 use super::illegal::IllegalChange;
-use super::prefix::{GATES, check_session, check_value, gate};
+use super::prefix::{CONTEXTS, GATES, check_session, check_value, gate};
 use super::value::KeyValue;
 use super::write::KeyWrite;
 use crate::coordination::error::KeyError;
 use crate::coordination::event::KeySet;
 use crate::coordination::limits::{MAX_CHANGES_PER_EVENT, MAX_KEY_BYTES_IN_STATE, MAX_KEYS};
 use crate::envelope::Blob;
-use crate::id::{Actor, KeyName, Version};
+use crate::id::{Actor, AgentId, KeyName, Version};
 
 /// A key as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,14 @@ impl Keys {
             let (gate, score) = gate(name, &key.value)?;
             Some((gate, score, key.version))
         })
+    }
+
+    /// What an agent is given to go by.
+    pub(in crate::coordination) fn context(&self, agent: &AgentId) -> Option<&KeyValue> {
+        match self.by_name.is_empty() {
+            true => None,
+            false => self.get(&format!("{CONTEXTS}{agent}")).map(|key| &key.value),
+        }
     }
 
     fn version(&self, key: &KeyName) -> Option<Version> {

@@ -15,7 +15,7 @@ pub const GATE_SCALE: i64 = 1_000_000;
 const RESOURCES: &str = "resource/";
 
 /// Below it is what agents are given to go by.
-const CONTEXTS: &str = "context/";
+pub(super) const CONTEXTS: &str = "context/";
 
 /// The gate that a key is the score of, and the score.
 pub(super) fn gate<'a>(key: &'a KeyName, value: &KeyValue) -> Option<(&'a str, i64)> {

@@ -15,3 +15,14 @@ pub enum KeyValue {
     /// A larger one is the blob of this digest.
     Blob(Digest),
 }
+
+impl KeyValue {
+    /// Digest of its text, wherever that is.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Here(text) => Digest::of(text.as_str().as_bytes()),
+            Self::Blob(digest) => *digest,
+        }
+    }
+}

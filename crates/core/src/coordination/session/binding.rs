@@ -6,6 +6,7 @@ use super::illegal::IllegalBinding;
 use crate::coordination::budget::Grant;
 use crate::coordination::error::{BindError, NotNow, WorkError};
 use crate::coordination::event::SessionBound;
+use crate::coordination::key::KeyValue;
 use crate::coordination::life::Change;
 use crate::coordination::runners::{Capability, Runners};
 use crate::coordination::state::Coordination;
@@ -160,7 +161,7 @@ impl Coordination {
             token: Digest::of(self.token(session, now).as_bytes()),
             nested: item.spec().runner.is_plan(),
             leases: Vec::new(),
-            context: None,
+            context: self.context_of(item.spec()).map(KeyValue::digest),
         }
     }
 
@@ -189,6 +190,12 @@ impl Coordination {
         }
         if bound.deadline < meta.at {
             return Err(IllegalBinding::Overdue);
+        }
+        // One that is not named was given to nobody.
+        if bound.context.is_some()
+            && bound.context != self.context_of(item.spec()).map(KeyValue::digest)
+        {
+            return Err(IllegalBinding::Context);
         }
         Ok(self.check_grant(&bound.grant, meta.at)?)
     }

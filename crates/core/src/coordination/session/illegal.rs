@@ -16,6 +16,8 @@ pub(in crate::coordination) enum IllegalBinding {
     Attempt { attempt: u32, attempts: u32 },
     #[error("its deadline lies in the past")]
     Overdue,
+    #[error("its context is not the one that its agent has")]
+    Context,
     #[error(transparent)]
     Grant(#[from] IllegalGrant),
 }

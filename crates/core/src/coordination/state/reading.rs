@@ -5,7 +5,7 @@ use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
 use crate::coordination::error::{KeyError, TerminationError, WorkError};
 use crate::coordination::event::{KeySet, Signalled, Started, StopRequested, WorkSkipped};
 use crate::coordination::failure_streak::FailureStreak;
-use crate::coordination::key::{KeyState, KeyWrite};
+use crate::coordination::key::{KeyState, KeyValue, KeyWrite};
 use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, Ending, GateScore, ReceiptBuilder, SignalCounts};
 use crate::coordination::remembered::Accepted;
@@ -267,6 +267,15 @@ impl Coordination {
     #[must_use]
     pub fn key(&self, key: &str) -> Option<&KeyState> {
         self.keys.get(key)
+    }
+
+    /// What the next session of an item is given to go by: the key `context/<agent>`. A nested
+    /// coordination has contexts of its own.
+    pub(crate) fn context_of(&self, item: &WorkSpec) -> Option<&KeyValue> {
+        match item.runner.is_plan() {
+            true => None,
+            false => self.keys.context(&item.speaks_as()),
+        }
     }
 
     /// The scores of its gates, by name.

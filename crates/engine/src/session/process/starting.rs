@@ -7,6 +7,7 @@ use std::path::Path;
 
 use antiphon_core::coordination::{Report, SessionOutcome};
 
+use super::given::Given;
 use super::outputs::OutputsError;
 use super::{Processes, StopCause, StopReason};
 use crate::mailbox::Unavailable;
@@ -127,7 +128,9 @@ impl Processes {
         let stdin = read_stdin(filled.stdin.take()).await.map_err(in_the_way)?;
         let files = look(&spec).await.map_err(in_the_way)?;
         let inherited = inherited(origin);
-        let launch = self.launch(session, &spec, filled, inherited, stdin, &outputs);
+        let context = session.context_now().await?;
+        let given = Given { outputs: &outputs, context: context.as_ref() };
+        let launch = self.launch(session, &spec, filled, inherited, stdin, &given);
         let launch = launch.map_err(in_the_way)?.making(files.clone());
         let id = session.session();
         let launched = self.wardens.launch(id, launch).await;
