@@ -24,7 +24,6 @@ use self::given::Given;
 pub(crate) use self::starting::inherited;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
-use crate::contexts::ContextLimits;
 use crate::output_files::FilesBefore;
 use crate::plan::{CommandSpec, Rendered, RenderedEnv};
 use crate::process::{
@@ -138,7 +137,7 @@ impl Processes {
             .map_err(|error| format!("cannot create a scratch directory: {error}"))?;
         scratch.result_cap = RESULT_CAP;
         scratch.files.push((CONTEXT_FILE.to_owned(), given.file(session, &filled)));
-        let bounds = given.context.map(ContextLimits::of).unwrap_or_default();
+        let bounds = given.limits();
         let values = self.secrets.of(session.coordination());
         let mut named = BTreeSet::new();
         for (name, value) in filled.env {

@@ -7,13 +7,14 @@ use antiphon_core::json_text::JsonText;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::contexts::ContextLimits;
 use crate::plan::Rendered;
 use crate::session::SessionContext;
 
 /// What a session is given that is not in the description of its command.
 pub(super) struct Given<'a> {
-    pub(super) outputs: &'a BTreeMap<WorkId, Vec<u8>>,
-    pub(super) context: Option<&'a JsonText>,
+    outputs: &'a BTreeMap<WorkId, Vec<u8>>,
+    context: Option<&'a JsonText>,
 }
 
 /// What a session finds in its context file.
@@ -30,7 +31,19 @@ struct ContextFile<'a> {
     work: &'a WorkId,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
+    pub(super) fn new(
+        outputs: &'a BTreeMap<WorkId, Vec<u8>>,
+        context: Option<&'a JsonText>,
+    ) -> Self {
+        Self { outputs, context }
+    }
+
+    /// What it is given to go by sets these limits to it.
+    pub(super) fn limits(&self) -> ContextLimits {
+        self.context.map(ContextLimits::of).unwrap_or_default()
+    }
+
     pub(super) fn file(&self, session: &SessionContext, filled: &Rendered) -> Vec<u8> {
         let shown = |bytes: &Vec<u8>| {
             serde_json::from_slice(bytes)

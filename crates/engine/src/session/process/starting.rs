@@ -129,7 +129,7 @@ impl Processes {
         let files = look(&spec).await.map_err(in_the_way)?;
         let inherited = inherited(origin);
         let context = session.context_now().await?;
-        let given = Given { outputs: &outputs, context: context.as_ref() };
+        let given = Given::new(&outputs, context.as_ref());
         let launch = self.launch(session, &spec, filled, inherited, stdin, &given);
         let launch = launch.map_err(in_the_way)?.making(files.clone());
         let id = session.session();
