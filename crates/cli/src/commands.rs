@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod cancel;
 mod completions;
+mod context;
 mod continue_;
 mod do_;
 mod doctor;
@@ -68,6 +69,7 @@ enum Command {
     Signal(signal::Args),
     Key(key::Args),
     Gate(gate::Args),
+    Context(context::Args),
     Pause(pause::Args),
     Continue(continue_::Args),
     Cancel(cancel::Args),
@@ -102,6 +104,7 @@ impl CommandLine {
             Command::Signal(args) => args.run(&options),
             Command::Key(args) => args.run(&options),
             Command::Gate(args) => args.run(&options),
+            Command::Context(args) => args.run(&options),
             Command::Why(args) => args.run(&options),
             Command::Cancel(args) => args.run(&options),
             Command::Pause(args) => args.run(&options),

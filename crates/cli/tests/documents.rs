@@ -100,6 +100,8 @@ fn example(command: &str) -> &str {
         "key delete" => "key delete plan --run service",
         "key list" => "key list --run service",
         "key watch" => "key watch --run service --after beginning",
+        "context set" => "context set tester context.json --run service",
+        "context get" => "context get tester --run service",
         "gate score" => "gate score coverage 0.5 --run service",
         "do" => "do -- true",
         "resume" => "resume build",
@@ -130,6 +132,7 @@ fn example(command: &str) -> &str {
 fn every_object_has_the_members_that_are_told_and_no_others() {
     let fixture = Fixture::new();
     fixture.succeeds("init");
+    std::fs::write(fixture.path("context.json"), "{}").unwrap();
     let text = document("docs/exit-codes.md");
     let mut seen = 0;
     // What is paused can be continued, and what is cancelled can neither; it can be watched to its end.

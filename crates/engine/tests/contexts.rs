@@ -61,7 +61,6 @@ async fn agents_have_their_own_copies_and_what_they_share_is_updated_with_one_ev
             "error_reporting_channel": "state", "coordination_endpoint": null
         },
         "resource_allocation": {
-            "max_execution_time_ms": 300_000, "max_retry_attempts": 3, "max_memory_mb": 512,
             "quality_threshold": 0.8, "timeout_ms": 30000, "concurrency_limit": 10
         },
         "context_version": 1,

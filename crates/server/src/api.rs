@@ -6,6 +6,7 @@
 
 mod code;
 mod command;
+mod context;
 mod end;
 mod event;
 mod follow_after;
@@ -29,6 +30,7 @@ mod utc;
 
 pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
+pub use context::{Context, ContextDeletion, ContextList, ContextUpdate, ContextsRequest};
 pub use end::{Failure, ItemCounts, RunEnd};
 pub use event::{EventLine, EventPage, NotAnEvent};
 pub use follow_after::FollowAfter;

@@ -4,6 +4,7 @@
 //! decided here.
 
 mod commands;
+mod contexts;
 mod error;
 mod event_source;
 mod events;

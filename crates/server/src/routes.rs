@@ -3,6 +3,7 @@
 
 mod accepted;
 mod commands;
+mod contexts;
 mod end;
 mod events;
 mod health;
@@ -46,6 +47,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/events", get(events::events))
         .route("/v1/runs/{id}/keys", get(keys::list).post(keys::change))
         .route("/v1/runs/{id}/keys/history", get(keys::history))
+        .route("/v1/runs/{id}/contexts", get(contexts::list).post(contexts::distribute))
+        .route("/v1/runs/{id}/contexts/update", post(contexts::update))
+        .route("/v1/runs/{id}/contexts/delete", post(contexts::delete))
+        .route("/v1/runs/{id}/contexts/{agent}", get(contexts::context))
         .route("/v1/runs/{id}/signals", get(signals::signals).post(signals::send))
         .route("/v1/runs/{id}/items", get(items::list))
         .route("/v1/runs/{id}/items/{item}", get(items::item))

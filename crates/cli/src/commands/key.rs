@@ -4,7 +4,7 @@ pub(super) mod change;
 mod delete;
 mod get;
 mod list;
-mod reading;
+pub(super) mod reading;
 mod set;
 mod watch;
 

@@ -26,12 +26,15 @@ enum Member {
     ObjectOfLists,
     /// A whole number of at least the first.
     AtLeast(u64, u64),
+    /// The same, which is not filled in: what nobody asked for limits nothing.
+    Limit(u64),
     /// A number from 0 to 1.
     Share(f64),
 }
 
 use Member::{
-    Agent, AtLeast, Object, ObjectOfLists, ObjectOfTexts, Role, Run, Share, Text, TextOrNull, Texts,
+    Agent, AtLeast, Limit, Object, ObjectOfLists, ObjectOfTexts, Role, Run, Share, Text,
+    TextOrNull, Texts,
 };
 
 const PARTS: [(&str, &[(&str, Member)]); 5] = [
@@ -80,9 +83,9 @@ const PARTS: [(&str, &[(&str, Member)]); 5] = [
     (
         "resource_allocation",
         &[
-            ("max_execution_time_ms", AtLeast(1_000, 300_000)),
-            ("max_retry_attempts", AtLeast(0, 3)),
-            ("max_memory_mb", AtLeast(1, 512)),
+            ("max_execution_time_ms", Limit(1_000)),
+            ("max_retry_attempts", Limit(0)),
+            ("max_memory_mb", Limit(1)),
             ("quality_threshold", Share(0.8)),
             ("timeout_ms", AtLeast(100, 30_000)),
             ("concurrency_limit", AtLeast(1, 10)),
@@ -124,8 +127,13 @@ impl AgentContext {
                 continue;
             };
             for (name, member) in expected {
-                let value = given.entry(*name).or_insert_with(|| member.default(run, agent));
-                if let Err(detail) = member.check(value, agent) {
+                if !given.contains_key(*name) {
+                    given.extend(
+                        member.default(run, agent).map(|value| ((*name).to_owned(), value)),
+                    );
+                }
+                let checked = given.get(*name).map_or(Ok(()), |value| member.check(value, agent));
+                if let Err(detail) = checked {
                     faults.push(fault(format!("/{part}/{name}"), detail));
                 }
             }
@@ -178,8 +186,9 @@ fn fault(pointer: String, detail: impl Into<String>) -> ContextFault {
 }
 
 impl Member {
-    fn default(self, run: &CoordinationId, agent: &AgentId) -> Value {
-        match self {
+    fn default(self, run: &CoordinationId, agent: &AgentId) -> Option<Value> {
+        Some(match self {
+            Limit(_) => return None,
             Text(text) => text.into(),
             Run => run.as_str().into(),
             Agent | Role => agent.as_str().into(),
@@ -188,7 +197,7 @@ impl Member {
             Object | ObjectOfTexts | ObjectOfLists => Value::Object(Map::new()),
             AtLeast(_, value) => value.into(),
             Share(value) => value.into(),
-        }
+        })
     }
 
     fn check(self, value: &Value, agent: &AgentId) -> Result<(), String> {
@@ -207,7 +216,7 @@ impl Member {
                 (all(value, &Value::is_string), "must be an object of texts".to_owned())
             }
             ObjectOfLists => (all(value, &texts), "must be an object of lists of texts".to_owned()),
-            AtLeast(least, _) => (
+            AtLeast(least, _) | Limit(least) => (
                 value.as_u64().is_some_and(|value| value >= least),
                 format!("must be a whole number of at least {least}"),
             ),

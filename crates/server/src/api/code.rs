@@ -59,6 +59,8 @@ codes! {
     UnknownRun = "unknown_run", 404, "There is no such run";
     /// There is no such item in the run.
     UnknownWork = "unknown_work", 404, "There is no such item in the run";
+    /// The agent has no context.
+    UnknownContext = "unknown_context", 404, "The agent has no context";
     /// The path does not take this method.
     WrongMethod = "wrong_method", 405, "The path does not take this method";
     /// The body did not come in time.

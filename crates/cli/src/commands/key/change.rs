@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use antiphon_server::{Code, KeysRequest, Problem};
+use antiphon::id::CoordinationId;
+use antiphon_server::{Accepted, Client, ClientError, Code, KeysRequest, Problem};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
@@ -19,12 +20,24 @@ pub(in crate::commands) fn change(
     request: &KeysRequest,
     what: &str,
 ) -> Result<ExitCode, CommandError> {
+    recorded(options, run, what, async |client, id, key| {
+        client.change_keys(id, request, Some(key)).await
+    })
+}
+
+/// Has something recorded in the run that is meant, under a key that makes it one, and says what was
+/// done.
+pub(in crate::commands) fn recorded(
+    options: &Options,
+    run: &SpokenRun,
+    what: &str,
+    command: impl AsyncFn(&Client, &CoordinationId, &str) -> Result<Accepted, ClientError>,
+) -> Result<ExitCode, CommandError> {
     let ledger = Ledger::find(options)?;
     let (id, unknown) = run.addressed(&ledger)?;
     on_a_runtime(async {
-        let change = async |connection: &Connection, key: &str| {
-            connection.client.change_keys(&id, request, Some(key)).await
-        };
+        let change =
+            async |connection: &Connection, key: &str| command(&connection.client, &id, key).await;
         let changed = Connection::command(&ledger.dir, change).await;
         let (accepted, _) = changed.map_err(|error| {
             let code = error.problem().and_then(Problem::known_code);

@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 const PAGE: usize = 1_000;
 
 /// The key, if it is there.
-pub(super) async fn key(
+pub(in crate::commands) async fn key(
     ledger: &Ledger,
     run: &CoordinationId,
     name: &str,

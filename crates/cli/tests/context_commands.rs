@@ -1,0 +1,85 @@
+//! `antiphon context` inside a session, outside of it, and without an engine.
+
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+mod common;
+mod plans;
+
+use common::Fixture;
+use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use serde_json::{Value, json};
+
+const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
+
+#[test]
+fn a_session_finds_the_context_of_its_agent_and_keeps_to_its_time() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = (pipe(dir.path(), "runs")?, pipe(dir.path(), "ends")?);
+    let work = format!(
+        "  first: {{ shell: 'echo runs > runs; read word < ends; {BIN} context get; echo $?' }}
+  reads:
+    needs: [first]
+    as: reader
+    shell: '{BIN} context get > now.json; cat \"$ANTIPHON_CONTEXT\"'
+  forges: {{ needs: [reads], shell: '{BIN} context set reader own.json 2> said.txt; echo $?' }}
+  sleeps: {{ needs: [forges], shell: 'sleep 1h', retry: {{ attempts: 1 }} }}
+"
+    );
+    plan_with(dir.path(), "plan.yaml", "budget: { sessions: 9, duration: 5m }", &work)?;
+    let own = json!({ "agent_assignment": { "objective": "read" }, "n": 7 });
+    std::fs::write(dir.path().join("own.json"), own.to_string())?;
+    let hurry = json!({ "resource_allocation": { "max_execution_time_ms": 1000 } });
+    std::fs::write(dir.path().join("hurry.json"), hurry.to_string())?;
+    let run = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    heard(&runs)?;
+    for (agent, file) in [("reader", "own.json"), ("sleeps", "hurry.json")] {
+        let set = ran(dir.path(), &["context", "set", agent, file])?;
+        assert_eq!(set.status.code(), Some(0), "{set:?}");
+    }
+    say(&ends, "now")?;
+    assert_eq!(run.end()?.status.code(), Some(6));
+    let output = |item: &str| -> Result<String> {
+        Ok(String::from_utf8(ran(dir.path(), &["output", item])?.stdout)?.trim().to_owned())
+    };
+    assert_eq!(output("first")?, "2");
+    let file: Value = serde_json::from_str(&output("reads")?)?;
+    let now: Value = serde_json::from_slice(&std::fs::read(dir.path().join("now.json"))?)?;
+    assert_eq!(file["context"], now);
+    assert_eq!(
+        [
+            &now["n"],
+            &now["coordination_metadata"]["agent_id"],
+            &now["agent_assignment"]["objective"]
+        ],
+        [&json!(7), &json!("reader"), &json!("read")]
+    );
+    assert_eq!(output("forges")?, "2");
+    let status = ran(dir.path(), &["status", "--json", "r"])?;
+    let status: Value = serde_json::from_slice(&status.stdout)?;
+    let sleeps = status["items"].as_array().unwrap().iter().find(|item| item["id"] == "sleeps");
+    assert_eq!(sleeps.unwrap()["text"], "timed out");
+    let why = String::from_utf8(ran(dir.path(), &["verify", "r"])?.stdout)?;
+    assert!(why.contains("sound"), "{why}");
+    Ok(())
+}
+
+#[test]
+fn contexts_are_set_and_shown_without_an_engine_and_what_is_none_is_refused() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("own.json"), "{ \"own\": 1 }").unwrap();
+    std::fs::write(fixture.path("wrong.json"), "{ \"context_version\": 0 }").unwrap();
+    let set = fixture.output("context set tester own.json --run service");
+    assert!(String::from_utf8_lossy(&set.stdout).starts_with("context of tester set in service"));
+    let shown = fixture.output("context get tester --run service");
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((&shown["own"], &shown["context_version"]), (&json!(1), &json!(1)));
+    for (line, code) in [
+        ("context get --run service", 2),
+        ("context get nobody --run service", 2),
+        ("context set tester wrong.json --run service", 2),
+        ("context set tester missing.json --run service", 3),
+        ("context set tester own.json --run build", 2),
+    ] {
+        assert_eq!(fixture.output(line).status.code(), Some(code), "{line}");
+    }
+}
