@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use antiphon::digest::Digest;
 use antiphon::head::Stage;
 use antiphon::id::{SessionId, Version};
+use antiphon::keys::{JsonText, KeyWrite};
 use antiphon_server::{ClientLimits, SOCKET, SessionOf};
 use common::{Bench, Result, Setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -220,8 +221,8 @@ async fn a_session_reads_the_keys_that_all_share_and_changes_none_that_it_was_no
         format!("{} {json} -d '{body}'", curl("/v1/runs/shared/keys"))
     };
     // From outside the first key brings the run into being.
-    let printed = script(&bench.dir, &set("gate/quality", 7), |_| ()).await?;
-    assert_eq!(codes(&printed), ["200"], "{printed}");
+    let first = KeyWrite::set("gate/quality".parse()?, JsonText::new("7")?)?;
+    bench.engine.shared().set_keys([first]).await?;
     bench.start("mine", "work a hold").await?;
     let run = bench.engine.run("mine")?;
     let mut events = run.follow_after(Version(0)).await?;
