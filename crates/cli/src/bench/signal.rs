@@ -66,7 +66,8 @@ async fn open(location: &Location) -> Result<(Engine, Run), CommandError> {
     Ok((engine, run))
 }
 
-/// From a send to a subscriber in the same process, one after the other.
+/// From a send to a subscriber in the same process, one after the other, both in one task of the
+/// engine's runtime.
 pub(super) fn heard(
     dir: &Path,
     name: &str,
@@ -77,30 +78,35 @@ pub(super) fn heard(
         true => Location::memory(dir.path()),
         false => Location::directory(dir.path()),
     };
-    runtime()?.block_on(async {
-        let (engine, run) = open(&location).await?;
-        let follow = run.signals(SignalFilter::new(), From::Now).await;
-        let mut signals = follow.map_err(CommandError::internal)?;
-        let mut rounds = Rounds::default();
-        for round in 0..ROUNDS {
-            let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
-            for _ in 0..EACH {
-                let before = Instant::now();
-                let heard = async {
-                    let heard = signals.next().await;
-                    heard.map(|_| before.elapsed()).map_err(CommandError::internal)
-                };
-                let sent = async { run.signal(signal()?).await.map_err(CommandError::internal) };
-                let (took, _) = tokio::try_join!(heard, sent)?;
-                times.push(took);
-            }
-            if round > 0 {
-                rounds.add(times, began.elapsed());
-            }
+    let runtime = runtime()?;
+    let rounds = runtime.spawn(heard_in_rounds(location));
+    let rounds = runtime.block_on(rounds).map_err(CommandError::internal)??;
+    Ok(vec![rounds.measured(name)])
+}
+
+async fn heard_in_rounds(location: Location) -> Result<Rounds, CommandError> {
+    let (engine, run) = open(&location).await?;
+    let follow = run.signals(SignalFilter::new(), From::Now).await;
+    let mut signals = follow.map_err(CommandError::internal)?;
+    let mut rounds = Rounds::default();
+    for round in 0..ROUNDS {
+        let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
+        for _ in 0..EACH {
+            let before = Instant::now();
+            let heard = async {
+                let heard = signals.next().await;
+                heard.map(|_| before.elapsed()).map_err(CommandError::internal)
+            };
+            let sent = async { run.signal(signal()?).await.map_err(CommandError::internal) };
+            let (took, _) = tokio::try_join!(heard, sent)?;
+            times.push(took);
         }
-        engine.close().await.map_err(CommandError::internal)?;
-        Ok(vec![rounds.measured(name)])
-    })
+        if round > 0 {
+            rounds.add(times, began.elapsed());
+        }
+    }
+    engine.close().await.map_err(CommandError::internal)?;
+    Ok(rounds)
 }
 
 /// How long senders wait that send at the same time.
@@ -223,27 +229,31 @@ pub(super) fn socket(
 ) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let serving = Serving::start(dir.path(), in_memory)?;
-    runtime()?.block_on(async {
-        let connect = async || Client::connect(&serving.dir).await.map_err(CommandError::from);
-        let (sender, listener) = (connect().await?, connect().await?);
-        let run = CoordinationId::new(RUN).map_err(CommandError::internal)?;
-        let request = SignalRequest { r#type: TYPE.to_owned(), ..SignalRequest::default() };
-        sender.signal(&run, &request, None).await?;
-        let mut signals = listener.signals(&run, &SignalQuery::default(), FollowAfter::Now);
-        signals.begun().await?;
-        let mut rounds = Rounds::default();
-        for round in 0..ROUNDS {
-            let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
-            for _ in 0..EACH {
-                let before = Instant::now();
-                let heard = async { signals.next().await.map(|_| before.elapsed()) };
-                let (took, _) = tokio::try_join!(heard, sender.signal(&run, &request, None))?;
-                times.push(took);
-            }
-            if round > 0 {
-                rounds.add(times, began.elapsed());
-            }
+    let runtime = runtime()?;
+    let rounds = runtime.spawn(heard_over_the_socket(serving.dir.clone()));
+    let rounds = runtime.block_on(rounds).map_err(CommandError::internal)??;
+    Ok(vec![rounds.measured(name)])
+}
+
+async fn heard_over_the_socket(dir: PathBuf) -> Result<Rounds, CommandError> {
+    let (sender, listener) = (Client::connect(&dir).await?, Client::connect(&dir).await?);
+    let run = CoordinationId::new(RUN).map_err(CommandError::internal)?;
+    let request = SignalRequest { r#type: TYPE.to_owned(), ..SignalRequest::default() };
+    sender.signal(&run, &request, None).await?;
+    let mut signals = listener.signals(&run, &SignalQuery::default(), FollowAfter::Now);
+    signals.begun().await?;
+    let mut rounds = Rounds::default();
+    for round in 0..ROUNDS {
+        let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
+        for _ in 0..EACH {
+            let before = Instant::now();
+            let heard = async { signals.next().await.map(|_| before.elapsed()) };
+            let (took, _) = tokio::try_join!(heard, sender.signal(&run, &request, None))?;
+            times.push(took);
         }
-        Ok(vec![rounds.measured(name)])
-    })
+        if round > 0 {
+            rounds.add(times, began.elapsed());
+        }
+    }
+    Ok(rounds)
 }
