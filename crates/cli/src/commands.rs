@@ -3,6 +3,7 @@
 mod attach;
 mod backup;
 mod bench;
+mod budget;
 mod cancel;
 mod completions;
 mod context;
@@ -70,6 +71,7 @@ enum Command {
     Key(key::Args),
     Gate(gate::Args),
     Context(context::Args),
+    Budget(budget::Args),
     Pause(pause::Args),
     Continue(continue_::Args),
     Cancel(cancel::Args),
@@ -105,6 +107,7 @@ impl CommandLine {
             Command::Key(args) => args.run(&options),
             Command::Gate(args) => args.run(&options),
             Command::Context(args) => args.run(&options),
+            Command::Budget(args) => args.run(&options),
             Command::Why(args) => args.run(&options),
             Command::Cancel(args) => args.run(&options),
             Command::Pause(args) => args.run(&options),

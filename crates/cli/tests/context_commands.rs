@@ -83,3 +83,25 @@ fn contexts_are_set_and_shown_without_an_engine_and_what_is_none_is_refused() {
         assert_eq!(fixture.output(line).status.code(), Some(code), "{line}");
     }
 }
+
+#[test]
+fn what_is_left_of_a_budget_is_told_and_to_a_session_what_it_may_use() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = format!(
+        "  first: {{ shell: 'true' }}
+  asks: {{ needs: [first], timeout: 60s, shell: '{BIN} budget left --json' }}
+"
+    );
+    plan_with(dir.path(), "plan.yaml", "budget: { sessions: 9, duration: 5m }", &work)?;
+    assert_eq!(ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?.status.code(), Some(0));
+    let left: Value = serde_json::from_slice(&ran(dir.path(), &["output", "asks"])?.stdout)?;
+    assert_eq!((&left["run"], &left["left"]["sessions"]), (&json!("r"), &json!(7)));
+    assert_eq!(left["left"].get("tokens"), None);
+    let time = |of: &str| left[of]["time_ns"].as_u64().unwrap() / 1_000_000_000;
+    assert!((200..300).contains(&time("left")) && (30..=60).contains(&time("session")), "{left}");
+    let said = String::from_utf8(ran(dir.path(), &["budget", "left"])?.stdout)?;
+    let lines: Vec<Vec<&str>> =
+        said.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((lines.len(), &lines[1][..]), (3, &["sessions", "7", "9"][..]), "{said}");
+    Ok(())
+}

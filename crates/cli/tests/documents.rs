@@ -100,6 +100,7 @@ fn example(command: &str) -> &str {
         "key delete" => "key delete plan --run service",
         "key list" => "key list --run service",
         "key watch" => "key watch --run service --after beginning",
+        "budget left" => "budget left --run service",
         "context set" => "context set tester context.json --run service",
         "context get" => "context get tester --run service",
         "gate score" => "gate score coverage 0.5 --run service",

@@ -1,7 +1,7 @@
 //! `antiphon status`: how far a run is, from its events, whether or not an engine owns it.
 
 mod object;
-mod run_status;
+pub(super) mod run_status;
 
 use std::process::ExitCode;
 

@@ -69,6 +69,17 @@ impl Meter {
         format!("{estimated}{used}{ceiling}{currency}")
     }
 
+    /// How much is left below the ceiling, if there is one.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.ceiling.map(|ceiling| ceiling.saturating_sub(self.used))
+    }
+
+    /// An amount of it, for people.
+    pub(crate) fn told(&self, amount: u64) -> String {
+        let currency = self.currency().map(|currency| format!(" {currency}")).unwrap_or_default();
+        format!("{}{currency}", self.amount(amount))
+    }
+
     /// What its amounts are millionths of, if it is money.
     pub(crate) fn currency(&self) -> Option<&str> {
         match &self.unit {

@@ -1,8 +1,8 @@
 //! A run as its ledger has it, and how that is printed.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{BudgetUsage, Coordination, Counts, Stage, Verdict};
-use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::coordination::{BudgetUsage, Coordination, Counts, Grant, Stage, Verdict};
+use antiphon::id::{CoordinationId, SessionId, StreamName, Version};
 use antiphon::ledger::Events;
 use antiphon::report::RunReport;
 use antiphon::time::Now;
@@ -16,13 +16,15 @@ use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::printable;
 use crate::timestamps;
-use crate::view::{Board, Rows, Shown, class_counts, gauges, goes_on, item_counts, notes, took};
+use crate::view::{
+    Board, Meter, Rows, Shown, class_counts, gauges, goes_on, item_counts, meters, notes, took,
+};
 
 /// Columns for the meters.
 const COLUMNS: usize = 100;
 
 /// The present state of a run.
-pub(super) struct RunStatus {
+pub(in crate::commands) struct RunStatus {
     pub(super) head: HeadRow,
     pub(super) stage: Stage,
     pub(super) board: Board,
@@ -64,7 +66,10 @@ impl Items {
 }
 
 impl RunStatus {
-    pub(super) fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
+    pub(in crate::commands) fn read(
+        ledger: &Ledger,
+        id: CoordinationId,
+    ) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
         let owned = !head.ended && ledger.is_held()?;
@@ -94,6 +99,20 @@ impl RunStatus {
         };
         let report = board.report(ledger.store.as_ref())?;
         Ok(Self { head, stage, board, owned, now, said, lack, report })
+    }
+
+    /// What is used of its budget; nothing where its start cannot be read.
+    pub(in crate::commands) fn meters(&self) -> Vec<Meter> {
+        let at_end = self.board.only_end().map(|end| &end.usage);
+        let all = self.board.run().map(|run| meters(run, &self.now, at_end));
+        all.into_iter().flatten().collect()
+    }
+
+    /// What a session that runs may use in all, and how much of its time is left, in nanoseconds.
+    pub(in crate::commands) fn grant(&self, session: &SessionId) -> Option<(Grant, u64)> {
+        let run = self.board.run().filter(|run| *run.coordination_id() == session.coordination)?;
+        let (binding, _) = run.binding(session.number)?;
+        Some((binding.grant, binding.deadline.since(self.now.at)))
     }
 
     pub(super) fn print(&self, items: Items, output: &mut Stdout) -> Result<(), CommandError> {
