@@ -307,6 +307,9 @@ class Receipt:
     other_signals: int = 0
     # Scores of gates by name, each with the version that set it.
     gates: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # What was decided of attempts.
+    route_chunks: list[bytes] = field(default_factory=list)
+    routes: list[bytes] = field(default_factory=list)
     # The run that is retried, and what was taken over from it; None if it is no retry.
     forerunner: bytes | None = None
     reused_chunks: list[bytes] = field(default_factory=list)
@@ -333,6 +336,8 @@ class Receipt:
             self.items[said["work"]].sessions.append(said["session"])
         elif kind == "session_unbound":
             self.unbind(said)
+        elif kind == "routed":
+            self.route(said)
         elif kind == "work_skipped":
             for work in said["works"]:
                 self.finish(work, {"skipped": said["because"]})
@@ -367,6 +372,15 @@ class Receipt:
             self.counts["writes_refused"] += 1
         self.pass_time(at)
 
+    def route(self, said: dict) -> None:
+        """Adds what was decided of an attempt."""
+        if len(self.routes) == 1000:
+            self.route_chunks.append(sha(words("antiphon.route-chunk.1"), *self.routes))
+            self.routes = []
+        rule = optional(None if said.get("rule") is None else words(said["rule"]))
+        decided = words(said["work"]) + words(said["decision"]) + u32(said["confidence"]) + rule
+        self.routes.append(u64(said["session"]) + decided)
+
     def take_over(self, work: str, reused: dict) -> None:
         """Adds an item that an earlier run carried out."""
         if (output := reused.get("output")) is not None:
@@ -385,7 +399,7 @@ class Receipt:
         self.carried_out.append(words(work) + words(run) + u64(int(number)))
 
     def sections(self) -> list[bytes]:
-        """The signals, and what was taken over and who had carried it out, where the run is a retry."""
+        """The signals, the gates and the decisions, and what was taken over by a retry and who had carried it out."""
         section = []
         if self.signals:
             types = [words(kind) + u64(count) for kind, count in sorted(self.signals.items())]
@@ -394,6 +408,9 @@ class Receipt:
             gates = sorted(self.gates.items(), key=lambda gate: gate[0].encode())
             scores = [words(name) + u64(score % 2**64) + u64(version) for name, (score, version) in gates[:1000]]
             section += [words("gates"), u32(len(scores)), *scores, u64(len(gates) - len(scores))]
+        if self.routes:
+            chunks, routes = self.route_chunks, self.routes
+            section += [words("routes"), u32(len(chunks)), *chunks, u32(len(routes)), *routes]
         if self.forerunner is None:
             return section
         chunks, reused = self.reused_chunks, self.reused

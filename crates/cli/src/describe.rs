@@ -8,6 +8,7 @@ mod json;
 mod key;
 mod ledger;
 mod narration;
+mod route;
 mod run;
 mod sentence;
 mod session;
@@ -53,6 +54,7 @@ fn of_run(recorded: &Recorded, event: &CoordinationEvent, took_ns: Option<u64>) 
         CoordinationEvent::SessionUnbound(unbound) => {
             session::unbound(unbound, recorded.at, took_ns)
         }
+        CoordinationEvent::Routed(routed) => route::routed(routed),
         CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
         CoordinationEvent::Signalled(sent) => signal::sent(sent),

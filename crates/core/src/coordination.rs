@@ -83,6 +83,7 @@ mod raise;
 mod receipt;
 mod remembered;
 mod reused;
+mod route;
 mod runners;
 mod session;
 mod signal;
@@ -122,8 +123,8 @@ pub use limits::{
     MAX_ITEMS_PER_EVENT, MAX_KEY_BYTES, MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS,
     MAX_LENT_KEYS, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
     MAX_SESSION_IDS_PER_OUTCOME, MAX_SESSION_IDS_PER_WORK, MAX_SIGNAL_DATA_BYTES,
-    MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES, MAX_WORK_OUTCOMES,
-    MAX_WORK_QUEUE_SIZE, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
+    MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES, MAX_VOTE_TEXT_BYTES, MAX_VOTES,
+    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
     TIER3_ESCALATION_THRESHOLD,
 };
 pub use live::End;
@@ -136,11 +137,12 @@ pub use raise::Raise;
 pub use receipt::{
     CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt, Counts, Ending, Evidence,
     GateScore, GateScores, HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork,
-    SignalCounts, WorkOutcome,
+    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;
 pub use reused::{Forerunner, Reused};
+pub use route::{Route, RouteVote};
 pub use runners::{Capability, Runners};
 pub use session::{
     Binding, Charge, NextStep, ProgramFault, Report, SessionEnd, SessionOutcome, StopCause,

@@ -125,8 +125,16 @@ fn signals() -> impl Strategy<Value = Step> {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>()).prop_map(
-        |(pick, outcome, tokens, cost, output)| Step::End { pick, outcome, tokens, cost, output },
+    let decided = prop::option::weighted(0.4, any::<u8>());
+    let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>(), decided).prop_map(
+        |(pick, outcome, tokens, cost, output, decided)| Step::End {
+            pick,
+            outcome,
+            tokens,
+            cost,
+            output,
+            decided,
+        },
     );
     prop_oneof![
         12 => Just(Step::Propose),

@@ -5,8 +5,9 @@
 use antiphon_core::coordination::{
     AbortReason, BudgetType, BudgetUsage, CarriedOutItem, CarriedOutWork, CoordinationBudget,
     CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, GateScore,
-    GateScores, ParentStop, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, SignalCounts,
-    SignalType, SkipReason, StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
+    GateScores, ParentStop, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, RouteTaken,
+    RoutesTaken, SignalCounts, SignalType, SkipReason, StopCondition, Usage, Verdict,
+    WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -14,6 +15,7 @@ use antiphon_core::event::{
     Aborted, AggregateEvent, Completed, CoordinationEvent, DecodeError, StopKind, StopRequested,
 };
 use antiphon_core::id::{Actor, CommitNumber, Epoch, SessionId, Version};
+use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::WallTime;
 use proptest::prelude::*;
 
@@ -151,6 +153,22 @@ fn signals() -> impl Strategy<Value = Option<SignalCounts>> {
     prop::option::of(counts.prop_map(|(by_type, others)| SignalCounts { by_type, others }))
 }
 
+fn routes() -> impl Strategy<Value = Option<RoutesTaken>> {
+    let decision = (0..RoutingDecision::ALL.len()).prop_map(|at| RoutingDecision::ALL[at]);
+    let rule = prop::option::of("[a-z ]{1,9}".prop_map(|name| name.parse().unwrap()));
+    let route = (any::<u64>(), "[a-z.]{1,9}", decision, any::<u32>(), rule).prop_map(
+        |(session, work, decision, confidence, rule)| RouteTaken {
+            session,
+            work_id: work.parse().unwrap(),
+            decision,
+            confidence,
+            rule,
+        },
+    );
+    let lists = (prop::collection::vec(digests(), 0..3), prop::collection::vec(route, 0..4));
+    prop::option::of(lists.prop_map(|(chunks, routes)| RoutesTaken { chunks, routes }))
+}
+
 fn gates() -> impl Strategy<Value = Option<GateScores>> {
     let score = ("\\PC{0,5}", any::<i64>(), any::<u64>())
         .prop_map(|(gate, score, version)| GateScore { gate, score, version: Version(version) });
@@ -192,7 +210,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
             any::<(u64, u64)>(),
             counts(),
             evidence,
-            (signals(), gates(), reused(), carried_out()),
+            (signals(), gates(), routes(), reused(), carried_out()),
         ),
     )
         .prop_map(
@@ -204,7 +222,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     (started_at, completed_at),
                     totals,
                     evidence,
-                    (signals, gates, reused, carried_out),
+                    (signals, gates, routes, reused, carried_out),
                 ),
             )| {
                 CoordinationReceipt {
@@ -221,6 +239,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     evidence,
                     signals,
                     gates,
+                    routes,
                     reused,
                     carried_out,
                 }
@@ -263,13 +282,16 @@ proptest! {
         let first = without_last.canonical_bytes().len();
         let without_two = CoordinationReceipt { reused: None, ..without_last };
         let second = without_two.canonical_bytes().len();
-        let without_three = CoordinationReceipt { gates: None, ..without_two };
+        let without_three = CoordinationReceipt { routes: None, ..without_two };
         let third = without_three.canonical_bytes().len();
-        let bare = CoordinationReceipt { signals: None, ..without_three }.canonical_bytes().len();
+        let without_four = CoordinationReceipt { gates: None, ..without_three };
+        let fourth = without_four.canonical_bytes().len();
+        let bare = CoordinationReceipt { signals: None, ..without_four }.canonical_bytes().len();
         let tags = [
             first..first + "....carried out".len(),
             second..second + "....reused".len(),
-            third..third + "....gates".len(),
+            third..third + "....routes".len(),
+            fourth..fourth + "....gates".len(),
             bare..bare + "....signals".len(),
         ];
         let is_another = |length: &usize| tags.iter().any(|tag| tag.contains(length));

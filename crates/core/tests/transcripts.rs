@@ -97,6 +97,7 @@ stories! {
     pause_and_continue,
     processes,
     retry_then_success,
+    routes,
     reused,
     shared,
     signals,

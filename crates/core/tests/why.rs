@@ -26,7 +26,7 @@ fn history(work: Vec<WorkSpec>) -> History {
 }
 
 fn end(outcome: SessionOutcome) -> Step {
-    Step::End { pick: 0, outcome, tokens: 1, cost: 0, output: false }
+    Step::End { pick: 0, outcome, tokens: 1, cost: 0, output: false, decided: None }
 }
 
 /// One line an item: its name, then what keeps it from running.

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{
     Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy,
-    Forerunner, KeyWrite, Need, Raise, Report, Reused, Runner, Runners, SessionEnd, SessionOutcome,
-    Signal, SkipReason, WorkSpec,
+    Forerunner, KeyWrite, Need, Raise, Report, Reused, Route, Runner, Runners, SessionEnd,
+    SessionOutcome, Signal, SkipReason, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::json_text::JsonText;
+use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Asker, Command, Reply, TakenUp, Turn, Written, commands};
 use auditor::{Audited, Restart};
@@ -462,7 +463,11 @@ fn some_end(number: u16, passed: u64) -> SessionEnd {
             until: Deadline::Wall(WallTime(passed + u64::from(number) * SECOND / 8000)),
         },
     };
-    let end = SessionEnd::new(outcome);
+    let decided = RoutingDecision::ALL[usize::from(number / 16) % 7];
+    let end = match number / 112 % 3 {
+        0 => SessionEnd::new(outcome).with_route(Route::new(decided, "so it was drawn")),
+        _ => SessionEnd::new(outcome),
+    };
     if number.is_multiple_of(3) {
         end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() })
     } else {

@@ -9,14 +9,16 @@ use super::key::KeyChange;
 use super::planner::EfeWeights;
 use super::receipt::{Counts, Ending};
 use super::reused::Forerunner;
+use super::route::RouteVote;
 use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::signal::{Dedup, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
-use super::{MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_SCORES};
+use super::{MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_SCORES, MAX_VOTES};
 use crate::digest::Digest;
 use crate::id::{Actor, AgentId, Epoch, GroupName, SessionId, Version, WorkId};
 use crate::json_text::JsonText;
+use crate::routing::{Name, RoutingDecision};
 use crate::schema::events;
 use crate::time::LedgerTime;
 
@@ -35,6 +37,8 @@ events! {
         /// A session ended; what follows for its item is inside.
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
             up to 3 by SessionUnbound::lowest,
+        /// What follows an attempt was decided; the end of its session comes next.
+        Routed(Box<Routed>) = "coordination.routed",
         /// Nothing is left of a session that had left something running.
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
@@ -333,6 +337,32 @@ impl SessionUnbound {
             _ => 1,
         }
     }
+}
+
+/// Payload of `coordination.routed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct Routed {
+    /// Number of the session whose end it is about.
+    pub session: u64,
+    pub work: WorkId,
+    pub decision: RoutingDecision,
+    /// How sure it is, in millionths.
+    pub confidence: u32,
+    /// The rule that decided, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Name>,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// What every router said.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_VOTES, _, _>"
+    )]
+    pub votes: Vec<RouteVote>,
 }
 
 /// Payload of `coordination.session_cleared`.

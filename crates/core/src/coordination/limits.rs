@@ -26,6 +26,10 @@ pub const MAX_ITEMS_PER_EVENT: usize = 1_000;
 pub const MAX_DEPTH: u8 = 8;
 /// Longest text that a session leaves, in bytes; the rest is cut off.
 pub const MAX_TEXT_BYTES: usize = 4_096;
+/// Most votes that are recorded with a decision about an attempt.
+pub const MAX_VOTES: usize = 8;
+/// Longest text of a vote, in bytes; the rest is cut off.
+pub const MAX_VOTE_TEXT_BYTES: usize = 512;
 /// Most scores that a session may give; further ones are left out.
 pub const MAX_SCORES: usize = 100;
 /// Longest name of a score, in bytes; scores with a longer one, or with control characters in it,

@@ -88,6 +88,9 @@ impl Live<Coordination> {
         stamp: Stamp<'_>,
     ) -> Result<SessionUnbound, UnbindError> {
         end.outcome = self.state().outcome_as_asked(number, &end, asked, stamp.now);
+        if let Some(routed) = self.state().decide_route(number, &end)? {
+            self.record(&CoordinationEvent::Routed(Box::new(routed)), stamp)?;
+        }
         let unbound = self.state().decide_unbinding(number, end, stamp.now)?;
         self.record(&CoordinationEvent::SessionUnbound(unbound.clone()), stamp)?;
         Ok(unbound)

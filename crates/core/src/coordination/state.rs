@@ -13,7 +13,8 @@ use super::age::Age;
 use super::carried::Carried;
 use super::error::{ApplyError, NotNow, StateError};
 use super::event::{
-    CoordinationEvent, OnTripped, Policies, RecordedEnding, SessionUnbound, Started,
+    CoordinationEvent, OnTripped, Policies, RecordedEnding, Routed, SessionUnbound, Started,
+    StopKind, StopRequested,
 };
 use super::fault::CoordinationError;
 use super::key::Keys;
@@ -25,7 +26,8 @@ use super::signal::Signals;
 use super::started::check_started;
 use super::work::{Done, Work, check_added};
 use crate::envelope::Meta;
-use crate::id::{CoordinationId, Version};
+use crate::id::{Actor, CoordinationId, Version};
+use crate::routing::RoutingDecision;
 use crate::schema::AggregateEvent as _;
 use crate::time::{LedgerTime, Now, WallTime};
 
@@ -47,6 +49,9 @@ pub struct Coordination {
     signals: Signals,
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     keys: Keys,
+    /// What was decided of the session whose end comes next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    route: Option<Box<Routed>>,
     /// What it has used and how its items ended, as far as it has come.
     receipt: ReceiptBuilder,
     commands: Remembered,
@@ -60,7 +65,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.7";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.8";
 
     /// Begins a coordination from its first event.
     ///
@@ -95,6 +100,7 @@ impl Coordination {
             sessions: Sessions::default(),
             signals: Signals::default(),
             keys: Keys::default(),
+            route: None,
             receipt,
             commands: Remembered::default(),
             woken_at: meta.at,
@@ -134,6 +140,7 @@ impl Coordination {
         use CoordinationEvent as E;
         let demand = |holds: bool, or: Illegal| if holds { Ok(()) } else { Err(or) };
         let allow = |change| self.life.allows(change).map_err(Illegal::Life);
+        self.check_follows_route(event)?;
         match event {
             E::Started(_) => Err(Illegal::StartedBefore),
             E::WorkAdded(added) => {
@@ -149,6 +156,10 @@ impl Coordination {
             E::SessionUnbound(unbound) => {
                 allow(Change::Note)?;
                 Ok(self.check_unbound(unbound)?)
+            }
+            E::Routed(routed) => {
+                allow(Change::Note)?;
+                Ok(self.check_routed(routed)?)
             }
             E::SessionCleared(cleared) => {
                 allow(Change::Note)?;
@@ -222,6 +233,10 @@ impl Coordination {
                 self.sessions.bind(bound, item, meta.at, meta.version);
             }
             E::SessionUnbound(unbound) => self.unbind(unbound, meta),
+            E::Routed(routed) => {
+                self.receipt.record_route(routed);
+                self.route = Some(routed.clone());
+            }
             E::SessionCleared(cleared) => {
                 if let Some(item) = self.sessions.forget_leftovers(cleared.session) {
                     self.work.release(item, meta.version);
@@ -302,6 +317,24 @@ impl Coordination {
         if let Some(done) = self.work.unbind(item, unbound, meta.at, meta.version) {
             self.count(done);
         }
+        if let Some(routed) = self.route.take() {
+            self.follow(*routed);
+        }
+    }
+
+    /// What a decision means besides what becomes of its item.
+    fn follow(&mut self, routed: Routed) {
+        let drain = StopKind::Drain;
+        if routed.decision == RoutingDecision::End && self.life.allows(Change::Stop(drain)).is_ok()
+        {
+            let (by, reason) = (Actor::engine().clone(), routed.reasoning);
+            self.life.stop(StopRequested { kind: drain, by, reason, parent: None });
+        }
+    }
+
+    /// What was decided of the session whose end comes next.
+    pub(super) fn route(&self) -> Option<&Routed> {
+        self.route.as_deref()
     }
 
     /// Counts an item that got its outcome.
@@ -428,6 +461,7 @@ impl Coordination {
         self.version >= Version(1)
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
             && self.work.is_coherent()
+            && self.route().is_none_or(|routed| self.sessions.get(routed.session).is_some())
             && self.receipt.forerunner() == self.started.forerunner.as_ref()
             && self.sessions.len() == self.work.running()
             && self.sessions.is_coherent(|item| self.work.state_at(item))

@@ -41,6 +41,23 @@ pub enum RoutingStrategy {
 }
 
 impl RoutingDecision {
+    /// Every decision, the strongest first.
+    pub const ALL: [Self; 7] = [
+        Self::Error,
+        Self::End,
+        Self::Retry,
+        Self::Parallel,
+        Self::Branch,
+        Self::Skip,
+        Self::Continue,
+    ];
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str() == name)
+    }
+
     /// Its name, as it is printed and stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {

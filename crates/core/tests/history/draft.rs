@@ -59,6 +59,8 @@ pub(crate) enum Step {
         tokens: u64,
         cost: u64,
         output: bool,
+        /// What was decided to follow, by its place among the decisions.
+        decided: Option<u8>,
     },
     Skip(u8),
     Pause,

@@ -8,14 +8,27 @@ use antiphon_core::coordination::{
     Usage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, SessionBound,
-    SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
+    Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, Routed,
+    SessionBound, SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Epoch, OutOfOrder, Version, WorkId};
+use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::{ClockRegression, Deadline, LedgerTime};
 
 use super::draft::reused;
 use super::{History, actor, decode, text};
+
+fn routed(session: u64, work: WorkId, decision: RoutingDecision) -> CoordinationEvent {
+    CoordinationEvent::Routed(Box::new(Routed {
+        session,
+        work,
+        decision,
+        confidence: 1_000_000,
+        rule: None,
+        reasoning: String::new(),
+        votes: Vec::new(),
+    }))
+}
 
 impl History {
     /// Offers everything that may never follow, whatever the state; all of it is refused and
@@ -95,6 +108,7 @@ impl History {
                 swept: 0,
                 away: self.now.at.since(live.last_times().0) + 1,
             }),
+            routed(u64::MAX, unknown.clone(), RoutingDecision::Retry),
             CoordinationEvent::WriteRefused(WriteRefused {
                 session: u64::MAX,
                 fence: Version(0),
@@ -229,7 +243,7 @@ impl History {
         }
         for (binding, work) in live.bindings() {
             let CoordinationEvent::SessionUnbound(sound) =
-                self.unbound(binding.session, SessionOutcome::Success, 0, 0, None)
+                self.unbound(binding.session, SessionOutcome::Success, (0, 0), None, None)
             else {
                 unreachable!("it is an unbound event")
             };
@@ -255,6 +269,10 @@ impl History {
                 },
             ];
             events.extend(forged.into_iter().map(CoordinationEvent::SessionUnbound));
+            let decided = |decision| routed(binding.session, work.clone(), decision);
+            events.push(routed(binding.session, unknown.clone(), RoutingDecision::Retry));
+            events.push(decided(RoutingDecision::Branch));
+            events.push(decided(RoutingDecision::Parallel));
             let fence = binding.fence;
             events.push(CoordinationEvent::WriteRefused(WriteRefused {
                 session: binding.session,

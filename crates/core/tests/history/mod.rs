@@ -20,11 +20,12 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
     Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent,
-    Interrupted, KeySet, Paused, Resumed, SessionBound, SessionUnbound, Signalled, StopKind,
-    StopRequested, WorkAdded, WorkSkipped, WriteRefused,
+    Interrupted, KeySet, Paused, Resumed, Routed, SessionBound, SessionUnbound, Signalled,
+    StopKind, StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::json_text::JsonText;
+use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::{LedgerTime, Now, WallTime};
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
@@ -36,6 +37,15 @@ pub(crate) fn runners() -> Runners {
     runners.add_function("metered".parse().unwrap(), metered);
     runners.add_function("silent".parse().unwrap(), Capability::default());
     runners
+}
+
+/// One of the decisions that name no item.
+fn followable(pick: u8) -> RoutingDecision {
+    let decisions = RoutingDecision::ALL.into_iter().filter(|decision| {
+        !matches!(decision, RoutingDecision::Branch | RoutingDecision::Parallel)
+    });
+    let decisions: Vec<RoutingDecision> = decisions.collect();
+    decisions[usize::from(pick) % decisions.len()]
 }
 
 pub(crate) fn actor() -> Actor {
@@ -341,20 +351,20 @@ impl History {
                 self.restored = Coordination::restore(&self.live.snapshot()).unwrap();
                 return;
             }
-            Step::End { pick, outcome, tokens, cost, output } => {
+            Step::End { pick, outcome, tokens, cost, output, decided } => {
                 let open: Vec<u64> =
                     self.live.bindings().map(|(binding, _)| binding.session).collect();
                 let Some(session) = open.get(usize::from(*pick) % open.len().max(1)) else {
                     return;
                 };
-                let event = self.unbound(
-                    *session,
-                    *outcome,
-                    *tokens,
-                    *cost,
-                    output.then(|| Digest::of(&[*pick])),
-                );
-                self.apply(event).expect("a bound session ends");
+                let session = *session;
+                let decided = decided.filter(|_| outcome.is_attempt()).map(followable);
+                if let Some(decision) = decided {
+                    self.apply(self.routed(session, decision)).expect("a decision is taken");
+                }
+                let output = output.then(|| Digest::of(&[*pick]));
+                let end = self.unbound(session, *outcome, (*tokens, *cost), output, decided);
+                self.apply(end).expect("a bound session ends");
                 return;
             }
             Step::Skip(pick) => {
@@ -471,19 +481,32 @@ impl History {
             return;
         }
         for session in open {
-            let event = self.unbound(session, SessionOutcome::Lost, 0, 0, None);
+            let event = self.unbound(session, SessionOutcome::Lost, (0, 0), None, None);
             self.apply(event).expect("a lost session is closed");
         }
     }
 
     /// What the end of a session means, written down a second time.
+    fn routed(&self, session: u64, decision: RoutingDecision) -> CoordinationEvent {
+        let (_, spec) = self.live.binding(session).unwrap();
+        CoordinationEvent::Routed(Box::new(Routed {
+            session,
+            work: spec.id.clone(),
+            decision,
+            confidence: 1_000_000,
+            rule: None,
+            reasoning: "so it was drawn".to_owned(),
+            votes: Vec::new(),
+        }))
+    }
+
     pub(crate) fn unbound(
         &self,
         session: u64,
         outcome: SessionOutcome,
-        tokens: u64,
-        cost: u64,
+        (tokens, cost): (u64, u64),
         output: Option<Digest>,
+        decided: Option<RoutingDecision>,
     ) -> CoordinationEvent {
         let (_, spec) = self.live.binding(session).unwrap();
         let item = self.live.work_tracking(spec.id.as_str()).unwrap();
@@ -491,7 +514,13 @@ impl History {
             >= spec.attempts.unwrap_or(self.live.started().policies.max_attempts);
         let wait = spec.backoff.map_or(0, |backoff| backoff.wait_ns(item.attempt_count + 1, 0));
         let then = match outcome {
-            SessionOutcome::Success => NextStep::Done(WorkItemOutcome::Succeeded),
+            _ if decided == Some(RoutingDecision::Error) => NextStep::Done(WorkItemOutcome::Failed),
+            _ if decided == Some(RoutingDecision::Skip) => {
+                NextStep::Done(WorkItemOutcome::Skipped(SkipReason::Rule))
+            }
+            SessionOutcome::Success if decided != Some(RoutingDecision::Retry) => {
+                NextStep::Done(WorkItemOutcome::Succeeded)
+            }
             SessionOutcome::Deferred { until } => NextStep::Wait(until),
             SessionOutcome::Lost | SessionOutcome::Cancelled => NextStep::Retry(self.now.at),
             _ if last => NextStep::Done(WorkItemOutcome::Failed),
@@ -525,7 +554,7 @@ impl History {
             if let Some(session) = open {
                 let outcome =
                     if turn % 3 == 0 { SessionOutcome::Failure } else { SessionOutcome::Success };
-                self.apply(self.unbound(session, outcome, 1, 1, None)).unwrap();
+                self.apply(self.unbound(session, outcome, (1, 1), None, None)).unwrap();
             } else if !self.live.is_carried() {
                 self.resume(0);
             } else if self.live.pause_reason().is_some() {

@@ -9,9 +9,10 @@ use antiphon_core::coordination::{
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{
     AggregateEvent as _, CoordinationEvent, Event, KeySet, LedgerEvent, Mode, OnExhausted,
-    OnTripped, SessionUnbound, Signalled, Started, StopKind,
+    OnTripped, Routed, SessionUnbound, Signalled, Started, StopKind,
 };
 use antiphon_core::id::{StreamName, WorkId};
+use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Action;
 
@@ -87,6 +88,7 @@ fn payload(event: &Event) -> String {
             )
         }
         CoordinationEvent::SessionUnbound(unbound) => unbound_line(unbound),
+        CoordinationEvent::Routed(routed) => routed_line(routed),
         CoordinationEvent::WorkSkipped(skipped) => {
             format!("{}, {}", names(skipped.works.iter()), because(&skipped.because))
         }
@@ -213,6 +215,20 @@ fn started_line(started: &Started) -> String {
     line
 }
 
+fn routed_line(routed: &Routed) -> String {
+    let rule = routed.rule.as_ref().map(|rule| format!(" by rule {rule}")).unwrap_or_default();
+    let decided = |decision: RoutingDecision, confidence, reasoning: &str| {
+        format!("{} at {confidence} {}", decision.as_str(), said(reasoning)).trim_end().to_owned()
+    };
+    let votes = routed.votes.iter().map(|vote| {
+        let said = decided(vote.decision, vote.confidence, &vote.reasoning);
+        format!("; {} says {said}", vote.strategy.as_str())
+    });
+    let votes: String = votes.collect();
+    let all = decided(routed.decision, routed.confidence, &routed.reasoning);
+    format!("session {} for {}, {all}{rule}{votes}", routed.session, name(&routed.work))
+}
+
 fn unbound_line(unbound: &SessionUnbound) -> String {
     let outcome = match unbound.outcome {
         SessionOutcome::Deferred { until } => format!("DEFERRED until {}", deadline(until)),
@@ -310,6 +326,15 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
     }
     for (kind, count) in receipt.signals.iter().flat_map(|signals| &signals.by_type) {
         out.push(format!("{count} of signal {kind}"));
+    }
+    for route in receipt.routes.iter().flat_map(|taken| &taken.routes) {
+        let (session, decision) = (route.session, route.decision.as_str());
+        let rule = route.rule.as_ref().map(|rule| format!(" by rule {rule}")).unwrap_or_default();
+        let confidence = route.confidence;
+        out.push(format!(
+            "session {session} for {} was followed by {decision} at {confidence}{rule}",
+            name(&route.work_id)
+        ));
     }
     if let Some(reused) = &receipt.reused {
         let digests = reused.chunks.len();

@@ -305,6 +305,7 @@ impl Story {
         };
         let mut end = SessionEnd::new(outcome);
         end.text = words.get("text").map(str::to_owned);
+        end.route = words::route(words).map(Box::new);
         if let Some(left) = words.get("leaves") {
             let leftovers = vec![left.to_owned()];
             end = end.with_tree(TreeReport {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{
     Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
-    KeyWrite, Need, Raise, Reused, Runner, Signal, WorkSpec,
+    KeyWrite, Need, Raise, Reused, Route, RouteVote, Runner, Signal, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
 use antiphon_core::id::{KeyName, Version, WorkId};
 use antiphon_core::json_text::JsonText;
+use antiphon_core::routing::{RoutingDecision, RoutingStrategy};
 
 /// Ticks per second in every transcript.
 pub(crate) const TICK_RATE_HZ: u64 = 1000;
@@ -327,4 +328,24 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
         Some(other) => panic!("{other} is no failure policy"),
     };
     item
+}
+
+/// What was decided to follow an attempt; `votes=` names the decisions of as many routers.
+pub(crate) fn route(words: &Words) -> Option<Route> {
+    let decision = |name: &str| RoutingDecision::named(name).unwrap();
+    let mut route = Route::new(decision(words.get("route")?), words.text("reason"));
+    route.confidence = words.number("confidence").unwrap_or(route.confidence);
+    route.rule = words.get("rule").map(|rule| rule.parse().unwrap());
+    let strategies = [RoutingStrategy::Conditional, RoutingStrategy::StateAnalysis];
+    let votes = words.get("votes").into_iter().flat_map(|votes| votes.split(','));
+    route.votes = votes
+        .zip(strategies)
+        .map(|(vote, strategy)| RouteVote {
+            strategy,
+            decision: decision(vote),
+            confidence: 500_000,
+            reasoning: String::new(),
+        })
+        .collect();
+    Some(route)
 }

@@ -22,6 +22,7 @@ fn is_logged(kind: &str) -> bool {
             | "coordination.session_cleared"
             | "coordination.signalled"
             | "coordination.key_set"
+            | "coordination.routed"
     )
 }
 

@@ -82,7 +82,8 @@ impl Value {
             }
             Some(LastEnd::Session(unbound)) => match &unbound.then {
                 NextStep::Done(WorkItemOutcome::Succeeded) => ValueSource::of(&unbound),
-                NextStep::Done(_) => return Err(none("it failed")),
+                NextStep::Done(WorkItemOutcome::Failed) => return Err(none("it failed")),
+                NextStep::Done(_) => return Err(none("it was skipped")),
                 _ => return Err(none("it has not succeeded yet")),
             },
             Some(end) => ValueSource::of_end(&end),

@@ -68,7 +68,8 @@ fn began(recorded: &Recorded, bound: &SessionBound, agent: AgentId) -> Told {
 /// An end after which the item is tried again is not its agent's last word.
 fn ended(recorded: &Recorded, unbound: &SessionUnbound, agent: AgentId) -> Option<Told> {
     let NextStep::Done(outcome) = &unbound.then else { return None };
-    let failed = *outcome != WorkItemOutcome::Succeeded;
+    // What was skipped by a decision is no failure, as nothing that needs it is skipped.
+    let failed = *outcome == WorkItemOutcome::Failed;
     let mut data = of_session(recorded, unbound.session, unbound.work.as_str(), &agent);
     data.insert("success".to_owned(), (!failed).into());
     if failed {

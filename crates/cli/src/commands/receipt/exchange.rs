@@ -1,12 +1,15 @@
-//! What went on between the items of a run: its signals, counted, and how its gates stood.
+//! What went on between the items of a run: its signals, counted, how its gates stood, and what was
+//! decided to follow attempts.
 
-use antiphon::coordination::{CoordinationReceipt, GATE_SCALE, GateScores, SignalCounts};
+use antiphon::coordination::{
+    CoordinationReceipt, GATE_SCALE, GateScores, MAX_WORK_OUTCOMES, RoutesTaken, SignalCounts,
+};
 
 use crate::command_error::CommandError;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
-/// Types and gates that are spelled out before the rest is counted.
+/// Types, gates and decisions that are spelled out before the rest is counted.
 const SPELLED_OUT: usize = 5;
 
 /// Nothing, where there was nothing.
@@ -20,6 +23,9 @@ pub(super) fn print(
     if let Some(gates) = &receipt.gates {
         output.line(format!("gates         {}", printable(&scores(gates))))?;
     }
+    if let Some(routes) = &receipt.routes {
+        output.line(format!("decisions     {}", printable(&decisions(routes))))?;
+    }
     Ok(())
 }
 
@@ -29,6 +35,18 @@ fn sent(signals: &SignalCounts) -> String {
     let rest = signals.total() - signals.by_type.values().take(SPELLED_OUT).sum::<u64>();
     let rest = if rest > 0 { format!(", {rest} of other types") } else { String::new() };
     format!("{}: {}{rest}", signals.total(), types.join(", "))
+}
+
+fn decisions(taken: &RoutesTaken) -> String {
+    let shown = taken.routes.iter().take(SPELLED_OUT).map(|route| {
+        let rule = route.rule.as_ref().map(|rule| format!(" by rule '{rule}'"));
+        format!("{} {}{}", route.work_id, route.decision.as_str(), rule.unwrap_or_default())
+    });
+    let shown: Vec<String> = shown.collect();
+    let all = taken.chunks.len() * MAX_WORK_OUTCOMES + taken.routes.len();
+    let rest = all - shown.len();
+    let rest = if rest > 0 { format!(", {rest} others") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
 }
 
 fn scores(gates: &GateScores) -> String {
@@ -45,8 +63,9 @@ fn scores(gates: &GateScores) -> String {
 
 #[cfg(test)]
 mod tests {
-    use antiphon::Version;
-    use antiphon::coordination::GateScore;
+    use antiphon::coordination::{GateScore, RouteTaken};
+    use antiphon::routing::RoutingDecision;
+    use antiphon::{Digest, Version};
 
     use super::*;
 
@@ -60,5 +79,27 @@ mod tests {
         let gates = vec![gate("coverage", 810_000), gate("lint", 1_000_000), gate("odd", -1)];
         let gates = GateScores { gates, others: 0 };
         assert_eq!(scores(&gates), "coverage 0.81, lint 1, odd -0.000001");
+    }
+
+    #[test]
+    fn decisions_are_told_with_their_rules() {
+        let route = |session, decision, rule: Option<&str>| RouteTaken {
+            session,
+            work_id: "draft".parse().unwrap(),
+            decision,
+            confidence: 1_000_000,
+            rule: rule.map(|rule| rule.parse().unwrap()),
+        };
+        let mut taken = RoutesTaken {
+            chunks: Vec::new(),
+            routes: vec![
+                route(1, RoutingDecision::Retry, Some("too short")),
+                route(2, RoutingDecision::Continue, None),
+            ],
+        };
+        assert_eq!(decisions(&taken), "draft retry by rule 'too short', draft continue");
+        taken.routes.truncate(1);
+        taken.chunks = vec![Digest::GENESIS];
+        assert_eq!(decisions(&taken), "draft retry by rule 'too short', 1000 others");
     }
 }

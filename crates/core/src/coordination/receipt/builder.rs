@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::CoordinationReceipt;
 use super::content::{
     CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScores, ReusedItem, ReusedWork,
-    SignalCounts, WorkOutcome,
+    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
+use crate::coordination::event::Routed;
 use crate::coordination::reused::{Forerunner, Reused};
 use crate::coordination::session::SessionOutcome;
 use crate::coordination::signal::SignalType;
@@ -59,6 +60,8 @@ pub struct ReceiptBuilder {
     #[serde(skip)]
     gates: Option<GateScores>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    routes: Option<RoutesTaken>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reused: Option<ReusedWork>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     carried_out: Option<CarriedOutWork>,
@@ -85,6 +88,7 @@ impl ReceiptBuilder {
             outcomes: Vec::new(),
             signals: None,
             gates: None,
+            routes: None,
             reused: None,
             carried_out: None,
             epochs: Vec::new(),
@@ -126,6 +130,25 @@ impl ReceiptBuilder {
     /// The signals so far, counted; none if there were none.
     pub(in crate::coordination) fn signals(&self) -> Option<&SignalCounts> {
         self.signals.as_ref()
+    }
+
+    /// Adds what was decided of an attempt.
+    pub(in crate::coordination) fn record_route(&mut self, routed: &Routed) {
+        let taken = self.routes.get_or_insert_default();
+        if taken.routes.len() == MAX_WORK_OUTCOMES {
+            let mut bytes = Canonical::new("antiphon.route-chunk.1");
+            for route in taken.routes.drain(..) {
+                route.write(&mut bytes);
+            }
+            taken.chunks.push(bytes.hash());
+        }
+        taken.routes.push(RouteTaken {
+            session: routed.session,
+            work_id: routed.work.clone(),
+            decision: routed.decision,
+            confidence: routed.confidence,
+            rule: routed.rule.clone(),
+        });
     }
 
     /// Names the run that is retried.
@@ -271,6 +294,7 @@ impl ReceiptBuilder {
             },
             signals: self.signals,
             gates: self.gates,
+            routes: self.routes,
             reused: self.reused,
             carried_out: self.carried_out,
         }

@@ -4,7 +4,7 @@
 use super::CoordinationReceipt;
 use super::content::{
     CarriedOutItem, CarriedOutWork, Ending, GateScore, GateScores, ReusedItem, ReusedWork,
-    SignalCounts, WorkOutcome,
+    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::wording;
@@ -21,6 +21,9 @@ pub(super) const SIGNALS: &str = "signals";
 
 /// What the section begins with that says how the gates stood.
 pub(super) const GATES: &str = "gates";
+
+/// What the section begins with that says what was decided of attempts.
+pub(super) const ROUTES: &str = "routes";
 
 /// What the section begins with that says what was taken over.
 pub(super) const REUSED: &str = "reused";
@@ -94,6 +97,10 @@ impl CoordinationReceipt {
         if let Some(gates) = &self.gates {
             bytes.text(GATES);
             gates.write(&mut bytes);
+        }
+        if let Some(routes) = &self.routes {
+            bytes.text(ROUTES);
+            routes.write(&mut bytes);
         }
         if let Some(reused) = &self.reused {
             bytes.text(REUSED);
@@ -190,6 +197,29 @@ impl GateScores {
             bytes.text(gate).u64(score.cast_unsigned()).u64(version.0);
         }
         bytes.u64(self.others);
+    }
+}
+
+impl RoutesTaken {
+    fn write(&self, bytes: &mut Canonical) {
+        write_chunks(&self.chunks, bytes);
+        bytes.length(self.routes.len());
+        for route in &self.routes {
+            route.write(bytes);
+        }
+    }
+}
+
+impl RouteTaken {
+    pub(super) fn write(&self, bytes: &mut Canonical) {
+        bytes
+            .u64(self.session)
+            .text(self.work_id.as_str())
+            .text(self.decision.as_str())
+            .u32(self.confidence);
+        bytes.optional(self.rule.as_ref(), |bytes, rule| {
+            bytes.text(rule.as_str());
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use crate::coordination::{
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
 use crate::id::{Epoch, SessionId, Version, WorkId};
+use crate::routing::{Name, RoutingDecision};
 
 /// How a coordination ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +124,33 @@ impl GateScores {
         }
         (!all.gates.is_empty()).then_some(all)
     }
+}
+
+/// What was decided of attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutesTaken {
+    /// Digests over each full thousand of decisions, in order.
+    pub chunks: Vec<Digest>,
+    /// The decisions after those.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
+    pub routes: Vec<RouteTaken>,
+}
+
+/// What was decided of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
+pub struct RouteTaken {
+    /// Number of the session that was the attempt.
+    pub session: u64,
+    pub work_id: WorkId,
+    pub decision: RoutingDecision,
+    /// How sure it was, in millionths.
+    pub confidence: u32,
+    /// The rule that decided, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Name>,
 }
 
 /// What a retry took over.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::{CARRIED_OUT, GATES, REUSED, SIGNALS, TAG};
+use super::bytes::{CARRIED_OUT, GATES, REUSED, ROUTES, SIGNALS, TAG};
 use super::content::{
     CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore, GateScores, ReusedItem,
-    ReusedWork, SignalCounts, WorkOutcome,
+    ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::error::ReceiptError;
@@ -24,6 +24,7 @@ use crate::coordination::{
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
 use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, SessionId, Version, WorkId};
+use crate::routing::{Name, RoutingDecision};
 use crate::time::WallTime;
 
 impl CoordinationReceipt {
@@ -68,6 +69,7 @@ impl CoordinationReceipt {
             evidence: evidence(read)?,
             signals: if read.section(SIGNALS) { Some(signals(read)?) } else { None },
             gates: if read.section(GATES) { Some(gates(read)?) } else { None },
+            routes: if read.section(ROUTES) { Some(routes(read)?) } else { None },
             reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
             carried_out: if read.section(CARRIED_OUT) { Some(carried_out(read)?) } else { None },
         };
@@ -261,6 +263,24 @@ fn gates(read: &mut Reader<'_>) -> Result<GateScores, ReceiptError> {
             })
         })?,
         others: read.u64("the other gates")?,
+    })
+}
+
+fn routes(read: &mut Reader<'_>) -> Result<RoutesTaken, ReceiptError> {
+    Ok(RoutesTaken {
+        chunks: read
+            .list("the digests of routes", usize::MAX, |read| read.digest("a digest of routes"))?,
+        routes: read.list("the routes", MAX_WORK_OUTCOMES, |read| {
+            Ok(RouteTaken {
+                session: read.u64("the session of a route")?,
+                work_id: work(read, "the item of a route")?,
+                decision: word(read, "the decision of a route", RoutingDecision::named)?,
+                confidence: read.u32("the confidence of a route")?,
+                rule: read.optional("the rule of a route", |read| {
+                    word(read, "the rule of a route", |text| Name::new(text).ok())
+                })?,
+            })
+        })?,
     })
 }
 

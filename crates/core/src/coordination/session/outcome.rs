@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::route::Route;
 use crate::coordination::work::WorkItemOutcome;
 use crate::digest::Digest;
 use crate::time::{Deadline, LedgerTime};
@@ -151,6 +152,8 @@ pub struct SessionEnd {
     pub tree: Option<Box<TreeReport>>,
     /// How long it really ran, if that is known. The time of the ledger stands while no engine runs.
     pub ran: Option<Duration>,
+    /// What was decided to follow it, if somebody decided.
+    pub route: Option<Box<Route>>,
 }
 
 impl SessionEnd {
@@ -165,6 +168,7 @@ impl SessionEnd {
             scores: std::collections::BTreeMap::new(),
             tree: None,
             ran: None,
+            route: None,
         }
     }
 
@@ -172,6 +176,12 @@ impl SessionEnd {
     #[must_use]
     pub fn with_text(self, text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..self }
+    }
+
+    /// The same with what follows it, if it was an attempt.
+    #[must_use]
+    pub fn with_route(self, route: Route) -> Self {
+        Self { route: Some(Box::new(route)), ..self }
     }
 
     /// The same with what became of its processes.

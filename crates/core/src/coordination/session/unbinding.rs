@@ -12,7 +12,9 @@ use crate::coordination::error::TerminationError;
 use crate::coordination::event::SessionUnbound;
 use crate::coordination::limits::{MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES};
 use crate::coordination::state::Coordination;
-use crate::coordination::work::{WorkItem, WorkItemOutcome};
+use crate::coordination::work::{SkipReason, WorkItem, WorkItemOutcome};
+use crate::id::WorkId;
+use crate::routing::RoutingDecision;
 use crate::time::{Deadline, Now, ticks};
 
 /// What follows for the item.
@@ -20,6 +22,8 @@ use crate::time::{Deadline, Now, ticks};
 enum Sequel {
     Succeed,
     Fail,
+    /// It counts as skipped by its own rule.
+    LeaveOut,
     /// It waits for a moment that was set from outside.
     Wait(Deadline),
     /// It waits until nothing of the session is left.
@@ -39,9 +43,22 @@ fn honest(said: SessionOutcome, clean: bool) -> SessionOutcome {
     }
 }
 
-/// What an honest outcome means for an item, given whether the session left nothing running and
-/// whether it was the item's last attempt.
-fn judge(outcome: SessionOutcome, clean: bool, last: bool) -> Sequel {
+/// What an honest outcome means for an item, given whether the session left nothing running, whether
+/// it was the item's last attempt, and what was decided to follow it.
+fn judge(
+    outcome: SessionOutcome,
+    clean: bool,
+    last: bool,
+    decided: Option<RoutingDecision>,
+) -> Sequel {
+    match decided {
+        Some(RoutingDecision::Error) => return Sequel::Fail,
+        Some(RoutingDecision::Skip) => return Sequel::LeaveOut,
+        Some(RoutingDecision::Retry) if last => return Sequel::Fail,
+        Some(RoutingDecision::Retry) if !clean => return Sequel::Hold,
+        Some(RoutingDecision::Retry) => return Sequel::Retry,
+        _ => {}
+    }
     match outcome {
         SessionOutcome::Success => Sequel::Succeed,
         SessionOutcome::Deferred { until } => Sequel::Wait(until),
@@ -56,6 +73,7 @@ impl Sequel {
         match (self, then) {
             (Self::Succeed, NextStep::Done(WorkItemOutcome::Succeeded))
             | (Self::Fail, NextStep::Done(WorkItemOutcome::Failed))
+            | (Self::LeaveOut, NextStep::Done(WorkItemOutcome::Skipped(SkipReason::Rule)))
             | (Self::Hold, NextStep::Hold)
             | (Self::Retry, NextStep::Retry(_)) => true,
             (Self::Wait(until), NextStep::Wait(then)) => until == *then,
@@ -85,6 +103,30 @@ impl Coordination {
         Ok((binding, self.work().item(binding.item())))
     }
 
+    /// The item of a live session.
+    ///
+    /// # Errors
+    /// [`TerminationError::SessionNotBound`].
+    pub(in crate::coordination) fn bound_work(
+        &self,
+        session: u64,
+    ) -> Result<&WorkId, TerminationError> {
+        self.bound(session).map(|(_, item)| item.id())
+    }
+
+    /// The outcome of a session that would be recorded.
+    ///
+    /// # Errors
+    /// [`TerminationError::SessionNotBound`].
+    pub(in crate::coordination) fn outcome_of(
+        &self,
+        session: u64,
+        end: &SessionEnd,
+    ) -> Result<SessionOutcome, TerminationError> {
+        let (_, item) = self.bound(session)?;
+        Ok(self.verdict_of(item, end.outcome, end.tree.as_deref()).0)
+    }
+
     /// The outcome of an item's session to be recorded, and what follows for the item. Deciding and
     /// checking a recorded end both ask here.
     fn verdict_of(
@@ -96,7 +138,8 @@ impl Coordination {
         let clean = tree.is_none_or(|tree| tree.clean);
         let last = item.attempts() + 1 >= self.work().max_attempts(item);
         let outcome = honest(said, clean);
-        (outcome, judge(outcome, clean, last))
+        let decided = self.route().map(|routed| routed.decision);
+        (outcome, judge(outcome, clean, last, decided))
     }
 
     /// The outcome of a session that may have been asked to stop: one whose time is over has timed
@@ -143,6 +186,7 @@ impl Coordination {
         let then = match sequel {
             Sequel::Succeed => NextStep::Done(WorkItemOutcome::Succeeded),
             Sequel::Fail => NextStep::Done(WorkItemOutcome::Failed),
+            Sequel::LeaveOut => NextStep::Done(WorkItemOutcome::Skipped(SkipReason::Rule)),
             Sequel::Wait(until) => NextStep::Wait(until),
             Sequel::Hold => NextStep::Hold,
             Sequel::Retry if outcome.is_attempt() => {
@@ -239,7 +283,8 @@ impl Coordination {
             });
         }
         let (outcome, sequel) = self.verdict_of(item, unbound.outcome, unbound.tree.as_deref());
-        if outcome != unbound.outcome || !sequel.is(&unbound.then) {
+        let undecidable = self.route().is_some() && !outcome.is_attempt();
+        if undecidable || outcome != unbound.outcome || !sequel.is(&unbound.then) {
             return Err(IllegalUnbinding::NextStep {
                 outcome: unbound.outcome,
                 then: unbound.then.clone(),

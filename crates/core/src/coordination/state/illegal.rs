@@ -3,6 +3,7 @@
 use crate::coordination::error::{IllegalEnd, TerminationError, WrongStopCondition};
 use crate::coordination::key::IllegalChange;
 use crate::coordination::life::LifeError;
+use crate::coordination::route::IllegalRoute;
 use crate::coordination::session::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
 use crate::coordination::signal::IllegalSignal;
 use crate::coordination::started::IllegalStart;
@@ -29,6 +30,8 @@ pub(super) enum Illegal {
     Binding(#[from] IllegalBinding),
     #[error(transparent)]
     Unbinding(#[from] IllegalUnbinding),
+    #[error(transparent)]
+    Route(#[from] IllegalRoute),
     #[error(transparent)]
     Clearing(TerminationError),
     #[error(transparent)]

@@ -146,7 +146,9 @@ impl Work {
             self.failed_in_a_row.end();
         }
         match unbound.work_move(at) {
-            WorkMove::Finish(outcome) => Some(self.finish(position, outcome, version)),
+            happening @ (WorkMove::Finish(_) | WorkMove::LeaveOut) => {
+                Some(self.finish(position, happening, version))
+            }
             happening => {
                 item_moves(self, position, happening, version);
                 None
@@ -160,20 +162,15 @@ impl Work {
     }
 
     /// Gives an item its outcome and passes it on to what waits for it.
-    pub(super) fn finish(
-        &mut self,
-        position: u32,
-        outcome: WorkItemOutcome,
-        version: Version,
-    ) -> Done {
+    pub(super) fn finish(&mut self, position: u32, happening: WorkMove, version: Version) -> Done {
         self.unschedule(position);
         self.ready.forget_score(position);
         let waited_for = match self.items[position].state() {
             WorkState::AwaitingCleanup(session) => Some(*session),
             _ => None,
         };
-        let failed = outcome == WorkItemOutcome::Failed;
-        self.items[position].step(WorkMove::Finish(outcome), version);
+        let failed = happening == WorkMove::Finish(WorkItemOutcome::Failed);
+        self.items[position].step(happening, version);
         self.unfinished -= 1;
         if failed {
             self.failed_in_a_row.add(self.items[position].id().clone());

@@ -94,7 +94,7 @@ impl Work {
         let mut done = Vec::with_capacity(skipped.works.len());
         for work in &skipped.works {
             let outcome = WorkItemOutcome::Skipped(skipped.because.clone());
-            done.push(self.finish(self.by_id[work], outcome, version));
+            done.push(self.finish(self.by_id[work], WorkMove::Finish(outcome), version));
         }
         while self.to_skip.front().is_some_and(|(position, _)| !self.is_undone(*position)) {
             self.to_skip.pop_front();

@@ -100,6 +100,8 @@ pub enum WorkMove {
     Wait(Deadline),
     /// It has its outcome.
     Finish(WorkItemOutcome),
+    /// Its session ended, and it was decided to skip it.
+    LeaveOut,
 }
 
 impl WorkState {
@@ -113,6 +115,9 @@ impl WorkState {
             (Self::Ready | Self::Delayed(_), M::Bind(session)) => Some(Self::Bound(session)),
             (Self::Bound(_) | Self::AwaitingCleanup(_), M::Release) => Some(Self::Ready),
             (Self::Bound(_), M::Hold(session)) => Some(Self::AwaitingCleanup(session)),
+            (Self::Bound(_), M::LeaveOut) => {
+                Some(Self::Done(WorkItemOutcome::Skipped(SkipReason::Rule)))
+            }
             (Self::Bound(_), M::Wait(until)) => Some(Self::Delayed(until)),
             (
                 Self::Bound(_),
@@ -179,6 +184,7 @@ mod tests {
             WorkMove::Wait(Deadline::Ledger(LedgerTime(1))),
             WorkMove::Finish(WorkItemOutcome::Failed),
             WorkMove::Finish(WorkItemOutcome::Skipped(SkipReason::Requested)),
+            WorkMove::LeaveOut,
         ];
         let table: Vec<String> = states
             .iter()
@@ -191,12 +197,12 @@ mod tests {
         assert_eq!(
             table,
             [
-                "waiting          x.....x",
-                "ready            xx....x",
-                "delayed          .x....x",
-                "running          ..xxxx.",
-                "awaiting cleanup ..x...x",
-                "succeeded        ......."
+                "waiting          x.....x.",
+                "ready            xx....x.",
+                "delayed          .x....x.",
+                "running          ..xxxx.x",
+                "awaiting cleanup ..x...x.",
+                "succeeded        ........"
             ]
         );
     }

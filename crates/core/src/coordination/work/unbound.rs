@@ -1,7 +1,7 @@
 //! What the end of a session is to its item.
 
 use super::stage::WorkStage;
-use super::state::{WorkMove, WorkState};
+use super::state::{WorkItemOutcome, WorkMove, WorkState};
 use crate::coordination::event::SessionUnbound;
 use crate::coordination::session::NextStep;
 use crate::time::{Deadline, LedgerTime};
@@ -10,6 +10,7 @@ impl SessionUnbound {
     /// How it moves its item, if it was recorded at this moment.
     pub(super) fn work_move(&self, at: LedgerTime) -> WorkMove {
         match &self.then {
+            NextStep::Done(WorkItemOutcome::Skipped(_)) => WorkMove::LeaveOut,
             NextStep::Done(outcome) => WorkMove::Finish(outcome.clone()),
             NextStep::Retry(then) if *then <= at => WorkMove::Release,
             NextStep::Retry(then) => WorkMove::Wait(Deadline::Ledger(*then)),
