@@ -1,7 +1,12 @@
 //! What to do after an attempt, and who does it. Four kinds of routers look at a state and vote; an
 //! explicit decision outranks a default, and every vote is in the result.
 //!
-//! Nothing of this is recorded: it is for programs that decide by themselves.
+//! A session that hands in what was decided with its end, by [`Output::routed`] or [`Failed::routed`],
+//! has it recorded with all votes, and it is followed: [`Route`] says how. Otherwise nothing of this
+//! is recorded.
+//!
+//! [`Output::routed`]: crate::Output::routed
+//! [`Failed::routed`]: crate::Failed::routed
 //!
 //! | router | what it finds | decision | confidence |
 //! |---|---|---|---|
@@ -75,6 +80,7 @@
 mod history;
 mod orchestrator;
 
+pub use antiphon_core::coordination::{Route, RouteVote};
 pub use antiphon_core::routing::{
     Assignment, Candidate, Capabilities, ConditionOperator, ConditionalRouter, ConditionalRule,
     DurationError, FailedVote, Fraction, FractionError, Key, Metadata, Name, NameError,

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
-    Grant, KeyValue, KeyWrite, Need, Report, SessionOutcome, Signal, StopCause, TerminationError,
-    TreeReport, WorkSpec,
+    Grant, KeyValue, KeyWrite, Need, Report, Route, SessionOutcome, Signal, StopCause,
+    TerminationError, TreeReport, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -48,6 +48,7 @@ pub struct Output {
     pub(crate) printed: Vec<Blob>,
     /// How long its processes ran.
     pub(crate) ran: Option<Duration>,
+    pub(crate) route: Option<Box<Route>>,
 }
 
 impl Output {
@@ -87,6 +88,13 @@ impl Output {
     /// The same with the time that its processes really ran.
     pub(crate) fn having_run_for(self, ran: Duration) -> Self {
         Self { ran: Some(ran), ..self }
+    }
+
+    /// The same with what is to follow this attempt, such as another one although it went well. It is
+    /// recorded in the same step as the session's end.
+    #[must_use]
+    pub fn routed(self, route: impl Into<Route>) -> Self {
+        Self { route: Some(Box::new(route.into())), ..self }
     }
 
     /// A value as JSON, kept as a blob.
@@ -195,22 +203,24 @@ impl From<()> for Output {
 pub struct Failed {
     pub(crate) outcome: SessionOutcome,
     pub(crate) text: String,
-    pub(crate) report: Option<Report>,
+    pub(crate) report: Option<Box<Report>>,
     pub(crate) tree: Option<Box<TreeReport>>,
     /// What the tree names.
     pub(crate) printed: Vec<Blob>,
     /// How long its processes ran.
     pub(crate) ran: Option<Duration>,
+    pub(crate) route: Option<Box<Route>>,
 }
 
 impl Failed {
     pub(crate) fn of(outcome: SessionOutcome, text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { outcome, text, report: None, tree: None, printed: Vec::new(), ran: None }
+        let (report, tree, printed) = (None, None, Vec::new());
+        Self { outcome, text, report, tree, printed, ran: None, route: None }
     }
 
     pub(crate) fn with_report(self, report: Option<Report>) -> Self {
-        Self { report, ..self }
+        Self { report: report.map(Box::new), ..self }
     }
 
     /// The same with what became of its processes, and what they printed.
@@ -221,6 +231,13 @@ impl Failed {
     /// The same with the time that its processes really ran.
     pub(crate) fn having_run_for(self, ran: Duration) -> Self {
         Self { ran: Some(ran), ..self }
+    }
+
+    /// The same with what is to follow this attempt, such as no other one. It is recorded in the same
+    /// step as the session's end; a session that was cancelled, lost or deferred was no attempt.
+    #[must_use]
+    pub fn routed(self, route: impl Into<Route>) -> Self {
+        Self { route: Some(Box::new(route.into())), ..self }
     }
 
     /// It failed; it may be retried.
@@ -248,7 +265,7 @@ impl Failed {
     /// The same with what the session used.
     #[must_use]
     pub fn with_usage(self, tokens: u64, cost: u64) -> Self {
-        Self { report: Some(Report { tokens, cost, ..Report::default() }), ..self }
+        self.with_report(Some(Report { tokens, cost, ..Report::default() }))
     }
 }
 
@@ -485,7 +502,7 @@ impl SessionContext {
         match (result, self.parts.kept.get()) {
             (Err(failed), Some(what)) if failed.outcome == SessionOutcome::Failure => {
                 let text = format!("its time was over while it waited for room: {what}");
-                Err(Failed::deferred_a_moment(text).with_report(failed.report))
+                Err(Failed { report: failed.report, ..Failed::deferred_a_moment(text) })
             }
             (result, _) => result,
         }

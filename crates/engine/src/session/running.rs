@@ -231,6 +231,7 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
                 scores: output.scores,
                 tree: output.tree,
                 ran: output.ran,
+                route: output.route,
                 ..SessionEnd::new(SessionOutcome::Success)
             };
             (end, blob.into_iter().chain(output.printed).collect())
@@ -238,9 +239,10 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
         Err(failed) => {
             let tree = failed.tree;
             let end = SessionEnd {
-                reported: failed.report,
+                reported: failed.report.map(|report| *report),
                 tree,
                 ran: failed.ran,
+                route: failed.route,
                 ..SessionEnd::new(failed.outcome).with_text(failed.text)
             };
             (end, failed.printed)
