@@ -29,6 +29,7 @@ use crate::ledger::{HeadQuery, ReadError, Repetition, Store};
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
 use crate::prune::{PruneError, PruneRequest, Pruned, Survey};
+use crate::stats::Stats;
 use crate::submission::Submission;
 use crate::subscription::Subscription;
 use closing::CloseOnce;
@@ -296,6 +297,12 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.handle().send(Request::Health { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopped)?
+    }
+
+    /// What this engine has measured of itself since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.handle().stats().clone()
     }
 
     /// What keeps sessions from starting or going on on this machine, in a sentence, if anything

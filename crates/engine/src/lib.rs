@@ -86,6 +86,7 @@ mod secrets;
 mod session;
 mod shortages;
 pub mod signals;
+pub mod stats;
 mod submission;
 mod subscription;
 mod tagged;

@@ -68,6 +68,8 @@ async fn agents_have_their_own_copies_and_what_they_share_is_updated_with_one_ev
     });
     assert_eq!(Value::Object(a.members().clone()), expected);
 
+    let sizes = engine.stats().all()["context_size_bytes"];
+    assert!(sizes.count == 2 && sizes.p50 > 500.0, "{sizes:?}");
     let names = update("naming_conventions", json!({ "class": "PascalCase" }), None);
     assert_eq!(contexts.update(&names).await?, Version(3));
     let types = update("type_registry", json!({ "N": { "of": "int" } }), Some(&["b"]));

@@ -105,6 +105,11 @@ async fn who_comes_late_hears_what_sessions_sent_and_when_they_began_and_ended()
     assert!(heard.ends_with(&rest.iter().map(String::as_str).collect::<Vec<_>>()), "{rest:?}");
     assert_eq!(history(&run, SignalFilter::new(), 100).await?, [9, 8, 6, 5, 4, 3]);
     assert_eq!(run.signals(SignalFilter::new(), From::Now).await?.next().await?, None);
+    let stats = engine.stats().all();
+    assert_eq!(stats["signals_sent"].count, 1, "a forged one is none");
+    assert_eq!(stats["signals_received"].count, (heard.len() + 4 + rest.len()) as u64);
+    let times = stats["signal_propagation_time_ms"];
+    assert!(times.count == 1 && times.last > 0.0 && times.p50 <= times.p95, "{times:?}");
     engine.close().await?;
     Ok(())
 }

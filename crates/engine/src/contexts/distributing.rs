@@ -1,5 +1,7 @@
 //! Contexts of the agents of a run.
 
+use std::time::Instant;
+
 use antiphon_core::coordination::{Expected, KeyWrite};
 use antiphon_core::id::{AgentId, CommandId, CoordinationId, KeyName, Version};
 use serde_json::{Map, Value};
@@ -8,6 +10,7 @@ use super::fault::ContextError;
 use super::package::{AgentContext, shared_fields};
 use crate::keys::FoundKey;
 use crate::mailbox::Handle;
+use crate::stats::Metric;
 
 /// What begins the key of each context.
 const PREFIX: &str = "context/";
@@ -55,11 +58,21 @@ impl Contexts {
         &self,
         contexts: impl IntoIterator<Item = (AgentId, Value)>,
     ) -> Result<Version, ContextError> {
-        let mut writes = Vec::new();
+        let (began, stats) = (Instant::now(), self.handle.stats());
+        let (mut writes, mut sizes) = (Vec::new(), Vec::new());
         for (agent, given) in contexts {
-            writes.push(KeyWrite::set(key(&agent)?, self.read(agent, given)?.json())?);
+            let context = self.read(agent.clone(), given)?.json();
+            sizes.push(context.as_str().len() as u64);
+            writes.push(KeyWrite::set(key(&agent)?, context)?);
         }
-        self.set(writes).await
+        let version = self.set(writes).await?;
+        let (took, agents) = (began.elapsed(), u32::try_from(sizes.len()).unwrap_or(u32::MAX));
+        stats.record_time(Metric::ContextDistribution, took);
+        for size in sizes {
+            stats.record(Metric::ContextSize, size);
+            stats.record_time(Metric::ContextDistributionPerAgent, took / agents);
+        }
+        Ok(version)
     }
 
     /// The context of an agent, if it has one.

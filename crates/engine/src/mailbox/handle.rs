@@ -31,6 +31,7 @@ use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
 use crate::secrets::Secrets;
 use crate::shortages::Shortages;
+use crate::stats::Stats;
 
 /// Reaches the decider and reads the ledger.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub(crate) struct Handle {
     incidents: Arc<Incidents>,
     shortages: Arc<Shortages>,
     secrets: Arc<Secrets>,
+    stats: Stats,
 }
 
 impl std::fmt::Debug for Handle {
@@ -56,7 +58,8 @@ impl Handle {
         shortages: Shortages,
         secrets: Arc<Secrets>,
     ) -> Self {
-        Self { mailbox, store, incidents, shortages: Arc::new(shortages), secrets }
+        let (shortages, stats) = (Arc::new(shortages), Stats::default());
+        Self { mailbox, store, incidents, shortages, secrets, stats }
     }
 
     /// What sessions wait for, as their machine has no room.
@@ -67,6 +70,11 @@ impl Handle {
     /// Values of secrets, which nothing that is recorded may hold.
     pub(crate) fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// What is measured.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), Unavailable> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::history::{RoutingHistoryRecord, RoutingStats};
 use crate::clock;
+use crate::stats::{Metric, Stats};
 
 const DEFAULT_HISTORY: usize = 1_000;
 
@@ -19,6 +20,7 @@ pub struct SmartRoutingOrchestrator {
     /// The oldest first.
     history: VecDeque<Arc<RoutingHistoryRecord>>,
     max_history_size: usize,
+    stats: Option<Stats>,
 }
 
 /// Why nothing was decided.
@@ -47,7 +49,14 @@ impl SmartRoutingOrchestrator {
             routers: Routers::default(),
             history: VecDeque::new(),
             max_history_size: DEFAULT_HISTORY,
+            stats: None,
         }
+    }
+
+    /// The same, with its decisions among what an engine measures.
+    #[must_use]
+    pub fn measured_by(self, stats: Stats) -> Self {
+        Self { stats: Some(stats), ..self }
     }
 
     /// The same, remembering at most so many decisions.
@@ -92,6 +101,10 @@ impl SmartRoutingOrchestrator {
             result,
             routing_time: began.elapsed(),
         });
+        if let Some(stats) = &self.stats {
+            stats.record_time(Metric::RoutingDecisionTime, record.routing_time);
+            stats.record(Metric::RoutingDecisions, 1);
+        }
         self.history.push_back(Arc::clone(&record));
         while self.history.len() > self.max_history_size {
             self.history.pop_front();

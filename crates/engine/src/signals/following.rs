@@ -8,6 +8,7 @@ use super::heard::HeardSignal;
 use super::speakers::Speakers;
 use super::told::{Told, told};
 use crate::mailbox::{Handle, QueryError, Unavailable};
+use crate::stats::Metric;
 use crate::subscription::Subscription;
 
 /// Where somebody begins to follow.
@@ -82,6 +83,7 @@ impl Signals {
             if let Some(told) = self.reading.take()
                 && self.filter.matches_data(&told.signal)
             {
+                self.handle.stats().record(Metric::SignalsReceived, 1);
                 return Ok(Some(told.signal));
             }
         }

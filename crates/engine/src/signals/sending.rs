@@ -1,5 +1,7 @@
 //! Sending signals to a run, and asking for those of it.
 
+use std::time::Instant;
+
 use antiphon_core::coordination::{Effect, Signal};
 use antiphon_core::id::{CommandId, CoordinationId, Fence, SessionId, Version};
 use antiphon_core::world::{Asker, Rejection, Written, commands};
@@ -12,6 +14,7 @@ use super::history::history;
 use super::secrecy::without_secrets;
 use super::speakers::Speakers;
 use crate::mailbox::{self, AskError, Handle, QueryError, Request, Unavailable, operator};
+use crate::stats::Metric;
 
 impl Handle {
     /// Sends a signal to a run, from outside.
@@ -21,6 +24,7 @@ impl Handle {
         signal: Signal,
         id: Option<CommandId>,
     ) -> Result<Version, AskError> {
+        let began = Instant::now();
         let (signal, undeclared) = (Box::new(signal), None);
         let send = commands::SendSignal { coordination: run.clone(), signal, undeclared };
         let effects = vec![Effect::Signalled(send.signal.kind().clone())];
@@ -30,8 +34,17 @@ impl Handle {
             Err(AskError::Rejected(rejection)) => {
                 self.accepted_before(run, id, effects, rejection).await
             }
-            answer => answer.map(|done| done.version),
+            answer => {
+                let done = answer?;
+                self.note_sent(began);
+                Ok(done.version)
+            }
         }
+    }
+
+    fn note_sent(&self, began: Instant) {
+        self.stats().record_time(Metric::SignalPropagation, began.elapsed());
+        self.stats().record(Metric::SignalsSent, 1);
     }
 
     /// Sends a signal from a session to its own run, without values of the run's secrets; not where
@@ -43,13 +56,18 @@ impl Handle {
         signal: Signal,
         id: Option<CommandId>,
     ) -> Result<Written, AskError> {
+        let began = Instant::now();
         let signal = match self.secrets().of(&asking.coordination) {
             Some(values) => without_secrets(signal, &values).map_err(Rejection::from)?,
             None => signal,
         };
         let (session, signal) = (asking.clone(), Box::new(signal));
         let send = commands::SendSessionSignal { session, fence, signal };
-        self.ask(send, Asker { actor: mailbox::session(asking), id }).await
+        let written = self.ask(send, Asker { actor: mailbox::session(asking), id }).await?;
+        if matches!(written, Written::Done(_)) {
+            self.note_sent(began);
+        }
+        Ok(written)
     }
 
     /// Follows the signals of a run.
