@@ -305,6 +305,9 @@ class Receipt:
     # Signals by type, for the first thousand types, and those of all others.
     signals: dict[str, int] = field(default_factory=dict)
     other_signals: int = 0
+    # Questions by id, and the answers as the receipt has them.
+    questions: dict[str, str] = field(default_factory=dict)
+    answers: list[bytes] = field(default_factory=list)
     # Scores of gates by name, each with the version that set it.
     gates: dict[str, tuple[int, int]] = field(default_factory=dict)
     # What was decided of attempts.
@@ -355,6 +358,11 @@ class Receipt:
                     self.gates.pop(gate, None)
                 else:
                     self.gates[gate] = (score, version)
+        elif kind == "asked":
+            self.questions[said["id"]] = said["question"]
+        elif kind == "answered":
+            asked, answer = self.questions.pop(said["id"]).encode(), {"yes": b"Y", "no": b"N"}[said["answer"]]
+            self.answers.append(words(said["id"]) + sha(asked) + answer + words(said["by"]) + u64(version))
         elif kind == "paused":
             self.paused_since = at
         elif kind == "continued" and self.paused_since is not None:
@@ -399,7 +407,7 @@ class Receipt:
         self.carried_out.append(words(work) + words(run) + u64(int(number)))
 
     def sections(self) -> list[bytes]:
-        """The signals, the gates and the decisions, and what was taken over by a retry and who had carried it out."""
+        """The signals, gates, answers and decisions, and what was taken over by a retry and who had carried it out."""
         section = []
         if self.signals:
             types = [words(kind) + u64(count) for kind, count in sorted(self.signals.items())]
@@ -408,6 +416,9 @@ class Receipt:
             gates = sorted(self.gates.items(), key=lambda gate: gate[0].encode())
             scores = [words(name) + u64(score % 2**64) + u64(version) for name, (score, version) in gates[:1000]]
             section += [words("gates"), u32(len(scores)), *scores, u64(len(gates) - len(scores))]
+        if self.answers:
+            first = self.answers[:1000]
+            section += [words("approvals"), u32(len(first)), *first, u64(len(self.answers) - len(first))]
         if self.routes:
             chunks, routes = self.route_chunks, self.routes
             section += [words("routes"), u32(len(chunks)), *chunks, u32(len(routes)), *routes]

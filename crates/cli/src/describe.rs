@@ -4,6 +4,7 @@
 //! starts it, the sentence begins with the word for where the item is then, as `status` and the frame
 //! say it too; the end of any other session begins with how that ended.
 
+mod approval;
 mod json;
 mod key;
 mod ledger;
@@ -59,6 +60,8 @@ fn of_run(recorded: &Recorded, event: &CoordinationEvent, took_ns: Option<u64>) 
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
         CoordinationEvent::Signalled(sent) => signal::sent(sent),
         CoordinationEvent::KeySet(set) => key::set(set),
+        CoordinationEvent::Asked(asked) => approval::asked(asked),
+        CoordinationEvent::Answered(answered) => approval::answered(answered),
         CoordinationEvent::Paused(paused) => run::paused(paused),
         CoordinationEvent::Continued(continued) => run::continued(continued),
         CoordinationEvent::BudgetRaised(raised) => run::budget_raised(raised),

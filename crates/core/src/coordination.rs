@@ -61,6 +61,7 @@
 //! ```
 
 mod age;
+mod approval;
 mod budget;
 mod carried;
 mod condition;
@@ -102,12 +103,13 @@ pub use crate::contract::{
 };
 pub use crate::envelope::Meta;
 pub use crate::head::{Stage, UnknownStage};
+pub use approval::{Answer, GivenAnswer, Question, QuestionState};
 pub use budget::{Budget, BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{
-    AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, KeyError,
-    NotNow, RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
+    AddError, ApplyError, ApprovalError, ArchiveDamaged, BindError, ConfigError, ControllerError,
+    KeyError, NotNow, RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
     WrongStopCondition,
 };
 pub(crate) use error::{RecordError, UnbindError};
@@ -117,11 +119,12 @@ pub use key::{Expected, GATE_SCALE, KeyChange, KeyState, KeyValue, KeyWrite};
 pub use life::{Change, LifeError};
 pub use limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ADDRESSEES, MAX_AGENT_NAME_BYTES,
-    MAX_ARCHIVES_READ, MAX_ATTEMPTS_LIMIT, MAX_CHANGES_PER_EVENT, MAX_CONCURRENCY,
-    MAX_COUNTED_SIGNAL_TYPES, MAX_DATA_IN_EVENT_BYTES, MAX_DEDUP_KEY_BYTES, MAX_DEDUP_KEYS,
-    MAX_DEDUP_WINDOW_NS, MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_GATES_IN_RECEIPT, MAX_HASHMAP_SIZE,
-    MAX_ITEMS_PER_EVENT, MAX_KEY_BYTES, MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS,
-    MAX_LENT_KEYS, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
+    MAX_ANSWERED_QUESTIONS, MAX_ANSWERS_IN_RECEIPT, MAX_ARCHIVES_READ, MAX_ATTEMPTS_LIMIT,
+    MAX_CHANGES_PER_EVENT, MAX_CONCURRENCY, MAX_COUNTED_SIGNAL_TYPES, MAX_DATA_IN_EVENT_BYTES,
+    MAX_DEDUP_KEY_BYTES, MAX_DEDUP_KEYS, MAX_DEDUP_WINDOW_NS, MAX_DEPTH, MAX_FINISHED_IN_MEMORY,
+    MAX_GATES_IN_RECEIPT, MAX_HASHMAP_SIZE, MAX_ITEMS_PER_EVENT, MAX_KEY_BYTES,
+    MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS, MAX_LENT_KEYS, MAX_OPEN_QUESTIONS,
+    MAX_QUESTION_BYTES, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
     MAX_SESSION_IDS_PER_OUTCOME, MAX_SESSION_IDS_PER_WORK, MAX_SIGNAL_DATA_BYTES,
     MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES, MAX_VOTE_TEXT_BYTES, MAX_VOTES,
     MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
@@ -135,9 +138,9 @@ pub use planner::{
 pub use propose::Proposal;
 pub use raise::Raise;
 pub use receipt::{
-    CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt, Counts, Ending, Evidence,
-    GateScore, GateScores, HashMismatch, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork,
-    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
+    Approvals, ApprovedQuestion, CarriedOutItem, CarriedOutWork, ContentStore, CoordinationReceipt,
+    Counts, Ending, Evidence, GateScore, GateScores, HashMismatch, ReceiptBuilder, ReceiptError,
+    ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 #[doc(hidden)]
 pub use remembered::Effect;

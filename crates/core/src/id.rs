@@ -250,6 +250,10 @@ id_type! {
     KeyName, "key", "", |_| false
 }
 id_type! {
+    /// Names a question of a coordination.
+    QuestionId, "question id", "", |_| false
+}
+id_type! {
     /// Makes a command idempotent: the same id gives the same answer.
     CommandId, "command id", "", |_| false
 }
@@ -262,6 +266,21 @@ impl From<&WorkId> for AgentId {
 }
 
 static ENGINE: LazyLock<Actor> = LazyLock::new(|| Actor("engine".into()));
+
+impl QuestionId {
+    /// The id of a question that was given none: where it was asked.
+    #[must_use]
+    pub fn minted(version: Version) -> Self {
+        Self(format!("q{version}").into())
+    }
+
+    /// The version that it was made of, if it was given to a question without one.
+    #[must_use]
+    pub fn minted_at(&self) -> Option<Version> {
+        let number = self.0.strip_prefix('q')?.parse().ok().map(Version)?;
+        (*self == Self::minted(number)).then_some(number)
+    }
+}
 
 static SHARED: LazyLock<CoordinationId> = LazyLock::new(|| CoordinationId("shared".into()));
 

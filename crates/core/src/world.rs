@@ -24,7 +24,7 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use answer::{Asker, Done, Rejection, Started, Written};
+pub use answer::{AskedQuestion, Asker, Done, Rejection, SessionQuestion, Started, Written};
 pub use commands::{Ask, Command, EraseRequest, Reply};
 pub use own_stream::LedgerFacts;
 pub use takeover::{SweptEnd, TakenUp};

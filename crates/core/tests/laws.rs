@@ -150,6 +150,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(|ends_sessions| Step::Interrupt { ends_sessions }),
         1 => any::<u8>().prop_map(Step::Refuse),
         3 => signals(),
+        2 => (any::<u8>(), any::<Option<u8>>()).prop_map(|(id, expires)| Step::Ask { id, expires }),
+        2 => (any::<u8>(), any::<bool>()).prop_map(|(id, yes)| Step::Answer { id, yes }),
         3 => prop::collection::vec((any::<u8>(), any::<Option<u8>>()), 0..4).prop_map(Step::SetKeys),
     ]
 }

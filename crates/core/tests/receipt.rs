@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use antiphon_core::coordination::{
-    AbortReason, BudgetType, BudgetUsage, CarriedOutItem, CarriedOutWork, CoordinationBudget,
-    CoordinationError, CoordinationReceipt, Counts, Ending, Evidence, Forerunner, GateScore,
-    GateScores, ParentStop, ReceiptBuilder, ReceiptError, ReusedItem, ReusedWork, RouteTaken,
-    RoutesTaken, SignalCounts, SignalType, SkipReason, StopCondition, Usage, Verdict,
-    WorkItemOutcome, WorkOutcome,
+    AbortReason, Answer, Approvals, ApprovedQuestion, BudgetType, BudgetUsage, CarriedOutItem,
+    CarriedOutWork, CoordinationBudget, CoordinationError, CoordinationReceipt, Counts, Ending,
+    Evidence, Forerunner, GateScore, GateScores, ParentStop, ReceiptBuilder, ReceiptError,
+    ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, SignalType, SkipReason,
+    StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -176,6 +176,20 @@ fn gates() -> impl Strategy<Value = Option<GateScores>> {
     prop::option::of(scores.prop_map(|(gates, others)| GateScores { gates, others }))
 }
 
+fn approvals() -> impl Strategy<Value = Option<Approvals>> {
+    let answer = ("\\PC{1,5}", digests(), any::<bool>(), "\\PC{1,5}", any::<u64>()).prop_map(
+        |(question, text, yes, by, version)| ApprovedQuestion {
+            question: question.parse().unwrap(),
+            text,
+            answer: if yes { Answer::Yes } else { Answer::No },
+            by: by.parse().unwrap(),
+            version: Version(version),
+        },
+    );
+    let answers = (prop::collection::vec(answer, 0..4), any::<u64>());
+    prop::option::of(answers.prop_map(|(answers, others)| Approvals { answers, others }))
+}
+
 fn carried_out() -> impl Strategy<Value = Option<CarriedOutWork>> {
     let items = ("\\PC{1,10}", "[a-z.]{1,9}", any::<u64>()).prop_map(|(id, run, number)| {
         let session = SessionId { coordination: run.parse().unwrap(), number };
@@ -210,7 +224,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
             any::<(u64, u64)>(),
             counts(),
             evidence,
-            (signals(), gates(), routes(), reused(), carried_out()),
+            (signals(), gates(), approvals(), routes(), reused(), carried_out()),
         ),
     )
         .prop_map(
@@ -222,7 +236,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     (started_at, completed_at),
                     totals,
                     evidence,
-                    (signals, gates, routes, reused, carried_out),
+                    (signals, gates, approvals, routes, reused, carried_out),
                 ),
             )| {
                 CoordinationReceipt {
@@ -239,6 +253,7 @@ fn receipts() -> impl Strategy<Value = CoordinationReceipt> {
                     evidence,
                     signals,
                     gates,
+                    approvals,
                     routes,
                     reused,
                     carried_out,
@@ -284,14 +299,17 @@ proptest! {
         let second = without_two.canonical_bytes().len();
         let without_three = CoordinationReceipt { routes: None, ..without_two };
         let third = without_three.canonical_bytes().len();
-        let without_four = CoordinationReceipt { gates: None, ..without_three };
+        let without_four = CoordinationReceipt { approvals: None, ..without_three };
         let fourth = without_four.canonical_bytes().len();
-        let bare = CoordinationReceipt { signals: None, ..without_four }.canonical_bytes().len();
+        let without_five = CoordinationReceipt { gates: None, ..without_four };
+        let fifth = without_five.canonical_bytes().len();
+        let bare = CoordinationReceipt { signals: None, ..without_five }.canonical_bytes().len();
         let tags = [
             first..first + "....carried out".len(),
             second..second + "....reused".len(),
             third..third + "....routes".len(),
-            fourth..fourth + "....gates".len(),
+            fourth..fourth + "....approvals".len(),
+            fifth..fifth + "....gates".len(),
             bare..bare + "....signals".len(),
         ];
         let is_another = |length: &usize| tags.iter().any(|tag| tag.contains(length));

@@ -75,6 +75,7 @@ macro_rules! stories {
 stories! {
     all_failed,
     all_skipped,
+    approvals,
     breaker,
     budget_raised,
     cancel_and_drain,

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy,
-    Forerunner, KeyWrite, Need, Raise, Report, Reused, Route, Runner, Runners, SessionEnd,
-    SessionOutcome, Signal, SkipReason, WorkSpec,
+    Answer, Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, Expected,
+    FailurePolicy, Forerunner, KeyWrite, Need, Question, Raise, Report, Reused, Route, Runner,
+    Runners, SessionEnd, SessionOutcome, Signal, SkipReason, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
@@ -263,6 +263,42 @@ impl Desk {
                         let session = SessionId { coordination, number };
                         let fence = Some(Version(live.fence.0 - u64::from(b.is_multiple_of(9))));
                         commands::SetSessionKeys { session, fence, writes }.into()
+                    }
+                }
+            }
+            53..=55 => {
+                let id = format!("w{}", b % 4).parse().unwrap();
+                let mut question = Question::new(format!("Go on with {}?", b % 2)).unwrap();
+                if !b.is_multiple_of(3) {
+                    question = question.with_id(id).unwrap();
+                }
+                if b.is_multiple_of(5) {
+                    question = question.expiring_in(Duration::from_millis(u64::from(b) * 20));
+                }
+                match session.bindings().next().filter(|_| b.is_multiple_of(2)) {
+                    None => commands::AskQuestion { coordination, question }.into(),
+                    Some((live, _)) => {
+                        let number = live.session;
+                        let session = SessionId { coordination, number };
+                        let fence = Some(Version(live.fence.0 - u64::from(b.is_multiple_of(9))));
+                        commands::AskSessionQuestion { session, fence, question }.into()
+                    }
+                }
+            }
+            56..=58 => {
+                let asked = session.questions().nth(usize::from(b % 4));
+                let question = asked.map_or_else(|| "w9".parse().unwrap(), |(id, _)| id.clone());
+                match session.bindings().next().filter(|_| b.is_multiple_of(7)) {
+                    None => {
+                        let answer = if b.is_multiple_of(2) { Answer::Yes } else { Answer::No };
+                        let reason = b.is_multiple_of(3).then_some(reason);
+                        commands::AnswerQuestion { coordination, question, answer, reason }.into()
+                    }
+                    Some((live, _)) => {
+                        let number = live.session;
+                        let session = SessionId { coordination, number };
+                        let fence = Some(Version(live.fence.0 - u64::from(b.is_multiple_of(2))));
+                        commands::AnswerSessionQuestion { session, fence, question }.into()
                     }
                 }
             }

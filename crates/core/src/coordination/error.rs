@@ -3,6 +3,7 @@
 
 mod add;
 mod apply;
+mod approval;
 mod archive;
 mod bind;
 mod config;
@@ -19,6 +20,7 @@ mod work;
 
 pub use add::AddError;
 pub use apply::ApplyError;
+pub use approval::ApprovalError;
 pub use archive::ArchiveDamaged;
 pub use bind::BindError;
 pub use config::ConfigError;
@@ -66,6 +68,9 @@ pub enum ControllerError {
     /// The work cannot be added.
     #[error(transparent)]
     Add(AddError),
+    /// The question cannot be asked or answered.
+    #[error(transparent)]
+    Approval(ApprovalError),
     /// The keys cannot be changed.
     #[error(transparent)]
     Key(KeyError),
@@ -124,6 +129,15 @@ impl From<SkipError> for ControllerError {
         match error {
             SkipError::State(error) => Self::State(error),
             SkipError::Work(error) => Self::Work(error),
+        }
+    }
+}
+
+impl From<ApprovalError> for ControllerError {
+    fn from(error: ApprovalError) -> Self {
+        match error {
+            ApprovalError::State(error) => Self::State(error),
+            error => Self::Approval(error),
         }
     }
 }

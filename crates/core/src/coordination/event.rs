@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::Answer;
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 use super::key::KeyChange;
 use super::planner::EfeWeights;
@@ -16,7 +17,7 @@ use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
 use super::{MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_SCORES, MAX_VOTES};
 use crate::digest::Digest;
-use crate::id::{Actor, AgentId, Epoch, GroupName, SessionId, Version, WorkId};
+use crate::id::{Actor, AgentId, Epoch, GroupName, QuestionId, SessionId, Version, WorkId};
 use crate::json_text::JsonText;
 use crate::routing::{Name, RoutingDecision};
 use crate::schema::events;
@@ -47,6 +48,10 @@ events! {
         Signalled(Box<Signalled>) = "coordination.signalled",
         /// Keys were set or removed.
         KeySet(KeySet) = "coordination.key_set",
+        /// A person was asked something.
+        Asked(Asked) = "coordination.asked",
+        /// A question was answered, or nobody did in its time.
+        Answered(Answered) = "coordination.answered",
         /// Nothing new starts for a while.
         Paused(Paused) = "coordination.paused",
         /// Work continues.
@@ -430,6 +435,36 @@ pub struct KeySet {
     pub changes: Vec<KeyChange>,
     /// Who made them.
     pub by: Actor,
+}
+
+/// Payload of `coordination.asked`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// What the answer names.
+    pub id: QuestionId,
+    /// What is asked.
+    pub question: String,
+    /// When the engine answers with no, unless somebody has answered before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<LedgerTime>,
+    /// Who asked.
+    pub by: Actor,
+}
+
+/// Payload of `coordination.answered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// The question.
+    pub id: QuestionId,
+    /// Yes or no.
+    pub answer: Answer,
+    /// Who answered; the engine, where nobody did in time.
+    pub by: Actor,
+    /// Why, in their words; `expired` where nobody answered in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Payload of `coordination.paused`.

@@ -58,6 +58,8 @@ pub enum Change {
     Continue,
     Raise,
     SetKeys,
+    /// Ask a question, or answer one.
+    Approve,
     Signal,
     Stop(StopKind),
     Complete,
@@ -121,7 +123,7 @@ impl Life {
         use Change as C;
         match (self, change) {
             (Self::Ended { .. }, _) => Err(LifeError::Ended),
-            (_, C::Note | C::Abort | C::SetKeys | C::Signal) => Ok(()),
+            (_, C::Note | C::Abort | C::SetKeys | C::Signal | C::Approve) => Ok(()),
             (Self::Starting { .. }, C::Begin) => Ok(()),
             (Self::Active { .. }, C::Begin) => Err(LifeError::Begun),
             // What is not recorded whole can be ended, but not be brought to a good end.
@@ -312,6 +314,7 @@ mod tests {
             ("raise", Change::Raise),
             ("signal", Change::Signal),
             ("set keys", Change::SetKeys),
+            ("approve", Change::Approve),
             ("close", Change::Stop(StopKind::Close)),
             ("drain", Change::Stop(StopKind::Drain)),
             ("cancel", Change::Stop(StopKind::Cancel)),
@@ -338,6 +341,7 @@ continue .         .         .         x         .         .         .         .
 raise    .         .         x         x         x         x         x         x         .
 signal   x         x         x         x         x         x         x         x         .
 set keys x         x         x         x         x         x         x         x         .
+approve  x         x         x         x         x         x         x         x         .
 close    .         .         x         x         x         .         .         .         .
 drain    .         .         x         x         x         x         .         .         .
 cancel   x         .         x         x         x         x         x         .         .

@@ -60,6 +60,16 @@ pub const MAX_LATEST_SIGNALS: usize = 10_000;
 pub const MAX_COUNTED_SIGNAL_TYPES: usize = 1_000;
 /// Gates whose scores a receipt spells out; the rest are counted.
 pub const MAX_GATES_IN_RECEIPT: usize = 1_000;
+/// Questions of a coordination that may wait for an answer.
+pub const MAX_OPEN_QUESTIONS: usize = 1_000;
+/// Questions whose answers are remembered; the oldest answer is forgotten first.
+pub const MAX_ANSWERED_QUESTIONS: usize = 10_000;
+/// Most questions that a state holds.
+pub(super) const MAX_QUESTIONS: usize = MAX_OPEN_QUESTIONS + MAX_ANSWERED_QUESTIONS;
+/// Longest question, and longest reason of an answer, in bytes.
+pub const MAX_QUESTION_BYTES: usize = 1_000;
+/// Answers that a receipt spells out; the rest are counted.
+pub const MAX_ANSWERS_IN_RECEIPT: usize = 1_000;
 /// Longest key that tells a repeated signal, in bytes.
 pub const MAX_DEDUP_KEY_BYTES: usize = 256;
 /// Most such keys of a coordination; the oldest goes first.

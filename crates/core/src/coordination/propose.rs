@@ -50,6 +50,11 @@ impl Coordination {
         if let Some(skip) = self.work().propose_skip() {
             return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
+        if self.is_carried()
+            && let Some(answered) = self.expired_question(now.at)
+        {
+            return Some(Proposal::Event(CoordinationEvent::Answered(answered)));
+        }
         if let Some(stop) = self.stop_condition_at(now.at) {
             // No ceiling or breaker ends what nobody carries out; whoever resumes it meets them.
             let is_done =

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
 pub use self::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore, GateScores, ReusedItem,
-    ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
+    Approvals, ApprovedQuestion, CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore,
+    GateScores, ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
@@ -62,6 +62,9 @@ pub struct CoordinationReceipt {
     /// The scores of its gates, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<GateScores>,
+    /// How its questions were answered, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// What was decided of attempts, if anything was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RoutesTaken>,

@@ -28,6 +28,8 @@ pub enum Effect {
     /// A signal of this type.
     Signalled(SignalType),
     KeysSet,
+    Asked,
+    Answered,
     Paused,
     Continued,
     Raised,
@@ -48,6 +50,8 @@ impl Effect {
             CoordinationEvent::WorkSkipped(_) => Self::Skipped,
             CoordinationEvent::Signalled(sent) => Self::Signalled(sent.kind.clone()),
             CoordinationEvent::KeySet(_) => Self::KeysSet,
+            CoordinationEvent::Asked(_) => Self::Asked,
+            CoordinationEvent::Answered(_) => Self::Answered,
             CoordinationEvent::Paused(_) => Self::Paused,
             CoordinationEvent::Continued(_) => Self::Continued,
             CoordinationEvent::BudgetRaised(_) => Self::Raised,

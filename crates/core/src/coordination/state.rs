@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use self::illegal::Illegal;
 use super::age::Age;
+use super::approval::Questions;
 use super::carried::Carried;
 use super::error::{ApplyError, NotNow, StateError};
 use super::event::{
@@ -49,6 +50,8 @@ pub struct Coordination {
     signals: Signals,
     #[serde(default, skip_serializing_if = "Keys::is_empty")]
     keys: Keys,
+    #[serde(default, skip_serializing_if = "Questions::is_empty")]
+    questions: Questions,
     /// What was decided of the session whose end comes next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     route: Option<Box<Routed>>,
@@ -65,7 +68,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.8";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.9";
 
     /// Begins a coordination from its first event.
     ///
@@ -100,6 +103,7 @@ impl Coordination {
             sessions: Sessions::default(),
             signals: Signals::default(),
             keys: Keys::default(),
+            questions: Questions::default(),
             route: None,
             receipt,
             commands: Remembered::default(),
@@ -177,6 +181,14 @@ impl Coordination {
                 allow(Change::SetKeys)?;
                 Ok(self.keys.check(set)?)
             }
+            E::Asked(asked) => {
+                allow(Change::Approve)?;
+                Ok(self.questions.check_asked(asked, meta)?)
+            }
+            E::Answered(answered) => {
+                allow(Change::Approve)?;
+                Ok(self.questions.check_answered(answered, meta.at)?)
+            }
             E::Paused(_) => allow(Change::Pause),
             E::Continued(_) => allow(Change::Continue),
             E::BudgetRaised(raised) => {
@@ -252,6 +264,12 @@ impl Coordination {
                 self.receipt.record_signal(&sent.kind);
             }
             E::KeySet(set) => self.keys.apply(set, meta.version),
+            E::Asked(asked) => self.questions.ask(asked, meta.version),
+            E::Answered(answered) => {
+                if let Some(question) = self.questions.answer(answered, meta.version) {
+                    self.receipt.record_answer(answered, &question.text, meta.version);
+                }
+            }
             E::Paused(paused) => {
                 self.life.pause(paused.reason.clone());
                 self.age.pause(meta.at);
@@ -304,6 +322,7 @@ impl Coordination {
         if ns > 0 {
             self.age.be_away(ns);
             self.work.be_away(ns, meta.at);
+            self.questions.be_away(ns);
         }
         self.sessions.be_away(ns);
     }

@@ -1,11 +1,12 @@
 //! Who asks the world, and what it answers.
 
 use crate::coordination::{
-    AddError, ArchiveDamaged, ConfigError, ControllerError, KeyError, RaiseError, RecordError,
-    SignalError, SkipError, StateError, TerminationError, UnbindError, WorkError,
+    AddError, ApprovalError, ArchiveDamaged, ConfigError, ControllerError, GivenAnswer, KeyError,
+    RaiseError, RecordError, SignalError, SkipError, StateError, TerminationError, UnbindError,
+    WorkError,
 };
 use crate::digest::Digest;
-use crate::id::{Actor, CommandId, CoordinationId, Version};
+use crate::id::{Actor, CommandId, CoordinationId, QuestionId, Version};
 use crate::live::EmitError;
 
 /// Who asks, and under which id.
@@ -47,6 +48,26 @@ pub enum Started {
 pub enum Written {
     /// It is on the record.
     Done(Done),
+    /// The session's fence was stale: nothing was changed but the count of such writes.
+    Refused,
+}
+
+/// A question that is on the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedQuestion {
+    /// Where the stream asks it.
+    pub version: Version,
+    /// The id that it has.
+    pub question: QuestionId,
+    /// What it was answered with before, if it was.
+    pub answer: Option<GivenAnswer>,
+}
+
+/// The result of a session's question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionQuestion {
+    /// It is on the record.
+    Asked(AskedQuestion),
     /// The session's fence was stale: nothing was changed but the count of such writes.
     Refused,
 }
@@ -112,6 +133,7 @@ macro_rules! refused_by_its_rules {
 }
 refused_by_its_rules!(
     AddError,
+    ApprovalError,
     ConfigError,
     KeyError,
     RaiseError,

@@ -1,5 +1,6 @@
 //! What may be asked of the world: one file for each noun, one line for each command.
 
+mod approving;
 mod carrying;
 mod erasing;
 mod expanding;
@@ -10,6 +11,7 @@ mod starting;
 mod steering;
 mod working;
 
+pub use approving::{AnswerQuestion, AnswerSessionQuestion, AskQuestion, AskSessionQuestion};
 pub use carrying::{Interrupt, TakeUp};
 pub use erasing::EraseRequest;
 pub use expanding::Expanded;
@@ -21,7 +23,7 @@ pub use steering::{Continue, Pause, RaiseBudget, Stop};
 pub use working::{AddSessionWork, AddWork, Skip};
 
 use super::World;
-use super::answer::{Asker, Done, Rejection, Started, Written};
+use super::answer::{AskedQuestion, Asker, Done, Rejection, SessionQuestion, Started, Written};
 use crate::coordination::Effect;
 use crate::time::Now;
 
@@ -126,6 +128,14 @@ commands! {
     SetKeys(SetKeys) -> Done,
     /// Change keys, from a session.
     SetSessionKeys(SetSessionKeys) -> Written,
+    /// Ask a person something, from outside.
+    AskQuestion(AskQuestion) -> AskedQuestion,
+    /// Ask a person something, from a session.
+    AskSessionQuestion(AskSessionQuestion) -> SessionQuestion,
+    /// Answer a question, as a person.
+    AnswerQuestion(AnswerQuestion) -> Done,
+    /// A session's attempt to answer a question.
+    AnswerSessionQuestion(AnswerSessionQuestion) -> Written,
     /// Change keys that all share, from a session.
     SetSharedKeys(SetSharedKeys) -> Written,
     EndSession(EndSession) -> Written,

@@ -78,6 +78,15 @@ pub(crate) enum Step {
     Refuse(u8),
     /// Keys by number, each with a value or without.
     SetKeys(Vec<(u8, Option<u8>)>),
+    Ask {
+        id: u8,
+        /// In how many milliseconds it expires.
+        expires: Option<u8>,
+    },
+    Answer {
+        id: u8,
+        yes: bool,
+    },
     Signal {
         kind: u8,
         from: u8,

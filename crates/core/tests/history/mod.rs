@@ -11,7 +11,7 @@ mod illegal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
-    ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
+    Answer, ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
     CoordinationController, CoordinationReducer, Dedup, Ending, Grant, KeyChange, Meta, Need,
     NextStep, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SkipReason,
     StopCondition, Usage, WorkItemOutcome, WorkSpec, WorkState,
@@ -19,9 +19,9 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
-    Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent,
-    Interrupted, KeySet, Paused, Resumed, Routed, SessionBound, SessionUnbound, Signalled,
-    StopKind, StopRequested, WorkAdded, WorkSkipped, WriteRefused,
+    Aborted, AggregateEvent as _, Answered, Asked, BudgetRaised, Completed, Continued,
+    CoordinationEvent, Interrupted, KeySet, Paused, Resumed, Routed, SessionBound, SessionUnbound,
+    Signalled, StopKind, StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::json_text::JsonText;
@@ -278,8 +278,10 @@ impl History {
             let why = self.live.why(work.as_str(), &self.now, &self.runners);
             assert_eq!(why, self.restored.why(work.as_str(), &self.now, &self.runners));
             match &proposal {
-                // Skips come first and take no slot.
-                Some(Proposal::Event(CoordinationEvent::WorkSkipped(_))) => {}
+                // These come first and take no slot.
+                Some(Proposal::Event(
+                    CoordinationEvent::WorkSkipped(_) | CoordinationEvent::Answered(_),
+                )) => {}
                 Some(Proposal::Event(CoordinationEvent::SessionBound(bound))) => {
                     assert_eq!(
                         why.unwrap().is_empty(),
@@ -415,6 +417,18 @@ impl History {
                     digest: None,
                 });
                 CoordinationEvent::KeySet(KeySet { changes: changes.collect(), by })
+            }
+            Step::Ask { id, expires } => {
+                let expires =
+                    expires.map(|ms| LedgerTime(self.now.at.0 + u64::from(ms) * 1_000_000));
+                let (id, question) = (format!("w{}", id % 4).parse().unwrap(), "Go on?".to_owned());
+                CoordinationEvent::Asked(Asked { id, question, expires, by })
+            }
+            Step::Answer { id, yes } => {
+                let id = format!("w{}", id % 4).parse().unwrap();
+                let answer = if *yes { Answer::Yes } else { Answer::No };
+                let reason = yes.then(|| "fine".to_owned());
+                CoordinationEvent::Answered(Answered { id, answer, by, reason })
             }
             Step::Signal { kind, from, about, failed, dedup } => {
                 let agent = |pick: u8| format!("a{}", pick % 3).parse().unwrap();

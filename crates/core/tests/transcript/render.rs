@@ -14,7 +14,7 @@ use antiphon_core::event::{
 use antiphon_core::id::{StreamName, WorkId};
 use antiphon_core::routing::RoutingDecision;
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
-use antiphon_core::world::Action;
+use antiphon_core::world::{Action, AskedQuestion};
 
 use super::words::TICK_RATE_HZ;
 use crate::auditor::decoded;
@@ -94,6 +94,16 @@ fn payload(event: &Event) -> String {
         }
         CoordinationEvent::Signalled(sent) => signalled_line(sent),
         CoordinationEvent::KeySet(set) => key_set_line(set),
+        CoordinationEvent::Asked(asked) => {
+            let until = asked.expires.map(|at| format!(", until {}", since(at)));
+            let (id, text, until) = (&asked.id, &asked.question, until.unwrap_or_default());
+            format!("{id} {text:?} by {}{until}", asked.by)
+        }
+        CoordinationEvent::Answered(answered) => {
+            let reason = answered.reason.as_deref().map(said).unwrap_or_default();
+            let line = format!("{} with {} by {}", answered.id, answered.answer, answered.by);
+            format!("{line} {reason}").trim_end().to_owned()
+        }
         CoordinationEvent::SessionCleared(cleared) => format!("session {}", cleared.session),
         CoordinationEvent::Paused(paused) => said(&paused.reason),
         CoordinationEvent::Continued(_) => String::new(),
@@ -132,6 +142,14 @@ fn payload(event: &Event) -> String {
         ),
         other => no_words(other),
     }
+}
+
+/// A question, with its answer where it has one.
+pub(crate) fn asked(asked: &AskedQuestion) -> String {
+    let answer = asked.answer.as_ref();
+    let answer =
+        answer.map(|given| format!(", answered with {} at {}", given.answer, given.version));
+    format!("{} asked at {}{}", asked.question, asked.version, answer.unwrap_or_default())
 }
 
 fn key_set_line(set: &KeySet) -> String {
@@ -324,6 +342,10 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
     for gate in receipt.gates.iter().flat_map(|scores| &scores.gates) {
         out.push(format!("gate {} at {}, set at {}", gate.gate, gate.score, gate.version));
     }
+    for given in receipt.approvals.iter().flat_map(|approvals| &approvals.answers) {
+        let (question, by) = (&given.question, &given.by);
+        out.push(format!("{question} answered with {} by {by} at {}", given.answer, given.version));
+    }
     for (kind, count) in receipt.signals.iter().flat_map(|signals| &signals.by_type) {
         out.push(format!("{count} of signal {kind}"));
     }
@@ -360,7 +382,7 @@ pub(crate) fn deadline(deadline: Deadline) -> String {
     }
 }
 
-fn since(at: LedgerTime) -> String {
+pub(crate) fn since(at: LedgerTime) -> String {
     format!("+{}", seconds(at.0))
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    About, Capability, Charge, KeyValue, Latest, Report, Runners, SessionEnd, SessionOutcome,
-    SkipReason, TreeReport,
+    About, Answer, Capability, Charge, KeyValue, Latest, Report, Runners, SessionEnd,
+    SessionOutcome, SkipReason, TreeReport,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Recorded;
@@ -13,7 +13,7 @@ use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{
-    Action, Asker, Command, Done, Reply, Started, TakenUp, Turn, Written, commands,
+    Action, Asker, Command, Done, Reply, SessionQuestion, Started, TakenUp, Turn, Written, commands,
 };
 
 use super::render;
@@ -92,6 +92,7 @@ impl Story {
                 self.show(&turns)
             }
             "keys" => self.keys(&words),
+            "questions" => self.questions(&words),
             "latest" => vec![self.latest(&words)],
             "why" => self.why(words.at(1), words.at(2)),
             "deadline" => {
@@ -127,6 +128,10 @@ impl Story {
         let reply = self.audited.tell_as(command, asker, &now(self.passed));
         let mut out = vec![match &reply {
             Ok(Reply::Expanded(())) => "done".to_owned(),
+            Ok(
+                Reply::AskQuestion(asked)
+                | Reply::AskSessionQuestion(SessionQuestion::Asked(asked)),
+            ) => render::asked(asked),
             Ok(Reply::Start(Started::New)) => "done at 1".to_owned(),
             Ok(Reply::Start(Started::Existing { coordination })) => {
                 format!("{coordination} is there already")
@@ -136,7 +141,9 @@ impl Story {
                 | Reply::AddSessionWork(Written::Refused)
                 | Reply::SendSessionSignal(Written::Refused)
                 | Reply::SetSessionKeys(Written::Refused)
-                | Reply::SetSharedKeys(Written::Refused),
+                | Reply::SetSharedKeys(Written::Refused)
+                | Reply::AskSessionQuestion(SessionQuestion::Refused)
+                | Reply::AnswerSessionQuestion(Written::Refused),
             ) => "write refused".to_owned(),
             Ok(
                 Reply::EndSession(Written::Done(Done { version }))
@@ -145,6 +152,8 @@ impl Story {
                 | Reply::SendSignal(Done { version })
                 | Reply::SetKeys(Done { version })
                 | Reply::SetSessionKeys(Written::Done(Done { version }))
+                | Reply::AnswerQuestion(Done { version })
+                | Reply::AnswerSessionQuestion(Written::Done(Done { version }))
                 | Reply::SetSharedKeys(Written::Done(Done { version }))
                 | Reply::AddWork(Done { version })
                 | Reply::Cleared(Done { version })
@@ -227,6 +236,35 @@ impl Story {
                             true => commands::SetSharedKeys { session, fence, writes }.into(),
                             false => commands::SetSessionKeys { session, fence, writes }.into(),
                         })
+                    }
+                }
+            }
+            "ask" => {
+                let question = words::question(words)?;
+                match words.get("by").filter(|by| by.contains('.')) {
+                    None => Ok(commands::AskQuestion { coordination: id()?, question }.into()),
+                    Some(session) => {
+                        let session: SessionId = session.parse().unwrap();
+                        let fence = Some(self.fence(&session, words));
+                        Ok(commands::AskSessionQuestion { session, fence, question }.into())
+                    }
+                }
+            }
+            "approve" | "deny" => {
+                let question = words.at(2).parse().unwrap();
+                let answer = if words.at(0) == "deny" { Answer::No } else { Answer::Yes };
+                let reason = words.get("reason").map(|_| reason);
+                match words.get("by").filter(|by| by.contains('.')) {
+                    None => {
+                        let coordination = id()?;
+                        let answer =
+                            commands::AnswerQuestion { coordination, question, answer, reason };
+                        Ok(answer.into())
+                    }
+                    Some(session) => {
+                        let session: SessionId = session.parse().unwrap();
+                        let fence = Some(self.fence(&session, words));
+                        Ok(commands::AnswerSessionQuestion { session, fence, question }.into())
                     }
                 }
             }
@@ -348,6 +386,22 @@ impl Story {
                 other => panic!("{other:?} has no words"),
             };
             format!("{name} = {value}, set at {}", key.version)
+        });
+        let lines: Vec<String> = lines.collect();
+        if lines.is_empty() { vec!["none".to_owned()] } else { lines }
+    }
+
+    /// The questions that are open or whose answers are remembered.
+    fn questions(&self, words: &Words) -> Vec<String> {
+        let run = self.audited.world.coordination(&words.at(1).parse().unwrap()).unwrap();
+        let lines = run.questions().map(|(id, question)| {
+            let text = &question.text;
+            let until = question.expires.map(|at| format!(", until {}", render::since(at)));
+            let answer = match &question.answer {
+                None => format!("open{}", until.unwrap_or_default()),
+                Some(given) => format!("{} by {} at {}", given.answer, given.by, given.version),
+            };
+            format!("{id} {text:?}, asked at {}: {answer}", question.version)
         });
         let lines: Vec<String> = lines.collect();
         if lines.is_empty() { vec!["none".to_owned()] } else { lines }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{
     Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
-    KeyWrite, Need, Raise, Reused, Route, RouteVote, Runner, Signal, WorkSpec,
+    KeyWrite, Need, Question, Raise, Reused, Route, RouteVote, Runner, Signal, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
@@ -131,6 +131,22 @@ pub(crate) fn signal(words: &Words) -> Result<Signal, String> {
         signal = signal.once(dedup);
     }
     Ok(signal)
+}
+
+/// The question that a line states, after the run: in single words, `text=` for others.
+pub(crate) fn question(words: &Words) -> Result<Question, String> {
+    let text = match words.number("bytes") {
+        Some(bytes) => "x".repeat(bytes),
+        None => words.text("text"),
+    };
+    let mut question = Question::new(text).map_err(|error| error.to_string())?;
+    if let Some(id) = words.get("as") {
+        question = question.with_id(id.parse().unwrap()).map_err(|error| error.to_string())?;
+    }
+    Ok(match words.duration("expires") {
+        Some(ns) => question.expiring_in(Duration::from_nanos(ns)),
+        None => question,
+    })
 }
 
 /// The changes of keys that lines state: `name value`, `name` alone to remove it, and what is

@@ -23,6 +23,8 @@ fn is_logged(kind: &str) -> bool {
             | "coordination.signalled"
             | "coordination.key_set"
             | "coordination.routed"
+            | "coordination.asked"
+            | "coordination.answered"
     )
 }
 

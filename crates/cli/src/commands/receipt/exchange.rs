@@ -1,15 +1,16 @@
-//! What went on between the items of a run: its signals, counted, how its gates stood, and what was
-//! decided to follow attempts.
+//! What went on between the items of a run: its signals, counted, how its gates stood, how its questions
+//! were answered, and what was decided to follow attempts.
 
 use antiphon::coordination::{
-    CoordinationReceipt, GATE_SCALE, GateScores, MAX_WORK_OUTCOMES, RoutesTaken, SignalCounts,
+    Approvals, CoordinationReceipt, GATE_SCALE, GateScores, MAX_WORK_OUTCOMES, RoutesTaken,
+    SignalCounts,
 };
 
 use crate::command_error::CommandError;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
-/// Types, gates and decisions that are spelled out before the rest is counted.
+/// Types, gates, answers and decisions that are spelled out before the rest is counted.
 const SPELLED_OUT: usize = 5;
 
 /// Nothing, where there was nothing.
@@ -22,6 +23,9 @@ pub(super) fn print(
     }
     if let Some(gates) = &receipt.gates {
         output.line(format!("gates         {}", printable(&scores(gates))))?;
+    }
+    if let Some(approvals) = &receipt.approvals {
+        output.line(format!("approvals     {}", printable(&answers(approvals))))?;
     }
     if let Some(routes) = &receipt.routes {
         output.line(format!("decisions     {}", printable(&decisions(routes))))?;
@@ -61,9 +65,20 @@ fn scores(gates: &GateScores) -> String {
     format!("{}{rest}", shown.join(", "))
 }
 
+fn answers(approvals: &Approvals) -> String {
+    let shown = approvals.answers.iter().take(SPELLED_OUT);
+    let shown = shown.map(|given| {
+        format!("{} {} by {} at version {}", given.question, given.answer, given.by, given.version)
+    });
+    let shown: Vec<String> = shown.collect();
+    let rest = approvals.answers.len().saturating_sub(SPELLED_OUT) as u64 + approvals.others;
+    let rest = if rest > 0 { format!(", {rest} others") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
-    use antiphon::coordination::{GateScore, RouteTaken};
+    use antiphon::coordination::{Answer, ApprovedQuestion, GateScore, RouteTaken};
     use antiphon::routing::RoutingDecision;
     use antiphon::{Digest, Version};
 
@@ -79,6 +94,15 @@ mod tests {
         let gates = vec![gate("coverage", 810_000), gate("lint", 1_000_000), gate("odd", -1)];
         let gates = GateScores { gates, others: 0 };
         assert_eq!(scores(&gates), "coverage 0.81, lint 1, odd -0.000001");
+        let given = ApprovedQuestion {
+            question: "deploy".parse().unwrap(),
+            text: Digest::of(b"Deploy?"),
+            answer: Answer::Yes,
+            by: "alice".parse().unwrap(),
+            version: Version(9),
+        };
+        let approvals = Approvals { answers: vec![given], others: 2 };
+        assert_eq!(answers(&approvals), "deploy yes by alice at version 9, 2 others");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::CoordinationReceipt;
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScores, ReusedItem, ReusedWork,
-    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
+    Approvals, ApprovedQuestion, CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScores,
+    ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
+use crate::coordination::event::Answered;
 use crate::coordination::event::Routed;
 use crate::coordination::reused::{Forerunner, Reused};
 use crate::coordination::session::SessionOutcome;
@@ -57,6 +58,8 @@ pub struct ReceiptBuilder {
     outcomes: Vec<WorkOutcome>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signals: Option<SignalCounts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approvals: Option<Approvals>,
     #[serde(skip)]
     gates: Option<GateScores>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,7 @@ impl ReceiptBuilder {
             chunks: Vec::new(),
             outcomes: Vec::new(),
             signals: None,
+            approvals: None,
             gates: None,
             routes: None,
             reused: None,
@@ -130,6 +134,22 @@ impl ReceiptBuilder {
     /// The signals so far, counted; none if there were none.
     pub(in crate::coordination) fn signals(&self) -> Option<&SignalCounts> {
         self.signals.as_ref()
+    }
+
+    /// Adds an answer to a question with this text.
+    pub(in crate::coordination) fn record_answer(
+        &mut self,
+        answered: &Answered,
+        text: &str,
+        version: Version,
+    ) {
+        self.approvals.get_or_insert_default().add(ApprovedQuestion {
+            question: answered.id.clone(),
+            text: Digest::of(text.as_bytes()),
+            answer: answered.answer,
+            by: answered.by.clone(),
+            version,
+        });
     }
 
     /// Adds what was decided of an attempt.
@@ -294,6 +314,7 @@ impl ReceiptBuilder {
             },
             signals: self.signals,
             gates: self.gates,
+            approvals: self.approvals,
             routes: self.routes,
             reused: self.reused,
             carried_out: self.carried_out,

@@ -3,11 +3,12 @@
 
 use super::CoordinationReceipt;
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, GateScore, GateScores, ReusedItem, ReusedWork,
-    RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
+    Approvals, ApprovedQuestion, CarriedOutItem, CarriedOutWork, Ending, GateScore, GateScores,
+    ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::wording;
+use crate::coordination::approval::Answer;
 use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::StopCondition;
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
@@ -21,6 +22,9 @@ pub(super) const SIGNALS: &str = "signals";
 
 /// What the section begins with that says how the gates stood.
 pub(super) const GATES: &str = "gates";
+
+/// What the section begins with that says how questions were answered.
+pub(super) const APPROVALS: &str = "approvals";
 
 /// What the section begins with that says what was decided of attempts.
 pub(super) const ROUTES: &str = "routes";
@@ -97,6 +101,10 @@ impl CoordinationReceipt {
         if let Some(gates) = &self.gates {
             bytes.text(GATES);
             gates.write(&mut bytes);
+        }
+        if let Some(approvals) = &self.approvals {
+            bytes.text(APPROVALS);
+            approvals.write(&mut bytes);
         }
         if let Some(routes) = &self.routes {
             bytes.text(ROUTES);
@@ -195,6 +203,20 @@ impl GateScores {
         bytes.length(self.gates.len());
         for GateScore { gate, score, version } in &self.gates {
             bytes.text(gate).u64(score.cast_unsigned()).u64(version.0);
+        }
+        bytes.u64(self.others);
+    }
+}
+
+impl Approvals {
+    fn write(&self, bytes: &mut Canonical) {
+        bytes.length(self.answers.len());
+        for ApprovedQuestion { question, text, answer, by, version } in &self.answers {
+            let code = match answer {
+                Answer::Yes => b'Y',
+                Answer::No => b'N',
+            };
+            bytes.text(question.as_str()).digest(text).u8(code).text(by.as_str()).u64(version.0);
         }
         bytes.u64(self.others);
     }

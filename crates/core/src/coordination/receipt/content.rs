@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::approval::Answer;
 use crate::coordination::reused::Forerunner;
 use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{AbortReason, StopCondition};
 use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{
-    MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+    MAX_ANSWERS_IN_RECEIPT, MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT,
+    MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
 };
 use crate::digest::Digest;
 use crate::envelope::CommitTip;
-use crate::id::{Epoch, SessionId, Version, WorkId};
+use crate::id::{Actor, Epoch, QuestionId, SessionId, Version, WorkId};
 use crate::routing::{Name, RoutingDecision};
 
 /// How a coordination ended.
@@ -123,6 +125,42 @@ impl GateScores {
             }
         }
         (!all.gates.is_empty()).then_some(all)
+    }
+}
+
+/// The answers to a run's questions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// The first thousand of them, in the order in which they were given.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_ANSWERS_IN_RECEIPT, _, _>")]
+    pub answers: Vec<ApprovedQuestion>,
+    /// How many others there are.
+    pub others: u64,
+}
+
+/// A question with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedQuestion {
+    /// Its id.
+    pub question: QuestionId,
+    /// Digest of what was asked.
+    pub text: Digest,
+    /// Yes or no.
+    pub answer: Answer,
+    /// Who answered.
+    pub by: Actor,
+    /// Version of the event that answered it.
+    pub version: Version,
+}
+
+impl Approvals {
+    pub(super) fn add(&mut self, answered: ApprovedQuestion) {
+        match self.answers.len() < MAX_ANSWERS_IN_RECEIPT {
+            true => self.answers.push(answered),
+            false => self.others += 1,
+        }
     }
 }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::CoordinationReceipt;
-use super::bytes::{CARRIED_OUT, GATES, REUSED, ROUTES, SIGNALS, TAG};
+use super::bytes::{APPROVALS, CARRIED_OUT, GATES, REUSED, ROUTES, SIGNALS, TAG};
 use super::content::{
-    CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore, GateScores, ReusedItem,
-    ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
+    Approvals, ApprovedQuestion, CarriedOutItem, CarriedOutWork, Ending, Evidence, GateScore,
+    GateScores, ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, WorkOutcome,
 };
 use super::counts::Counts;
 use super::error::ReceiptError;
 use super::reader::Reader;
 use super::wording;
+use crate::coordination::approval::Answer;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
 use crate::coordination::fault::CoordinationError;
 use crate::coordination::reused::Forerunner;
@@ -20,7 +21,8 @@ use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::coordination::{
-    MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT, MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
+    MAX_ANSWERS_IN_RECEIPT, MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT,
+    MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
 use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, SessionId, Version, WorkId};
@@ -69,6 +71,7 @@ impl CoordinationReceipt {
             evidence: evidence(read)?,
             signals: if read.section(SIGNALS) { Some(signals(read)?) } else { None },
             gates: if read.section(GATES) { Some(gates(read)?) } else { None },
+            approvals: if read.section(APPROVALS) { Some(approvals(read)?) } else { None },
             routes: if read.section(ROUTES) { Some(routes(read)?) } else { None },
             reused: if read.section(REUSED) { Some(reused(read)?) } else { None },
             carried_out: if read.section(CARRIED_OUT) { Some(carried_out(read)?) } else { None },
@@ -263,6 +266,25 @@ fn gates(read: &mut Reader<'_>) -> Result<GateScores, ReceiptError> {
             })
         })?,
         others: read.u64("the other gates")?,
+    })
+}
+
+fn approvals(read: &mut Reader<'_>) -> Result<Approvals, ReceiptError> {
+    Ok(Approvals {
+        answers: read.list("the answers", MAX_ANSWERS_IN_RECEIPT, |read| {
+            let question = id(read, "a question")?;
+            let text = read.digest("the text of a question")?;
+            let (at, what) = (read.at(), "an answer");
+            let answer = match read.u8(what)? {
+                b'Y' => Answer::Yes,
+                b'N' => Answer::No,
+                found => return Err(ReceiptError::UnknownCode { at, what, found }),
+            };
+            let by = id(read, "who answered")?;
+            let version = Version(read.u64("the version of an answer")?);
+            Ok(ApprovedQuestion { question, text, answer, by, version })
+        })?,
+        others: read.u64("the other answers")?,
     })
 }
 

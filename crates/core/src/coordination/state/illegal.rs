@@ -1,5 +1,6 @@
 //! Why a recorded event is not possible in the state that it meets, by the noun that says so.
 
+use crate::coordination::approval::IllegalAnswer;
 use crate::coordination::error::{IllegalEnd, TerminationError, WrongStopCondition};
 use crate::coordination::key::IllegalChange;
 use crate::coordination::life::LifeError;
@@ -40,6 +41,8 @@ pub(super) enum Illegal {
     Signal(#[from] IllegalSignal),
     #[error(transparent)]
     Keys(#[from] IllegalChange),
+    #[error(transparent)]
+    Answer(#[from] IllegalAnswer),
     #[error("the new budget is not higher")]
     BudgetNotHigher,
     #[error("it sweeps more sessions than are bound")]

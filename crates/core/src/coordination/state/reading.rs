@@ -1,9 +1,12 @@
 //! What can be asked of a coordination. Nothing here changes it.
 
 use super::Coordination;
+use crate::coordination::approval::{Question, QuestionState};
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
-use crate::coordination::error::{KeyError, TerminationError, WorkError};
-use crate::coordination::event::{KeySet, Signalled, Started, StopRequested, WorkSkipped};
+use crate::coordination::error::{ApprovalError, KeyError, TerminationError, WorkError};
+use crate::coordination::event::{
+    Answered, Asked, KeySet, Signalled, Started, StopRequested, WorkSkipped,
+};
 use crate::coordination::failure_streak::FailureStreak;
 use crate::coordination::key::{KeyState, KeyValue, KeyWrite};
 use crate::coordination::life::Life;
@@ -18,7 +21,7 @@ use crate::coordination::work::{
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::{
-    Actor, CommandId, CoordinationId, Epoch, Fence, KeyName, SessionId, Version, WorkId,
+    Actor, CommandId, CoordinationId, Epoch, Fence, KeyName, QuestionId, SessionId, Version, WorkId,
 };
 use crate::time::{LedgerTime, WallTime, nanos, ticks};
 
@@ -305,6 +308,42 @@ impl Coordination {
         self.keys.decide(writes, by, by_session)
     }
 
+    /// A question, if it is open or its answer is remembered.
+    #[must_use]
+    pub fn question(&self, id: &str) -> Option<&QuestionState> {
+        self.questions.get(id)
+    }
+
+    /// The questions that are open or whose answers are remembered, by id.
+    pub fn questions(&self) -> impl Iterator<Item = (&QuestionId, &QuestionState)> {
+        self.questions.iter()
+    }
+
+    /// The engine's answer to a question whose time is over.
+    pub(in crate::coordination) fn expired_question(&self, at: LedgerTime) -> Option<Answered> {
+        self.questions.expired(at)
+    }
+
+    /// What a question is recorded as at a version; nothing if it was asked before.
+    pub(crate) fn decide_asking(
+        &self,
+        question: Question,
+        by: Actor,
+        version: Version,
+        at: LedgerTime,
+    ) -> Result<Option<Asked>, ApprovalError> {
+        self.questions.decide_asking(question, by, version, at)
+    }
+
+    /// Where the same answer was recorded before; none if it is to be recorded.
+    pub(crate) fn decide_answer(
+        &self,
+        answered: &Answered,
+        at: LedgerTime,
+    ) -> Result<Option<Version>, ApprovalError> {
+        self.questions.decide_answer(answered, at)
+    }
+
     /// Whether a session is live, and this is its fence, if it shows one.
     pub(crate) fn is_bound(&self, session: u64, fence: Option<Fence>) -> bool {
         let live = self.sessions.get(session);
@@ -390,9 +429,12 @@ impl Coordination {
         self.started.minted && self.coordination_id.is_shared()
     }
 
-    /// Whether it only waits for work to be added.
+    /// Whether it only waits for work to be added, and no question of it expires.
     pub(crate) fn is_idle(&self) -> bool {
-        self.work.unfinished() == 0 && self.stop_request().is_none() && !self.is_starting()
+        self.work.unfinished() == 0
+            && self.stop_request().is_none()
+            && !self.is_starting()
+            && !self.questions.may_expire()
     }
 
     /// Whether nothing will ever happen in it unless somebody asks for something: it makes no
@@ -468,7 +510,8 @@ impl Coordination {
         }
         let (item, wall) = self.work.next_due();
         let end = self.duration_end().filter(|end| *end > seen);
-        let at = [item, self.sessions.next_deadline(), end].into_iter().flatten().min();
+        let expiry = self.questions.next_expiry(seen);
+        let at = [item, self.sessions.next_deadline(), end, expiry].into_iter().flatten().min();
         (at, wall)
     }
 
@@ -493,6 +536,6 @@ impl Coordination {
     /// How much a snapshot holds, in items; what has left weighs little.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.work.weight() + self.signals.weight() + self.keys.weight()
+        self.work.weight() + self.signals.weight() + self.keys.weight() + self.questions.weight()
     }
 }
