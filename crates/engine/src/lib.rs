@@ -49,6 +49,7 @@
 //! processes are owned by [`process`], and [`ledger`] reads, verifies and copies a ledger without an
 //! engine.
 
+pub mod approvals;
 mod clock;
 pub mod contexts;
 pub mod coordination;

@@ -13,8 +13,8 @@ use crate::process::{Secret, redacted};
 /// Values by name.
 pub(crate) type Values = Arc<BTreeMap<String, String>>;
 
-/// A text of JSON with names of secrets in the place of their values; `None` if there are none in it.
-pub(crate) fn without_values(json: &str, values: &Values) -> Option<JsonText> {
+/// A text with names of secrets in the place of their values; `None` if there are none in it.
+pub(crate) fn text_without_values(text: &str, values: &Values) -> Option<String> {
     let secrets: Vec<Secret> = values
         .iter()
         .map(|(name, value)| Secret { name: name.clone(), value: value.clone() })
@@ -23,14 +23,16 @@ pub(crate) fn without_values(json: &str, values: &Values) -> Option<JsonText> {
     if secrets.is_empty() {
         return None;
     }
-    let clean = redacted(&secrets, json.as_bytes());
-    if clean == json.as_bytes() {
-        return None;
-    }
-    let clean = String::from_utf8_lossy(&clean);
+    let clean = redacted(&secrets, text.as_bytes());
+    (clean != text.as_bytes()).then(|| String::from_utf8_lossy(&clean).into_owned())
+}
+
+/// A text of JSON without them likewise.
+pub(crate) fn without_values(json: &str, values: &Values) -> Option<JsonText> {
+    let clean = text_without_values(json, values)?;
     // A value that was no text, or more than one, leaves what is not JSON.
-    let clean = JsonText::new(clean.as_ref())
-        .or_else(|_| JsonText::new(Value::from(clean.as_ref()).to_string()));
+    let clean = JsonText::new(clean.as_str())
+        .or_else(|_| JsonText::new(Value::from(clean.as_str()).to_string()));
     Some(clean.expect("BUG: a JSON text is JSON"))
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{KeyWrite, Raise, Signal};
+use antiphon_core::coordination::{Answer, KeyWrite, Question, Raise, Signal};
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CommandId, CoordinationId, SessionId, Version};
-use antiphon_core::world::{Written, commands};
+use antiphon_core::id::{CommandId, CoordinationId, QuestionId, SessionId, Version};
+use antiphon_core::world::{AskedQuestion, SessionQuestion, Written, commands};
 
 use crate::contexts::Contexts;
 use crate::mailbox::{AskError, Handle, SubmitError, operator};
@@ -182,6 +182,39 @@ impl Once {
     #[must_use]
     pub fn contexts(self) -> Contexts {
         Contexts::new(self.handle.clone(), self.run, self.id)
+    }
+
+    /// As [`Run::ask`](super::Run::ask).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn ask(self, question: Question) -> Result<AskedQuestion, AskError> {
+        self.handle.ask_question(&self.run, question, self.id).await
+    }
+
+    /// As [`Run::ask_from`](super::Run::ask_from).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn ask_from(
+        self,
+        session: &SessionId,
+        question: Question,
+    ) -> Result<SessionQuestion, AskError> {
+        self.handle.ask_session_question(session, None, question, self.id).await
+    }
+
+    /// As [`Run::answer`](super::Run::answer).
+    ///
+    /// # Errors
+    /// [`AskError`], as there.
+    pub async fn answer(
+        self,
+        question: QuestionId,
+        answer: Answer,
+        reason: Option<String>,
+    ) -> Result<Version, AskError> {
+        self.handle.answer_question(&self.run, question, answer, reason, self.id).await
     }
 
     /// As [`Run::add_work`](super::Run::add_work).

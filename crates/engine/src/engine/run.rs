@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    Blocked, Coordination, CoordinationReceipt, Forerunner, KeyWrite, Pause, Raise, Signal,
+    Answer, Blocked, Coordination, CoordinationReceipt, Forerunner, KeyWrite, Pause, Question,
+    Raise, Signal,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::head::Stage;
-use antiphon_core::id::{CommandId, CoordinationId, IdError, SessionId, StreamName, Version};
-use antiphon_core::world::Written;
+use antiphon_core::id::{
+    CommandId, CoordinationId, IdError, QuestionId, SessionId, StreamName, Version,
+};
+use antiphon_core::world::{AskedQuestion, SessionQuestion, Written};
 
 use super::{Once, Reader};
+use crate::approvals::FoundQuestion;
 use crate::contexts::Contexts;
 use crate::items::LastRead;
 use crate::keys::{FoundKey, KeyChanges, KeyRecord};
@@ -193,6 +197,64 @@ impl Run {
     /// [`AskError`] if it is not running, or a ceiling would be lowered.
     pub async fn raise(&self, raise: Raise) -> Result<Version, AskError> {
         self.command(None).raise(raise).await
+    }
+
+    /// Asks a person something. Returns once that is durable; a question that was asked before under
+    /// the same id is found, with its answer if it has one.
+    ///
+    /// # Errors
+    /// [`AskError`] if the run has ended, something else was asked under the id, or a thousand
+    /// questions are open.
+    pub async fn ask(&self, question: Question) -> Result<AskedQuestion, AskError> {
+        self.command(None).ask(question).await
+    }
+
+    /// Asks something for a session of this run, for those who know who is calling, such as a server:
+    /// no faster than sessions may write, and only while it runs.
+    ///
+    /// # Errors
+    /// As [`Run::ask`].
+    pub async fn ask_from(
+        &self,
+        session: &SessionId,
+        question: Question,
+    ) -> Result<SessionQuestion, AskError> {
+        self.command(None).ask_from(session, question).await
+    }
+
+    /// Answers a question, as a person. The first answer stands; giving it again changes nothing.
+    ///
+    /// # Errors
+    /// [`AskError`] if the run has ended, has no such question, or the question has another answer.
+    pub async fn answer(
+        &self,
+        question: QuestionId,
+        answer: Answer,
+        reason: Option<String>,
+    ) -> Result<Version, AskError> {
+        self.command(None).answer(question, answer, reason).await
+    }
+
+    /// Refuses the answer of a session of this run, for those who know who is calling: no session
+    /// answers questions.
+    ///
+    /// # Errors
+    /// [`AskError`] always while the session runs; nothing has changed then.
+    pub async fn answer_from(
+        &self,
+        session: &SessionId,
+        question: QuestionId,
+    ) -> Result<Written, AskError> {
+        self.handle.answer_session_question(session, question).await
+    }
+
+    /// The questions that are open or whose answers are remembered, by id; of a run that has ended all
+    /// that it had.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn questions(&self) -> Result<Vec<FoundQuestion>, QueryError> {
+        self.handle.questions(&self.id).await
     }
 
     /// Adds work, with the inputs that it names.

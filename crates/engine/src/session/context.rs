@@ -7,14 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
-    Grant, KeyValue, KeyWrite, Need, Report, Route, SessionOutcome, Signal, StopCause,
+    Grant, KeyValue, KeyWrite, Need, Question, Report, Route, SessionOutcome, Signal, StopCause,
     TerminationError, TreeReport, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
-use antiphon_core::world::{Spawn, Written};
+use antiphon_core::world::{AskedQuestion, SessionQuestion, Spawn, Written};
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::{FoundKey, JsonText, read_value};
@@ -576,6 +576,21 @@ impl SessionContext {
         self.written(self.once_there_is_room(set, AskError::shortage).await?)
     }
 
+    /// Asks a person something, in the own coordination; a question that was asked before under the
+    /// same id is found, with its answer if it has one. Whoever is outside answers.
+    ///
+    /// # Errors
+    /// As [`SessionContext::signal`], or if something else was asked under the id.
+    pub async fn ask(&self, question: Question) -> Result<AskedQuestion, AskError> {
+        let (spawn, handle) = (&self.parts.spawn, &self.parts.handle);
+        let (session, fence) = (&spawn.session, Some(spawn.fence));
+        let ask = || handle.ask_session_question(session, fence, question.clone(), None);
+        match self.once_there_is_room(ask, AskError::shortage).await? {
+            SessionQuestion::Asked(asked) => Ok(asked),
+            SessionQuestion::Refused => Err(self.not_bound()),
+        }
+    }
+
     /// A key of the own coordination, if it is there.
     ///
     /// # Errors
@@ -596,12 +611,13 @@ impl SessionContext {
     fn written(&self, written: Written) -> Result<Version, AskError> {
         match written {
             Written::Done(done) => Ok(done.version),
-            Written::Refused => {
-                let session_id = self.session().to_string();
-                let error = TerminationError::SessionNotBound { session_id };
-                Err(AskError::Rejected(error.into()))
-            }
+            Written::Refused => Err(self.not_bound()),
         }
+    }
+
+    fn not_bound(&self) -> AskError {
+        let session_id = self.session().to_string();
+        AskError::Rejected(TerminationError::SessionNotBound { session_id }.into())
     }
 
     /// Adds work to the own coordination. It counts against its ceilings and cannot outrank the
