@@ -457,8 +457,13 @@ class Receipt:
             code = {"succeeded": b"S", "failed": b"F", "unfinished": b"-"}[name]
             count = f"work_{name}"
         else:
-            code = b"N" + words(root) if reason == "need_failed" else SKIPPED[reason]
-            count = "work_skipped" if reason == "need_failed" else "work_skipped_by_rule"
+            if reason == "need_failed":
+                code = b"N" + words(root)
+            elif reason == "need_timed_out":
+                code = b"T" + b"".join(map(words, one(root)))
+            else:
+                code = SKIPPED[reason]
+            count = "work_skipped_by_rule" if reason in SKIPPED else "work_skipped"
         self.counts[count] += 1
         self.counts["critical_missed"] += item.critical and count not in ("work_succeeded", "work_skipped_by_rule")
         if len(self.outcomes) == 1000:

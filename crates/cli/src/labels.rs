@@ -18,6 +18,7 @@ pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
 pub(crate) fn skip_reason(reason: &SkipReason) -> String {
     match reason {
         SkipReason::NeedFailed(root) => format!("needs {root}, which did not succeed"),
+        SkipReason::NeedTimedOut(target) => format!("{target} was not there in time"),
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),

@@ -109,8 +109,8 @@ pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{
     AddError, ApplyError, ApprovalError, ArchiveDamaged, BindError, ConfigError, ControllerError,
-    KeyError, NotNow, RaiseError, SignalError, SkipError, StateError, TerminationError, WorkError,
-    WrongStopCondition,
+    KeyError, NeedError, NotNow, RaiseError, SignalError, SkipError, StateError, TerminationError,
+    WorkError, WrongStopCondition,
 };
 pub(crate) use error::{RecordError, UnbindError};
 pub use failure_streak::FailureStreak;
@@ -159,6 +159,7 @@ pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCond
 pub use why::Blocked;
 pub(crate) use work::events as work_events;
 pub use work::{
-    ArchivedWork, Backoff, FailurePolicy, Finished, Need, Runner, SkipReason, WorkItemOutcome,
-    WorkItemTracking, WorkSpec, WorkStage, WorkState, archived_items,
+    ArchivedWork, Backoff, FailurePolicy, Finished, KeyCondition, KeyNeed, Need, NeedTarget,
+    Runner, SignalNeed, SkipReason, WorkItemOutcome, WorkItemTracking, WorkSpec, WorkStage,
+    WorkState, archived_items,
 };

@@ -5,9 +5,9 @@
 use antiphon_core::coordination::{
     AbortReason, Answer, Approvals, ApprovedQuestion, BudgetType, BudgetUsage, CarriedOutItem,
     CarriedOutWork, CoordinationBudget, CoordinationError, CoordinationReceipt, Counts, Ending,
-    Evidence, Forerunner, GateScore, GateScores, ParentStop, ReceiptBuilder, ReceiptError,
-    ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, SignalType, SkipReason,
-    StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
+    Evidence, Forerunner, GateScore, GateScores, NeedTarget, ParentStop, ReceiptBuilder,
+    ReceiptError, ReusedItem, ReusedWork, RouteTaken, RoutesTaken, SignalCounts, SignalType,
+    SkipReason, StopCondition, Usage, Verdict, WorkItemOutcome, WorkOutcome,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
@@ -72,6 +72,13 @@ fn outcomes() -> impl Strategy<Value = WorkOutcome> {
         "[a-z]{1,5}".prop_map(|root| {
             Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root.parse().unwrap())))
         }),
+        prop_oneof![
+            Just(NeedTarget::Work("a".parse().unwrap())),
+            Just(NeedTarget::Group("g".parse().unwrap())),
+            Just(NeedTarget::Signal("review.done".parse().unwrap())),
+            Just(NeedTarget::Key("gate/coverage".parse().unwrap())),
+        ]
+        .prop_map(|target| Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target)))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::Requested))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::Rule))),

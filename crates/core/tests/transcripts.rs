@@ -91,6 +91,8 @@ stories! {
     keys,
     left_alone,
     lost_and_resumed,
+    needs,
+    needs_time_out,
     nested,
     nested_budget,
     nested_cancel,

@@ -45,6 +45,8 @@ pub(crate) struct Board {
     /// Items that need an item which has no outcome yet, and those that need a group.
     needed: HashMap<WorkId, Vec<usize>>,
     needed_groups: HashMap<GroupName, Vec<usize>>,
+    /// Items that signals or keys may move.
+    needs_told: Vec<usize>,
     failures: Failures,
     /// Whether it only waits for secrets, as its engine says.
     is_waiting: bool,
@@ -207,6 +209,7 @@ impl Board {
             groups: HashMap::new(),
             needed: HashMap::new(),
             needed_groups: HashMap::new(),
+            needs_told: Vec::new(),
             failures: Failures::default(),
             is_waiting: false,
             is_abandoned: false,
@@ -369,6 +372,9 @@ impl Board {
             }
             _ => freed.iter().for_each(|work| self.look_at(work)),
         }
+        for place in self.needs_told.clone() {
+            self.look_at_place(place);
+        }
         Ok(())
     }
 
@@ -376,6 +382,9 @@ impl Board {
         let place = self.items.len();
         let class = Class::of(WorkStage::Waiting);
         let group = spec.group.clone();
+        if spec.needs.iter().any(|need| !need.is_of_items()) {
+            self.needs_told.push(place);
+        }
         for need in &spec.needs {
             match need {
                 Need::Work(id) => self.needed.entry(id.clone()).or_default().push(place),

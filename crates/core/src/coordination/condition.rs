@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::paged::Paged;
-use crate::id::{GroupName, WorkId};
+use super::signal::{About, SignalType};
+use crate::id::{GroupName, KeyName, WorkId};
 
 /// The items that wait, by what they wait for. An item is its position in the order of addition.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,14 @@ pub(super) struct Conditions {
     unrecorded: BTreeMap<WorkId, Vec<u32>>,
     /// For all of a group. An item stays listed when the group is met, as it may open again.
     groups: BTreeMap<GroupName, Vec<u32>>,
+    /// For a signal.
+    signals: BTreeMap<(SignalType, About), BTreeSet<Waiter>>,
+    /// For what a key is, each with whether it is so. An item stays listed until it is done.
+    keys: BTreeMap<KeyName, BTreeMap<Waiter, bool>>,
 }
+
+/// An item that waits, and the place of the need that it waits for.
+pub(super) type Waiter = (u32, u32);
 
 impl Conditions {
     /// Enters the next item, for which others may have waited by its name.
@@ -58,6 +66,57 @@ impl Conditions {
     /// Who waits for this group.
     pub(super) fn of_group(&self, group: &GroupName) -> &[u32] {
         self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn await_signal(&mut self, kind: &SignalType, about: About, waiter: Waiter) {
+        self.signals.entry((kind.clone(), about)).or_default().insert(waiter);
+    }
+
+    pub(super) fn awaits_signals(&self) -> bool {
+        !self.signals.is_empty()
+    }
+
+    /// Who waits for these signals.
+    pub(super) fn of_signal(&self, kind: &SignalType, about: About) -> Vec<Waiter> {
+        let waiting = self.signals.get(&(kind.clone(), about));
+        waiting.into_iter().flatten().copied().collect()
+    }
+
+    /// Takes out who waits no more for a signal.
+    pub(super) fn forget_signal(&mut self, kind: &SignalType, about: About, waiter: Waiter) {
+        let subject = (kind.clone(), about);
+        if let Some(waiting) = self.signals.get_mut(&subject) {
+            waiting.remove(&waiter);
+            if waiting.is_empty() {
+                self.signals.remove(&subject);
+            }
+        }
+    }
+
+    /// Enters who needs something of a key, and whether that is so.
+    pub(super) fn await_key(&mut self, key: &KeyName, waiter: Waiter, holds: bool) {
+        self.keys.entry(key.clone()).or_default().insert(waiter, holds);
+    }
+
+    /// Who needs something of a key, and whether that is so.
+    pub(super) fn of_key(&self, key: &KeyName) -> Vec<(Waiter, bool)> {
+        let waiting = self.keys.get(key);
+        waiting.into_iter().flatten().map(|(waiter, holds)| (*waiter, *holds)).collect()
+    }
+
+    /// Whether what is needed of a key is so.
+    pub(super) fn key_holds(&self, key: &KeyName, waiter: Waiter) -> bool {
+        self.keys.get(key).and_then(|waiting| waiting.get(&waiter)).copied().unwrap_or(false)
+    }
+
+    /// Takes out who needs nothing of a key any more.
+    pub(super) fn forget_key(&mut self, key: &KeyName, waiter: Waiter) {
+        if let Some(waiting) = self.keys.get_mut(key) {
+            waiting.remove(&waiter);
+            if waiting.is_empty() {
+                self.keys.remove(key);
+            }
+        }
     }
 
     /// Takes an item out that leaves memory.

@@ -43,7 +43,7 @@ events! {
         /// Nothing is left of a session that had left something running.
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
-        WorkSkipped(WorkSkipped) = "coordination.work_skipped",
+        WorkSkipped(WorkSkipped) = "coordination.work_skipped" up to 2 by WorkSkipped::lowest,
         /// An agent, or somebody outside, sent a signal.
         Signalled(Box<Signalled>) = "coordination.signalled",
         /// Keys were set or removed.
@@ -235,14 +235,13 @@ impl WorkAdded {
         self.items.iter().chain(self.recalled.iter().map(|item| &item.work))
     }
 
-    /// Schema 6 lends keys that all share; schema 3 says why a retry carries an item out, too.
+    /// Schema 4 waits for signals and keys, and for no longer than it says. Schema 6 lends keys that all share; schema 3 says why a retry carries an item out, too.
     fn lowest(&self) -> u32 {
         if self.all().any(|item| !item.shared.is_empty()) {
             6
-        } else if self.all().any(|item| item.again.is_some()) {
-            3
         } else {
-            self.needed()
+            let again = self.all().any(|item| item.again.is_some());
+            self.needed().max(if again { 3 } else { 1 })
         }
     }
 
@@ -251,6 +250,9 @@ impl WorkAdded {
     fn needed(&self) -> u32 {
         if self.all().any(|item| !item.shared.is_empty()) {
             return 6;
+        }
+        if self.all().any(WorkSpec::waits_for_more_than_items) {
+            return 4;
         }
         let reused = self.all().filter_map(|item| item.reused.as_ref());
         reused.map(|reused| if reused.session.is_some() { 3 } else { 2 }).max().unwrap_or(1)
@@ -387,6 +389,13 @@ pub struct WorkSkipped {
     pub works: Vec<WorkId>,
     /// Why, the same for all.
     pub because: SkipReason,
+}
+
+impl WorkSkipped {
+    /// Schema 2 says which need was not met in time.
+    fn lowest(&self) -> u32 {
+        if matches!(self.because, SkipReason::NeedTimedOut(_)) { 2 } else { 1 }
+    }
 }
 
 /// Payload of `coordination.signalled`.

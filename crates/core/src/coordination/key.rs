@@ -5,6 +5,7 @@
 
 mod change;
 mod expected;
+mod gate;
 mod illegal;
 mod keys;
 mod prefix;
@@ -13,9 +14,10 @@ mod write;
 
 pub use change::KeyChange;
 pub use expected::Expected;
+pub use gate::GATE_SCALE;
+pub(super) use gate::gate_of;
 pub(super) use illegal::IllegalChange;
 pub use keys::KeyState;
 pub(super) use keys::Keys;
-pub use prefix::GATE_SCALE;
 pub use value::KeyValue;
 pub use write::KeyWrite;

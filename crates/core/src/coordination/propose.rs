@@ -66,6 +66,11 @@ impl Coordination {
         if !self.is_carried() {
             return None;
         }
+        if self.pause_reason().is_none()
+            && let Some(skip) = self.work().propose_timed_out(self.age_at(now.at))
+        {
+            return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
+        }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
         if self.pause_reason().is_some() || !self.has_slot(expanding.len()) {
             return None;
@@ -171,7 +176,9 @@ impl Coordination {
         }
         let is_paused = self.pause_reason().is_some();
         // What is due in a paused run becomes ready, and starts only once a person continues it.
-        let waits = !is_paused && self.work().next_due() != (None, None);
+        let is_due_later =
+            self.work().next_due() != (None, None) || self.work().next_timeout().is_some();
+        let waits = !is_paused && is_due_later;
         let may_bind =
             !self.is_starting() && !is_paused && self.stop_condition_at(now.at).is_none();
         runs || waits

@@ -25,7 +25,7 @@ use super::remembered::Remembered;
 use super::session::{NextStep, Sessions};
 use super::signal::Signals;
 use super::started::check_started;
-use super::work::{Done, Work, check_added};
+use super::work::{Done, Moment, Told, Work, check_added};
 use crate::envelope::Meta;
 use crate::id::{Actor, CoordinationId, Version};
 use crate::routing::RoutingDecision;
@@ -68,7 +68,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.9";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.10";
 
     /// Begins a coordination from its first event.
     ///
@@ -171,7 +171,7 @@ impl Coordination {
             }
             E::WorkSkipped(skipped) => {
                 allow(Change::Note)?;
-                Ok(self.work.check_skipped(skipped)?)
+                Ok(self.work.check_skipped(skipped, self.age.at(meta.at))?)
             }
             E::Signalled(sent) => {
                 allow(Change::Signal)?;
@@ -223,13 +223,15 @@ impl Coordination {
     /// Changes the state by an event that was checked.
     fn change(&mut self, event: &CoordinationEvent, meta: &Meta) {
         use CoordinationEvent as E;
+        let moment = self.moment(meta);
         match event {
             // `begin` takes the first; a second is refused before it comes here.
             E::Started(_) => {}
             E::WorkAdded(added) => {
                 self.work.bring_back(&added.recalled);
                 for spec in &added.items {
-                    if let Some(done) = self.work.add(spec.clone(), meta.version) {
+                    let told = Told::new(&self.signals, &self.keys);
+                    if let Some(done) = self.work.add(spec.clone(), moment, told) {
                         self.count(done);
                     }
                     if let Some(reused) = &spec.reused {
@@ -241,7 +243,7 @@ impl Coordination {
                 }
             }
             E::SessionBound(bound) => {
-                let item = self.work.bind(&bound.work, bound.session, meta.version);
+                let item = self.work.bind(&bound.work, bound.session, moment);
                 self.sessions.bind(bound, item, meta.at, meta.version);
             }
             E::SessionUnbound(unbound) => self.unbind(unbound, meta),
@@ -251,19 +253,23 @@ impl Coordination {
             }
             E::SessionCleared(cleared) => {
                 if let Some(item) = self.sessions.forget_leftovers(cleared.session) {
-                    self.work.release(item, meta.version);
+                    self.work.release(item, moment);
                 }
             }
             E::WorkSkipped(skipped) => {
-                for done in self.work.skip(skipped, meta.version) {
+                for done in self.work.skip(skipped, moment) {
                     self.count(done);
                 }
             }
             E::Signalled(sent) => {
                 self.signals.hear(sent, meta);
+                self.work.hear(sent, moment);
                 self.receipt.record_signal(&sent.kind);
             }
-            E::KeySet(set) => self.keys.apply(set, meta.version),
+            E::KeySet(set) => {
+                self.keys.apply(set, meta.version);
+                self.work.see_keys(&set.changes, moment);
+            }
             E::Asked(asked) => self.questions.ask(asked, meta.version),
             E::Answered(answered) => {
                 if let Some(question) = self.questions.answer(answered, meta.version) {
@@ -333,7 +339,7 @@ impl Coordination {
         if unbound.then == NextStep::Hold {
             self.sessions.note_leftovers(unbound.session, item);
         }
-        if let Some(done) = self.work.unbind(item, unbound, meta.at, meta.version) {
+        if let Some(done) = self.work.unbind(item, unbound, meta.at, self.moment(meta)) {
             self.count(done);
         }
         if let Some(routed) = self.route.take() {
@@ -354,6 +360,10 @@ impl Coordination {
     /// What was decided of the session whose end comes next.
     pub(super) fn route(&self) -> Option<&Routed> {
         self.route.as_deref()
+    }
+
+    fn moment(&self, meta: &Meta) -> Moment {
+        Moment::new(meta.version, self.age.at(meta.at))
     }
 
     /// Counts an item that got its outcome.
@@ -466,7 +476,7 @@ impl Coordination {
             ));
         }
         restored.woken_at = restored.last_at;
-        restored.work.rebuild(&restored.started, restored.life.is_starting());
+        restored.work.rebuild(&restored.started, restored.life.is_starting(), &restored.keys);
         restored.sessions.rebuild();
         if !restored.is_carried() {
             restored.sessions.stop_nested_clocks();

@@ -6,10 +6,13 @@ use std::fmt;
 use super::error::{BindError, WorkError, verb};
 use super::reused::Reused;
 use super::runners::Runners;
+use super::signal::SignalType;
 use super::state::Coordination;
 use super::stop::StopCondition;
-use super::work::{Need, Runner, SkipReason, WorkItemOutcome, WorkState};
-use crate::id::{CoordinationId, SessionId, WorkId};
+use super::work::{
+    KeyNeed, Need, NeedTarget, Runner, SignalNeed, SkipReason, WorkItem, WorkItemOutcome, WorkState,
+};
+use crate::id::{CoordinationId, SessionId, Version, WorkId};
 use crate::time::{Deadline, Now};
 
 /// What [`Blocked::NoRunner`] names where the item says no name itself.
@@ -37,6 +40,22 @@ pub enum Blocked {
     },
     /// It needs a group in which this item failed, or was skipped for one that did.
     GroupFailed { group: String, work: WorkId },
+    /// It waits for a signal that has not come.
+    NeedsSignal {
+        need: SignalNeed,
+        /// The last one that does not count, as it tells of a failure.
+        failed: Option<Version>,
+        /// The items that it would be told by, and their states in one word.
+        items: Vec<(WorkId, &'static str)>,
+    },
+    /// It waits for a key, which has this value, if any.
+    NeedsKey {
+        need: KeyNeed,
+        /// Its value as people write it.
+        value: Option<String>,
+    },
+    /// It is skipped if this is not there at this moment.
+    TimesOut { need: NeedTarget, until: Deadline },
     /// It waits for a moment.
     Delayed { until: Deadline },
     /// A session carries it out.
@@ -137,6 +156,25 @@ impl fmt::Display for Blocked {
             }
             Self::GroupFailed { group, work } => {
                 write!(f, "it needs group {group}, in which {work} failed")
+            }
+            Self::NeedsSignal { need, failed, items } => {
+                write!(f, "it needs {need}, which has not come")?;
+                if let Some(version) = failed {
+                    write!(f, "; the one of version {version} tells of a failure")?;
+                }
+                for (work, state) in items {
+                    write!(f, "; {work} {} {state}", verb(state))?;
+                }
+                Ok(())
+            }
+            Self::NeedsKey { need, value: None } => {
+                write!(f, "it needs {need}, and nothing is there")
+            }
+            Self::NeedsKey { need, value: Some(value) } => {
+                write!(f, "it needs {need}, and it is {value}")
+            }
+            Self::TimesOut { need, until } => {
+                write!(f, "it is skipped if {need} is still missing at {until}")
             }
             Self::Delayed { until } => write!(f, "it waits until {}", until),
             Self::Running { session, attempt } => {
@@ -271,6 +309,7 @@ impl Coordination {
         if matches!(item.state(), WorkState::Waiting(_)) {
             reasons.extend(item.spec().needs.iter().filter_map(|need| self.unmet_need(need)));
         }
+        reasons.extend(self.missing(item));
         if let WorkState::AwaitingCleanup(session) = *item.state() {
             reasons.push(Blocked::AwaitingCleanup {
                 session: self.session_id(session),
@@ -335,8 +374,48 @@ impl Coordination {
         Ok(reasons)
     }
 
+    /// The signals and keys that an item waits for, and when it waits no more.
+    fn missing(&self, item: &WorkItem) -> Vec<Blocked> {
+        let needs = (0..).zip(&item.spec().needs);
+        let unmet =
+            needs.filter(|(at, need)| !need.is_of_items() && self.work().is_unmet(item, *at));
+        let mut reasons: Vec<Blocked> =
+            unmet.filter_map(|(_, need)| self.unmet_told(need)).collect();
+        for (need, age) in item.deadlines() {
+            if let Some(at) = self.reaches_age(*age) {
+                let need = item.spec().needs[*need as usize].target();
+                reasons.push(Blocked::TimesOut { need, until: Deadline::Ledger(at) });
+            }
+        }
+        reasons
+    }
+
+    fn unmet_told(&self, need: &Need) -> Option<Blocked> {
+        match need {
+            Need::Signal(need) => {
+                let latest = self.latest_signal(&need.kind, &need.subject());
+                let kind = need.kind.as_str();
+                let told_by_items =
+                    [SignalType::AGENT_INITIALIZED, SignalType::AGENT_COMPLETED].contains(&kind);
+                let agent = need.agent().filter(|_| told_by_items);
+                let items = agent.into_iter().flat_map(|agent| self.work().speakers(agent));
+                Some(Blocked::NeedsSignal {
+                    need: need.clone(),
+                    failed: latest.map(|latest| latest.version),
+                    items: items.map(|item| (item.id().clone(), item.state().as_str())).collect(),
+                })
+            }
+            Need::Key(need) => {
+                let value = self.key(need.key.as_str()).map(|key| need.shown(&key.value));
+                Some(Blocked::NeedsKey { need: need.clone(), value })
+            }
+            Need::Work(_) | Need::Group(_) => None,
+        }
+    }
+
     fn unmet_need(&self, need: &Need) -> Option<Blocked> {
         match need {
+            Need::Signal(_) | Need::Key(_) => None,
             Need::Work(id) => match self.work().find(id.as_str()) {
                 None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
                 Some(item) => match item.state() {

@@ -11,7 +11,9 @@ mod group;
 mod illegal;
 mod item;
 mod leaving;
+mod need;
 mod needs;
+mod needs_met;
 mod ready;
 mod reuse;
 mod schedule;
@@ -21,7 +23,7 @@ mod stage;
 mod state;
 mod unbound;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +34,12 @@ pub use finished::Finished;
 pub(super) use illegal::{IllegalAddition, IllegalSkip};
 pub(super) use item::WorkItem;
 pub use item::WorkItemTracking;
+pub use need::{KeyCondition, KeyNeed, Need, NeedTarget, SignalNeed};
 pub(super) use needs::Done;
+pub(super) use needs_met::{Moment, Told};
 pub(super) use ready::ReadyKey;
 pub(super) use reuse::check_reused;
-pub use spec::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
+pub use spec::{Backoff, FailurePolicy, Runner, WorkSpec};
 pub use stage::WorkStage;
 pub(super) use state::WorkMove;
 pub use state::{SkipReason, WorkItemOutcome, WorkState};
@@ -48,7 +52,7 @@ use super::error::WorkError;
 use super::event::Started;
 use super::failure_streak::FailureStreak;
 use super::paged::Paged;
-use crate::id::{GroupName, WorkId};
+use crate::id::{AgentId, GroupName, WorkId};
 
 /// The items in memory, and what follows from their states.
 ///
@@ -66,6 +70,12 @@ pub(super) struct Work {
     rules: Rules,
     #[serde(skip)]
     by_id: BTreeMap<WorkId, u32>,
+    /// Items that speak under another name than their id.
+    #[serde(skip)]
+    by_agent: BTreeMap<AgentId, BTreeSet<u32>>,
+    /// When needs time out, by the age of the run, with the item and the place of the need.
+    #[serde(skip)]
+    timeouts: BTreeSet<(u64, u32, u32)>,
     #[serde(skip)]
     groups: BTreeMap<GroupName, Group>,
     #[serde(skip)]
@@ -158,6 +168,7 @@ impl Work {
         self.iter_unfinished().count() == self.unfinished as usize
             && self.failed_in_a_row.is_coherent()
             && self.archive_is_coherent()
+            && self.items.iter().all(|(_, item)| item.names_own_needs())
     }
 
     /// Items that a session is bound to, counted one by one.

@@ -144,7 +144,7 @@ impl World {
                 let output = session.work_tracking(work.as_str())?.output?;
                 Some((work.clone(), output))
             }
-            Need::Group(_) => None,
+            Need::Group(_) | Need::Signal(_) | Need::Key(_) => None,
         });
         self.draft.act(Action::Spawn(Box::new(Spawn {
             session: session.session_id(number),

@@ -494,6 +494,7 @@ fn item(spec: &WorkSpec) -> String {
             .map(|need| match need {
                 Need::Work(id) => name(id),
                 Need::Group(group) => format!("@{group}"),
+                Need::Signal(_) | Need::Key(_) => need.to_string(),
                 other => no_words(other),
             })
             .collect();
@@ -503,6 +504,9 @@ fn item(spec: &WorkSpec) -> String {
             format!("{} items", needs.len())
         };
         out.push_str(&format!(" needs {needs}"));
+    }
+    for (need, ns) in &spec.need_timeouts {
+        out.push_str(&format!(" (need {need} within {})", seconds(*ns)));
     }
     if let Some(group) = &spec.group {
         out.push_str(&format!(" in @{group}"));
@@ -549,6 +553,7 @@ fn done(outcome: &WorkItemOutcome) -> String {
 fn because(reason: &SkipReason) -> String {
     match reason {
         SkipReason::NeedFailed(root) => format!("for want of {}", name(root)),
+        SkipReason::NeedTimedOut(target) => format!("as {target} was not there in time"),
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "as requested".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use antiphon_core::coordination::{
     Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
-    KeyWrite, Need, Question, Raise, Reused, Route, RouteVote, Runner, Signal, WorkSpec,
+    KeyCondition, KeyNeed, KeyWrite, Need, Question, Raise, Reused, Route, RouteVote, Runner,
+    Signal, SignalNeed, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
@@ -281,6 +282,32 @@ fn ids(pattern: &str, pad: usize) -> Vec<String> {
     (first..=last).map(|number| padded(format!("{head}{number}"))).collect()
 }
 
+/// `type`, `type:about:agent` or `type:from:agent`, with `?` at its end if a failed one counts, too.
+fn signal_need(text: &str) -> Need {
+    let (text, failed) = (text.trim_end_matches('?'), text.ends_with('?'));
+    let parts: Vec<&str> = text.split(':').collect();
+    let need = SignalNeed::new(parts[0].parse().unwrap());
+    let need = match parts[1..] {
+        ["about", agent] => need.about(agent.parse().unwrap()),
+        ["from", agent] => need.from(agent.parse().unwrap()),
+        _ => need,
+    };
+    Need::Signal(if failed { need.even_failed() } else { need })
+}
+
+/// `name`, `name>800000` or `name:'value'`.
+fn key_need(text: &str) -> Need {
+    let (name, holds) = match (text.split_once('>'), text.split_once(':')) {
+        (Some((name, least)), _) => (name, KeyCondition::AtLeast(least.parse().unwrap())),
+        (None, Some((name, value))) => {
+            let value = JsonText::new(value.replace('\'', "\"")).unwrap();
+            (name, KeyCondition::Equals(value))
+        }
+        (None, None) => (text, KeyCondition::Exists),
+    };
+    Need::Key(KeyNeed::new(name.parse().unwrap(), holds))
+}
+
 fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     let runner = match (words.get("plan"), words.number("nested")) {
         (Some(plan), _) => Runner::Plan(plan.parse().unwrap()),
@@ -303,6 +330,13 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
             (None, None) => item.needs.push(Need::Work(WorkId::new(need).unwrap())),
         }
     }
+    item.needs.extend(words.get("signal").map(signal_need));
+    item.needs.extend(words.get("key").map(key_need));
+    let timeouts = words.get("timeouts").into_iter().flat_map(|all| all.split(','));
+    item.need_timeouts = timeouts
+        .map(|timeout| timeout.split_once(':').expect("a time-out has the form 0:5s"))
+        .map(|(need, time)| (need.parse().unwrap(), nanos(time)))
+        .collect();
     item.group = words.get("group").map(|group| group.parse().unwrap());
     item.priority = words.number("prio").unwrap_or(0);
     item.agent = words.get("as").map(|agent| agent.parse().unwrap());

@@ -124,6 +124,9 @@ pub struct ItemNeed {
     pub item: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The signal or key that is meant, and what it is to be, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
     /// Where the item is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -227,6 +230,9 @@ impl From<&ItemRecord> for ItemLine {
         let said = item.last_end().and_then(|end| end.unbound.text.clone());
         let skipped = item.skipped_because().map(|because| match because {
             SkipReason::NeedFailed(work) => format!("{work}, which it needs, did not succeed"),
+            SkipReason::NeedTimedOut(target) => {
+                format!("{target}, which it needs, was not there in time")
+            }
             SkipReason::NotClaimable => "it could not be claimed".to_owned(),
             SkipReason::Requested => "it was skipped by request".to_owned(),
             SkipReason::Rule => "its own rule skipped it".to_owned(),
@@ -303,14 +309,15 @@ fn cell(id: &str) -> Vec<String> {
 
 impl ItemNeed {
     fn of(need: &MetNeed, added: Moment) -> Self {
-        let (item, group) = match &need.need {
-            Need::Work(work) => (Some(work.to_string()), None),
-            Need::Group(group) => (None, Some(group.to_string())),
-            _ => (None, None),
+        let (item, group, other) = match &need.need {
+            Need::Work(work) => (Some(work.to_string()), None, None),
+            Need::Group(group) => (None, Some(group.to_string()), None),
+            other => (None, None, Some(other.to_string())),
         };
         Self {
             item,
             group,
+            other,
             state: need.stage.map(|stage| stage.to_string()),
             unfinished: need.unfinished as u64,
             met: need.met.map(|met| utc(met.wall)),

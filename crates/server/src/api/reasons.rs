@@ -47,6 +47,19 @@ impl Why {
             Blocked::GroupFailed { group, work } => {
                 ("group_failed", json!({ "group": group, "work": work }))
             }
+            Blocked::NeedsSignal { need, failed, items } => {
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|(item, state)| json!({ "item": item, "state": state }))
+                    .collect();
+                ("needs_signal", json!({ "need": need, "failed": failed, "items": items }))
+            }
+            Blocked::NeedsKey { need, value } => {
+                ("needs_key", json!({ "need": need, "value": value }))
+            }
+            Blocked::TimesOut { need, until } => {
+                ("times_out", json!({ "need": need, "until": until }))
+            }
             Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
             Blocked::Running { session, attempt } => {
                 ("running", json!({ "session": session.to_string(), "attempt": attempt }))
@@ -108,7 +121,7 @@ fn names(secrets: &RunSecrets) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon::coordination::StopCondition;
+    use antiphon::coordination::{KeyCondition, KeyNeed, NeedTarget, SignalNeed, StopCondition};
     use antiphon::id::{SessionId, WorkId};
     use antiphon::plan::{SecretFrom, SecretSource};
     use antiphon::time::{Deadline, LedgerTime};
@@ -125,6 +138,28 @@ mod tests {
             (
                 Blocked::Starting { recorded: 1, announced: 2 },
                 r#""starting",{"announced":2,"recorded":1}"#,
+            ),
+            (
+                Blocked::NeedsSignal {
+                    need: SignalNeed::new("review.done".parse()?),
+                    failed: None,
+                    items: vec![(work.clone(), "running")],
+                },
+                r#""needs_signal",{"failed":null,"items":[{"item":"models","state":"running"}],"need":{"type":"review.done"}}"#,
+            ),
+            (
+                Blocked::NeedsKey {
+                    need: KeyNeed::new("state/phase".parse()?, KeyCondition::Exists),
+                    value: None,
+                },
+                r#""needs_key",{"need":{"holds":"exists","key":"state/phase"},"value":null}"#,
+            ),
+            (
+                Blocked::TimesOut {
+                    need: NeedTarget::Key("state/phase".parse()?),
+                    until: Deadline::Ledger(LedgerTime(5)),
+                },
+                r#""times_out",{"need":{"key":"state/phase"},"until":{"at":5}}"#,
             ),
             (
                 Blocked::NeedsWork { work: work.clone(), state: "running" },

@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration or with an item's description.
 
+use super::need::NeedError;
 use crate::id::{CoordinationId, IdError, WorkId};
 
 /// What is wrong with a configuration, or with the description of an item.
@@ -27,6 +28,9 @@ pub enum ConfigError {
     /// An item needs one that does not exist.
     #[error("work {work_id} needs {need}, which does not exist and is not being added")]
     UnknownNeed { work_id: WorkId, need: String },
+    /// What an item waits for makes no sense.
+    #[error("work {work_id} has a need that cannot be met: {problem}")]
+    Need { work_id: WorkId, problem: NeedError },
     /// Items wait for each other in a cycle.
     #[error("these wait for each other and would never start: {}", path.join(" -> "))]
     Cycle { path: Vec<String> },

@@ -6,8 +6,9 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use super::change::KeyChange;
+use super::gate::GATES;
 use super::illegal::IllegalChange;
-use super::prefix::{CONTEXTS, GATES, check_session, check_value, gate};
+use super::prefix::{CONTEXTS, check_session, check_value, gate};
 use super::value::KeyValue;
 use super::write::KeyWrite;
 use crate::coordination::error::KeyError;

@@ -1,15 +1,10 @@
 //! Prefixes that mean something: what may stand below them, and who may write there.
 
 use super::change::KeyChange;
+use super::gate::{GATES, gate_of};
 use super::value::KeyValue;
 use crate::coordination::error::KeyError;
 use crate::id::KeyName;
-
-/// Below it are scores of gates, in millionths.
-pub(super) const GATES: &str = "gate/";
-
-/// What a whole score is in the value of a gate's key.
-pub const GATE_SCALE: i64 = 1_000_000;
 
 /// Below it is how much of a resource is there, from 0 to 1.
 const RESOURCES: &str = "resource/";
@@ -20,7 +15,7 @@ pub(super) const CONTEXTS: &str = "context/";
 /// The gate that a key is the score of, and the score.
 pub(super) fn gate<'a>(key: &'a KeyName, value: &KeyValue) -> Option<(&'a str, i64)> {
     let KeyValue::Here(score) = value else { return None };
-    Some((key.as_str().strip_prefix(GATES)?, score.as_str().parse().ok()?))
+    Some((gate_of(key)?, score.as_str().parse().ok()?))
 }
 
 /// Whether a key may have this value.

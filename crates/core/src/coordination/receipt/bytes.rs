@@ -11,7 +11,7 @@ use super::wording;
 use crate::coordination::approval::Answer;
 use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::StopCondition;
-use crate::coordination::work::{SkipReason, WorkItemOutcome};
+use crate::coordination::work::{NeedTarget, SkipReason, WorkItemOutcome};
 use crate::digest::{Canonical, Digest};
 
 /// What the bytes of every receipt begin with.
@@ -174,6 +174,9 @@ impl WorkOutcome {
             Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => {
                 bytes.u8(b'N').text(root.as_str())
             }
+            Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target))) => {
+                write_target(target, bytes)
+            }
             Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)) => bytes.u8(b'C'),
             Some(WorkItemOutcome::Skipped(SkipReason::Requested)) => bytes.u8(b'Q'),
             Some(WorkItemOutcome::Skipped(SkipReason::Rule)) => bytes.u8(b'R'),
@@ -185,6 +188,17 @@ impl WorkOutcome {
         bytes.optional(self.output.as_ref(), |bytes, output| {
             bytes.digest(output);
         });
+    }
+}
+
+/// What was not there in time: a letter, the kind of what was needed, and its name.
+fn write_target<'a>(target: &NeedTarget, bytes: &'a mut Canonical) -> &'a mut Canonical {
+    bytes.u8(b'T');
+    match target {
+        NeedTarget::Work(id) => bytes.text("work").text(id.as_str()),
+        NeedTarget::Group(name) => bytes.text("group").text(name.as_str()),
+        NeedTarget::Signal(kind) => bytes.text("signal").text(kind.as_str()),
+        NeedTarget::Key(key) => bytes.text("key").text(key.as_str()),
     }
 }
 

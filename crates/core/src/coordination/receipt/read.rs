@@ -19,7 +19,7 @@ use crate::coordination::fault::CoordinationError;
 use crate::coordination::reused::Forerunner;
 use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
-use crate::coordination::work::{SkipReason, WorkItemOutcome};
+use crate::coordination::work::{NeedTarget, SkipReason, WorkItemOutcome};
 use crate::coordination::{
     MAX_ANSWERS_IN_RECEIPT, MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT,
     MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
@@ -158,6 +158,19 @@ fn work(read: &mut Reader<'_>, what: &'static str) -> Result<WorkId, ReceiptErro
     id(read, what)
 }
 
+/// What was not there in time.
+fn target(read: &mut Reader<'_>) -> Result<NeedTarget, ReceiptError> {
+    let (kind_at, what) = (read.at(), "what was not there in time");
+    let kind = read.text(what)?.to_owned();
+    Ok(match kind.as_str() {
+        "work" => NeedTarget::Work(id(read, what)?),
+        "group" => NeedTarget::Group(id(read, what)?),
+        "signal" => NeedTarget::Signal(word(read, what, |text| SignalType::new(text).ok())?),
+        "key" => NeedTarget::Key(id(read, what)?),
+        _ => return Err(ReceiptError::UnknownWord { at: kind_at, what, found: kind }),
+    })
+}
+
 fn outcome(read: &mut Reader<'_>) -> Result<WorkOutcome, ReceiptError> {
     let (work_id, attempts) = (work(read, "an item")?, read.u32("its attempts")?);
     let (at, what) = (read.at(), "its outcome");
@@ -169,6 +182,7 @@ fn outcome(read: &mut Reader<'_>) -> Result<WorkOutcome, ReceiptError> {
             let root = work(read, "the item that failed")?;
             Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root)))
         }
+        b'T' => Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target(read)?))),
         b'C' => Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)),
         b'Q' => Some(WorkItemOutcome::Skipped(SkipReason::Requested)),
         b'R' => Some(WorkItemOutcome::Skipped(SkipReason::Rule)),

@@ -68,7 +68,7 @@ impl Coordination {
             WorkState::Delayed(Deadline::Ledger(until)) => *until <= at,
             state => state.after(WorkMove::Bind(self.sessions().last() + 1)).is_some(),
         };
-        if !may_start {
+        if !may_start || self.work().waits_for_key(item) {
             return Err(not_ready(item).into());
         }
         if let Some(group) = &item.spec().group

@@ -65,6 +65,14 @@ impl SignalType {
     /// What had failed was made good.
     pub const ERROR_RECOVERY_COMPLETED: &'static str = "error_recovery_completed";
 
+    pub(in crate::coordination) fn agent_initialized() -> Self {
+        Self(Self::AGENT_INITIALIZED.into())
+    }
+
+    pub(in crate::coordination) fn agent_completed() -> Self {
+        Self(Self::AGENT_COMPLETED.into())
+    }
+
     /// Reads the type from text: 1 to 100 of `[A-Za-z0-9_.:-]`.
     ///
     /// # Errors

@@ -475,6 +475,16 @@ impl Coordination {
         self.has_secrets
     }
 
+    /// Its age: nanoseconds since the start in which it was carried out and not paused.
+    pub(in crate::coordination) fn age_at(&self, at: LedgerTime) -> u64 {
+        self.age.at(at)
+    }
+
+    /// When it reaches an age, unless it is paused.
+    pub(in crate::coordination) fn reaches_age(&self, age: u64) -> Option<LedgerTime> {
+        self.age.reaches(age)
+    }
+
     /// Ticks since the start, pauses left out.
     #[must_use]
     pub fn elapsed_ticks_at(&self, at: LedgerTime) -> u64 {
@@ -510,8 +520,12 @@ impl Coordination {
         }
         let (item, wall) = self.work.next_due();
         let end = self.duration_end().filter(|end| *end > seen);
+        // One that came is dealt with at once, or not while the run ends.
+        let need = self.work.next_timeout().and_then(|age| self.age.reaches(age));
+        let need = need.filter(|at| *at > seen);
         let expiry = self.questions.next_expiry(seen);
-        let at = [item, self.sessions.next_deadline(), end, expiry].into_iter().flatten().min();
+        let dues = [item, need, self.sessions.next_deadline(), end, expiry];
+        let at = dues.into_iter().flatten().min();
         (at, wall)
     }
 

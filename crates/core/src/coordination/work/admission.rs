@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::Work;
 use super::finished::Finished;
 use super::illegal::IllegalAddition;
+use super::need::Need;
 use super::reuse::{check_reused, refuse_reused};
-use super::spec::{Need, Runner, WorkSpec};
-use crate::coordination::error::ConfigError;
+use super::spec::{Runner, WorkSpec};
+use crate::coordination::error::{ConfigError, NeedError};
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS};
 use crate::coordination::reused::Forerunner;
@@ -48,6 +49,7 @@ pub(in crate::coordination) fn admit(
             in_order &= match need {
                 Need::Work(id) => added.contains_key(id) || known(id),
                 Need::Group(_) => false,
+                Need::Signal(_) | Need::Key(_) => true,
             };
         }
         if known(&item.id) || added.insert(&item.id, position).is_some() {
@@ -70,6 +72,7 @@ pub(in crate::coordination) fn admit(
                 Need::Group(group) => {
                     (members.contains_key(group) || known_group(group), group.as_str())
                 }
+                Need::Signal(_) | Need::Key(_) => continue,
             };
             if !exists {
                 return Err(ConfigError::UnknownNeed {
@@ -148,6 +151,7 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
         let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);
         return Err(ConfigError::OutOfRange { field: "shared", actual, min: 0, max });
     }
+    check_needs(item).map_err(|problem| ConfigError::Need { work_id: item.id.clone(), problem })?;
     let positive = |field, value: Option<u64>, max: u64| match value {
         Some(actual) if actual == 0 || actual > max => {
             Err(ConfigError::OutOfRange { field, actual, min: 1, max })
@@ -160,6 +164,20 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     // starting.
     positive("max_tokens", item.max_tokens, u64::MAX)?;
     positive("max_cost", item.max_cost, u64::MAX)
+}
+
+fn check_needs(item: &WorkSpec) -> Result<(), NeedError> {
+    item.needs.iter().try_for_each(Need::check)?;
+    for (need, ns) in &item.need_timeouts {
+        let (need, needs) = (*need, item.needs.len());
+        if need as usize >= needs {
+            return Err(NeedError::TimeoutOfNothing { need, needs });
+        }
+        if *ns == 0 {
+            return Err(NeedError::NoTime { need });
+        }
+    }
+    Ok(())
 }
 
 /// Splits items into events that each keep the limits on count and payload.
@@ -332,6 +350,7 @@ impl<'a> Graph<'a> {
             .iter()
             .filter_map(|need| match need {
                 Need::Group(group) => Some(Node::Group(group)),
+                Need::Signal(_) | Need::Key(_) => None,
                 Need::Work(id) => match self.added.get(id) {
                     Some(position) => Some(Node::New(*position)),
                     None => self

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::finished::Finished;
 use super::group::Group;
-use super::spec::{Need, WorkSpec};
+use super::need::Need;
+use super::spec::WorkSpec;
 use crate::coordination::error::ArchiveDamaged;
 use crate::coordination::limits::MAX_FINISHED_IN_MEMORY;
 use crate::digest::Digest;

@@ -1,5 +1,6 @@
 //! What recorded events about work may not say, besides what a decision may not either.
 
+use super::need::NeedTarget;
 use crate::coordination::error::{ConfigError, WorkError};
 use crate::id::WorkId;
 
@@ -25,6 +26,8 @@ pub(in crate::coordination) enum IllegalSkip {
     Count { items: usize },
     #[error("work {work_id} is skipped twice")]
     Twice { work_id: WorkId },
+    #[error("{target}, which work {work_id} needs, has not timed out")]
+    NotTimedOut { work_id: WorkId, target: NeedTarget },
     #[error("work {work_id} does not need {root}, or that has not failed")]
     NeedStands { work_id: WorkId, root: WorkId },
 }

@@ -1,5 +1,7 @@
 //! An item as its sessions left it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::finished::Finished;
@@ -22,6 +24,12 @@ pub(in crate::coordination) struct WorkItem {
     changed: Version,
     tokens: u64,
     output: Option<Digest>,
+    /// Needs that were met once for all, by their places.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    latched: BTreeSet<u32>,
+    /// When unmet needs time out, by their places, as ages of the run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    deadlines: BTreeMap<u32, u64>,
     /// It had left memory before; what it counts for was counted then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     recalled: bool,
@@ -45,6 +53,8 @@ impl WorkItem {
             changed: added,
             tokens: 0,
             output: None,
+            latched: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
             recalled: false,
         }
     }
@@ -66,6 +76,8 @@ impl WorkItem {
             changed: item.changed,
             tokens: item.tokens,
             output: item.output,
+            latched: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
             recalled: true,
         }
     }
@@ -80,6 +92,35 @@ impl WorkItem {
         if let WorkState::Delayed(Deadline::Ledger(until)) = &mut self.state {
             *until = until.after(ns);
         }
+    }
+
+    /// Whether it had a session: only keys can hold it back then.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// Notes that a need is met once for all.
+    pub(super) fn latch(&mut self, need: u32) {
+        self.latched.insert(need);
+    }
+
+    pub(super) fn is_latched(&self, need: u32) -> bool {
+        self.latched.contains(&need)
+    }
+
+    /// When needs of it time out, by their places, as ages of the run.
+    pub(in crate::coordination) fn deadlines(&self) -> &BTreeMap<u32, u64> {
+        &self.deadlines
+    }
+
+    pub(super) fn set_deadlines(&mut self, deadlines: BTreeMap<u32, u64>) {
+        self.deadlines = deadlines;
+    }
+
+    /// Whether what is kept by the places of its needs is kept of needs that it has.
+    pub(super) fn names_own_needs(&self) -> bool {
+        let last = self.latched.last().max(self.deadlines.last_key_value().map(|(need, _)| need));
+        last.is_none_or(|last| (*last as usize) < self.spec.needs.len())
     }
 
     pub(super) fn note_session(&mut self, session: u64) {
@@ -143,11 +184,7 @@ impl WorkItem {
 
     /// Whether a group that it needs may still hold it back: once it had a session, no more.
     pub(super) fn can_wait_again(&self) -> bool {
-        match self.state {
-            WorkState::Waiting(_) => true,
-            WorkState::Ready => self.sessions.is_empty(),
-            _ => false,
-        }
+        matches!(self.state, WorkState::Waiting(_) | WorkState::Ready) && !self.has_begun()
     }
 
     pub(super) fn standing(&self) -> Standing {

@@ -6,7 +6,8 @@ use super::Work;
 use super::archive::{ArchivedWork, named};
 use super::finished::Finished;
 use super::item::{Standing, WorkItem};
-use super::spec::{Need, WorkSpec};
+use super::need::Need;
+use super::spec::WorkSpec;
 use super::state::WorkState;
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -85,7 +86,7 @@ impl Work {
             needs
                 .filter_map(|need| match need {
                     Need::Work(id) => by_id.get(id).copied(),
-                    Need::Group(_) => None,
+                    Need::Group(_) | Need::Signal(_) | Need::Key(_) => None,
                 })
                 .collect()
         };
@@ -109,6 +110,7 @@ impl Work {
         };
         self.conditions.remove(position);
         self.by_id.remove(item.id());
+        self.forget_speaker(item.spec(), position);
         if item.is_recalled() {
             return None;
         }
@@ -128,6 +130,7 @@ impl Work {
             let position = self.items.push(WorkItem::bring_back(item.clone()));
             self.conditions.add_at(position);
             self.by_id.insert(id, position);
+            self.note_speaker(position);
             self.archive.retire(position);
         }
     }

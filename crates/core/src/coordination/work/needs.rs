@@ -4,14 +4,17 @@
 use super::Work;
 use super::group::Group;
 use super::item::{Standing, WorkItem};
+use super::need::Need;
+use super::needs_met::{Moment, Told};
 use super::ready::Rules;
-use super::spec::{FailurePolicy, Need, WorkSpec};
+use super::spec::{FailurePolicy, WorkSpec};
 use super::state::{WorkItemOutcome, WorkMove, WorkState};
 use crate::coordination::condition::Conditions;
 use crate::coordination::event::{SessionUnbound, Started};
+use crate::coordination::key::Keys;
 use crate::coordination::receipt::WorkOutcome;
 use crate::coordination::session::SessionOutcome;
-use crate::id::{GroupName, Version, WorkId};
+use crate::id::{GroupName, WorkId};
 use crate::time::LedgerTime;
 
 /// An item that got its outcome, for those who count.
@@ -38,18 +41,19 @@ impl Work {
     pub(in crate::coordination) fn add(
         &mut self,
         spec: WorkSpec,
-        version: Version,
+        moment: Moment,
+        told: Told<'_>,
     ) -> Option<Done> {
         if spec.reused.is_some() {
-            return Some(self.add_reused(spec, version));
+            return Some(self.add_reused(spec, moment));
         }
-        let position = self.items.push(WorkItem::new(spec, version));
+        let position = self.items.push(WorkItem::new(spec, moment.version()));
         self.unfinished += 1;
-        let unmet = self.link(position);
+        let unmet = self.link(position) + self.link_told(position, told);
         if let Some(name) = self.items[position].spec().group.clone() {
-            self.join(name, version);
+            self.join(name, moment);
         }
-        self.set_needs(position, unmet, version);
+        self.set_needs(position, unmet, moment);
         None
     }
 
@@ -90,13 +94,15 @@ impl Work {
                         unmet += 1;
                     }
                 }
+                Need::Signal(_) | Need::Key(_) => {}
             }
         }
+        self.note_speaker(position);
         unmet
     }
 
     /// Adds a member to a group; a group that was finished is open again for what never started.
-    fn join(&mut self, name: GroupName, version: Version) {
+    fn join(&mut self, name: GroupName, moment: Moment) {
         if !self.groups.entry(name.clone()).or_default().join() {
             return;
         }
@@ -106,7 +112,7 @@ impl Work {
                     WorkState::Waiting(unmet) => *unmet,
                     _ => 0,
                 };
-                self.set_needs(waiting, unmet + 1, version);
+                self.set_needs(waiting, unmet + 1, moment);
             }
         }
     }
@@ -116,16 +122,18 @@ impl Work {
         &mut self,
         work: &WorkId,
         session: u64,
-        version: Version,
+        moment: Moment,
     ) -> u32 {
         let position = self.by_id[work];
         self.unschedule(position);
         let item = &mut self.items[position];
-        item.step(WorkMove::Bind(session), version);
+        item.step(WorkMove::Bind(session), moment.version());
         item.note_session(session);
         if let Some(group) = item.spec().group.as_ref() {
             member_of(&mut self.groups, group).begin_session();
         }
+        self.time_needs(position, moment);
+        self.hear_begun(position, moment);
         position
     }
 
@@ -135,7 +143,7 @@ impl Work {
         position: u32,
         unbound: &SessionUnbound,
         at: LedgerTime,
-        version: Version,
+        moment: Moment,
     ) -> Option<Done> {
         let item = &mut self.items[position];
         item.charge(unbound);
@@ -147,22 +155,26 @@ impl Work {
         }
         match unbound.work_move(at) {
             happening @ (WorkMove::Finish(_) | WorkMove::LeaveOut) => {
-                Some(self.finish(position, happening, version))
+                let done = self.finish(position, happening, moment);
+                self.hear_completed(position, moment);
+                Some(done)
             }
             happening => {
-                item_moves(self, position, happening, version);
+                item_moves(self, position, happening, moment);
+                self.wait_for_keys(position, moment);
                 None
             }
         }
     }
 
     /// Nothing is left of what an item waited for.
-    pub(in crate::coordination) fn release(&mut self, position: u32, version: Version) {
-        item_moves(self, position, WorkMove::Release, version);
+    pub(in crate::coordination) fn release(&mut self, position: u32, moment: Moment) {
+        item_moves(self, position, WorkMove::Release, moment);
+        self.wait_for_keys(position, moment);
     }
 
     /// Gives an item its outcome and passes it on to what waits for it.
-    pub(super) fn finish(&mut self, position: u32, happening: WorkMove, version: Version) -> Done {
+    pub(super) fn finish(&mut self, position: u32, happening: WorkMove, moment: Moment) -> Done {
         self.unschedule(position);
         self.ready.forget_score(position);
         let waited_for = match self.items[position].state() {
@@ -170,7 +182,8 @@ impl Work {
             _ => None,
         };
         let failed = happening == WorkMove::Finish(WorkItemOutcome::Failed);
-        self.items[position].step(happening, version);
+        self.items[position].step(happening, moment.version());
+        self.forget_needs(position, moment);
         self.unfinished -= 1;
         if failed {
             self.failed_in_a_row.add(self.items[position].id().clone());
@@ -183,17 +196,17 @@ impl Work {
         for dependent in self.conditions.take_outcome(position) {
             match &standing {
                 Standing::Failed(root) => self.give_up(dependent, root),
-                _ => self.meet(dependent, version),
+                _ => self.meet(dependent, moment),
             }
         }
         if let Some(name) = group {
-            self.leave(&name, position, &standing, version);
+            self.leave(&name, position, &standing, moment);
         }
         done
     }
 
     /// Takes a finished member out of its group's barrier.
-    fn leave(&mut self, name: &GroupName, position: u32, standing: &Standing, version: Version) {
+    fn leave(&mut self, name: &GroupName, position: u32, standing: &Standing, moment: Moment) {
         let group = member_of(&mut self.groups, name);
         let opens = group.finish();
         match standing {
@@ -205,7 +218,7 @@ impl Work {
             Standing::Failed(_) => {}
             Standing::Open | Standing::Met if opens => {
                 for waiting in self.conditions.of_group(name).to_vec() {
-                    self.meet(waiting, version);
+                    self.meet(waiting, moment);
                 }
             }
             Standing::Open | Standing::Met => {}
@@ -214,26 +227,37 @@ impl Work {
 
     /// Notes that an item can never run, as this one failed.
     fn give_up(&mut self, position: u32, root: &WorkId) {
-        if let WorkState::Waiting(_) = self.items[position].state() {
+        // One that had a session waits for keys alone.
+        if let WorkState::Waiting(_) = self.items[position].state()
+            && !self.items[position].has_begun()
+        {
             self.to_skip.push_back((position, root.clone()));
         }
     }
 
     /// One need of a waiting item is met.
-    pub(super) fn meet(&mut self, position: u32, version: Version) {
-        if let WorkState::Waiting(unmet) = *self.items[position].state() {
-            self.set_needs(position, unmet.saturating_sub(1), version);
+    pub(super) fn meet(&mut self, position: u32, moment: Moment) {
+        if let WorkState::Waiting(unmet) = *self.items[position].state()
+            && !self.items[position].has_begun()
+        {
+            self.set_needs(position, unmet.saturating_sub(1), moment);
         }
     }
 
-    fn set_needs(&mut self, position: u32, unmet: u32, version: Version) {
+    pub(super) fn set_needs(&mut self, position: u32, unmet: u32, moment: Moment) {
         self.unschedule(position);
-        item_moves(self, position, WorkMove::Needs(unmet), version);
+        item_moves(self, position, WorkMove::Needs(unmet), moment);
+        self.time_needs(position, moment);
     }
 
     /// Builds again what is derived, after a snapshot was read. While the start is incomplete items
     /// may need what is not recorded yet.
-    pub(in crate::coordination) fn rebuild(&mut self, started: &Started, starting: bool) {
+    pub(in crate::coordination) fn rebuild(
+        &mut self,
+        started: &Started,
+        starting: bool,
+        keys: &Keys,
+    ) {
         self.rules = Rules::of(started);
         self.groups = self.archive.groups_that_left();
         self.conditions = Conditions::default();
@@ -266,6 +290,7 @@ impl Work {
         let positions: Vec<u32> = self.items.iter().map(|(position, _)| position).collect();
         for position in positions {
             self.link_again(position, starting);
+            self.link_told_again(position, keys);
             self.schedule(position);
         }
     }
@@ -291,14 +316,15 @@ impl Work {
                     groups.entry(name.clone()).or_default();
                     conditions.await_group(name, position);
                 }
+                Need::Signal(_) | Need::Key(_) => {}
             }
         }
     }
 }
 
 /// Moves an item that the scheduler does not list now, and enters it in its new state.
-fn item_moves(work: &mut Work, position: u32, happening: WorkMove, version: Version) {
-    work.items[position].step(happening, version);
+fn item_moves(work: &mut Work, position: u32, happening: WorkMove, moment: Moment) {
+    work.items[position].step(happening, moment.version());
     work.schedule(position);
 }
 

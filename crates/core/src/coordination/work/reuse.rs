@@ -1,12 +1,12 @@
 //! Items that an earlier run carried out: they have their outcome from the start on.
 
+use super::Moment;
 use super::Work;
 use super::item::WorkItem;
 use super::needs::Done;
 use super::spec::WorkSpec;
 use crate::coordination::error::ConfigError;
 use crate::coordination::reused::Forerunner;
-use crate::id::Version;
 
 /// Whether the items of a start may be taken over: only from the run that it retries, of which the
 /// receipt gives evidence.
@@ -44,24 +44,26 @@ pub(in crate::coordination) fn refuse_reused(items: &[WorkSpec]) -> Result<(), C
 impl Work {
     /// Adds an item that is taken over. What it needed was there when it ran, so it waits for
     /// nothing.
-    pub(super) fn add_reused(&mut self, spec: WorkSpec, version: Version) -> Done {
-        let position = self.items.push(WorkItem::take_over(spec, version));
+    pub(super) fn add_reused(&mut self, spec: WorkSpec, moment: Moment) -> Done {
+        let position = self.items.push(WorkItem::take_over(spec, moment.version()));
         let item = &self.items[position];
         let (id, group) = (item.id().clone(), item.spec().group.clone());
         let done = Done::of(item);
         self.conditions.add(&id);
         self.by_id.insert(id, position);
+        self.note_speaker(position);
         self.retire(position);
         for dependent in self.conditions.take_outcome(position) {
-            self.meet(dependent, version);
+            self.meet(dependent, moment);
         }
         if let Some(name) = group
             && self.groups.entry(name.clone()).or_default().join_finished()
         {
             for waiting in self.conditions.of_group(&name).to_vec() {
-                self.meet(waiting, version);
+                self.meet(waiting, moment);
             }
         }
+        self.hear_completed(position, moment);
         done
     }
 }

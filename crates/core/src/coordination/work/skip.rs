@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use super::illegal::IllegalSkip;
 use super::needs::Done;
 use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
-use super::{Work, WorkItem};
+use super::{Moment, Work, WorkItem};
 use crate::coordination::error::{NotNow, SkipError, WorkError};
 use crate::coordination::event::WorkSkipped;
 use crate::coordination::life::Change;
 use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
 use crate::coordination::state::Coordination;
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::id::{Version, WorkId};
+use crate::id::WorkId;
 
 impl Coordination {
     /// The event that skips an item, because its owner refuses it or a caller asked for it.
@@ -27,7 +27,7 @@ impl Coordination {
     ) -> Result<WorkSkipped, SkipError> {
         self.work().known(work)?;
         self.allow(Change::Note)?;
-        if matches!(because, SkipReason::NeedFailed(_)) {
+        if matches!(because, SkipReason::NeedFailed(_) | SkipReason::NeedTimedOut(_)) {
             return Err(self.not_now(NotNow::SkipsDependents).into());
         }
         let item = self.work().may_skip(work, &because)?;
@@ -61,6 +61,7 @@ impl Work {
     pub(in crate::coordination) fn check_skipped(
         &self,
         skipped: &WorkSkipped,
+        age: u64,
     ) -> Result<(), IllegalSkip> {
         if skipped.works.is_empty() || skipped.works.len() > MAX_ITEMS_PER_EVENT {
             return Err(IllegalSkip::Count { items: skipped.works.len() });
@@ -69,9 +70,15 @@ impl Work {
         let mut found = self.to_skip.iter();
         let mut seen = BTreeSet::new();
         for work in &skipped.works {
-            self.may_skip(work.as_str(), &skipped.because)?;
+            let item = self.may_skip(work.as_str(), &skipped.because)?;
             if !seen.insert(work) {
                 return Err(IllegalSkip::Twice { work_id: work.clone() });
+            }
+            if let SkipReason::NeedTimedOut(target) = &skipped.because
+                && !item.has_timed_out(target, age)
+            {
+                let (work_id, target) = (work.clone(), target.clone());
+                return Err(IllegalSkip::NotTimedOut { work_id, target });
             }
             if let SkipReason::NeedFailed(root) = &skipped.because
                 && !found.any(|(position, because)| {
@@ -89,12 +96,12 @@ impl Work {
     pub(in crate::coordination) fn skip(
         &mut self,
         skipped: &WorkSkipped,
-        version: Version,
+        moment: Moment,
     ) -> Vec<Done> {
         let mut done = Vec::with_capacity(skipped.works.len());
         for work in &skipped.works {
             let outcome = WorkItemOutcome::Skipped(skipped.because.clone());
-            done.push(self.finish(self.by_id[work], WorkMove::Finish(outcome), version));
+            done.push(self.finish(self.by_id[work], WorkMove::Finish(outcome), moment));
         }
         while self.to_skip.front().is_some_and(|(position, _)| !self.is_undone(*position)) {
             self.to_skip.pop_front();

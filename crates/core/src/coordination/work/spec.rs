@@ -1,9 +1,11 @@
 //! A work item as it was submitted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::need::Need;
 use crate::coordination::limits::MAX_LENT_KEYS;
 use crate::coordination::reused::Reused;
 use crate::digest::Digest;
@@ -54,17 +56,6 @@ impl Runner {
     pub fn is_plan(&self) -> bool {
         matches!(self, Self::Plan(_) | Self::Nested { .. })
     }
-}
-
-/// What an item waits for before it may start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Need {
-    /// The outcome of another item.
-    Work(WorkId),
-    /// The outcomes of all items of a group.
-    Group(GroupName),
 }
 
 /// What becomes of the others when an item fails for good.
@@ -144,6 +135,11 @@ pub struct WorkSpec {
     /// What it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
+    /// For how long its needs are waited for, by their places among them, in nanoseconds of ledger
+    /// time in which the run is carried out and not paused. Came with schema 4, as signals and keys
+    /// that are needed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub need_timeouts: BTreeMap<u32, u64>,
     /// The group it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupName>,
@@ -212,6 +208,11 @@ impl WorkSpec {
         self.group.as_ref().map_or(Ok(()), GroupName::check_new)
     }
 
+    /// Whether a signal, a key or a time-out decides when it may start.
+    pub(in crate::coordination) fn waits_for_more_than_items(&self) -> bool {
+        !self.need_timeouts.is_empty() || self.needs.iter().any(|need| !need.is_of_items())
+    }
+
     /// The name that its sessions speak under.
     #[must_use]
     pub fn speaks_as(&self) -> AgentId {
@@ -226,6 +227,7 @@ impl WorkSpec {
             runner,
             agent: None,
             needs: Vec::new(),
+            need_timeouts: BTreeMap::new(),
             group: None,
             priority: 0,
             critical: false,
@@ -280,6 +282,26 @@ impl WorkSpec {
     pub fn needs_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.needs.push(Need::Group(GroupName::new(group)?));
         Ok(self)
+    }
+
+    /// The same, waiting for something else, too.
+    #[must_use]
+    pub fn with_need(mut self, need: Need) -> Self {
+        self.needs.push(need);
+        self
+    }
+
+    /// The same, skipped if the need that was named last is not met in this time. It runs from when
+    /// the items and groups that it needs are done; of a need on such, from the addition of this one.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        if let Some(last) =
+            self.needs.len().checked_sub(1).and_then(|last| u32::try_from(last).ok())
+        {
+            let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            self.need_timeouts.insert(last, ns);
+        }
+        self
     }
 
     /// The same, in a group.

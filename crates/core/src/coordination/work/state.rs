@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::need::NeedTarget;
 use super::spec::FailurePolicy;
 use super::stage::WorkStage;
 use crate::id::WorkId;
@@ -14,6 +15,8 @@ use crate::time::Deadline;
 pub enum SkipReason {
     /// Something that it needs, directly or through others, failed or was skipped: this item.
     NeedFailed(WorkId),
+    /// Something that it needs was not there in time.
+    NeedTimedOut(NeedTarget),
     /// The system that owns the work says that it cannot be claimed.
     NotClaimable,
     /// A caller asked for it.
@@ -28,7 +31,7 @@ impl SkipReason {
     pub fn is_own_rule(&self) -> bool {
         match self {
             Self::NotClaimable | Self::Requested | Self::Rule => true,
-            Self::NeedFailed(_) => false,
+            Self::NeedFailed(_) | Self::NeedTimedOut(_) => false,
         }
     }
 }

@@ -1,0 +1,69 @@
+//! What an item waits for before it may start.
+
+mod key;
+mod signal;
+mod target;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use key::{KeyCondition, KeyNeed};
+pub use signal::SignalNeed;
+pub use target::NeedTarget;
+
+use crate::coordination::error::NeedError;
+use crate::id::{GroupName, WorkId};
+
+/// What an item waits for before it may start.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Need {
+    /// The outcome of another item.
+    Work(WorkId),
+    /// The outcomes of all items of a group.
+    Group(GroupName),
+    /// A signal, whether it was sent before the item was added or comes later.
+    Signal(SignalNeed),
+    /// What a key is, at the moment in which a session is bound.
+    Key(KeyNeed),
+}
+
+impl Need {
+    /// What it names.
+    #[must_use]
+    pub fn target(&self) -> NeedTarget {
+        match self {
+            Self::Work(id) => NeedTarget::Work(id.clone()),
+            Self::Group(name) => NeedTarget::Group(name.clone()),
+            Self::Signal(signal) => NeedTarget::Signal(signal.kind.clone()),
+            Self::Key(key) => NeedTarget::Key(key.key.clone()),
+        }
+    }
+
+    /// Whether other items meet it by their outcomes.
+    #[must_use]
+    pub fn is_of_items(&self) -> bool {
+        matches!(self, Self::Work(_) | Self::Group(_))
+    }
+
+    pub(super) fn check(&self) -> Result<(), NeedError> {
+        match self {
+            Self::Work(_) | Self::Group(_) => Ok(()),
+            Self::Signal(signal) => signal.check(),
+            Self::Key(key) => key.check(),
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(id) => write!(f, "{id}"),
+            Self::Group(name) => write!(f, "group {name}"),
+            Self::Signal(signal) => signal.fmt(f),
+            Self::Key(key) => key.fmt(f),
+        }
+    }
+}
