@@ -30,6 +30,7 @@ mod found;
 mod history;
 mod reading;
 mod recorded;
+mod score;
 mod setting;
 mod watching;
 
@@ -40,4 +41,5 @@ pub use antiphon_core::json_text::{JsonText, NotJson};
 pub(crate) use found::read_value;
 pub use found::{FoundKey, KeyRecord};
 pub use recorded::RecordedKeys;
+pub use score::millionths;
 pub use watching::KeyChanges;

@@ -134,6 +134,20 @@ fn every_example_of_a_key_is_read() {
                     &in_item(&key.example.replace("models", "b"))
                         .replace("work: {", "work: { b: { command: [y] },"),
                 ),
+                ("need", name) => {
+                    let of = match name {
+                        "item" | "signal" | "gate" | "key" => "",
+                        "about" | "from" | "success" => "signal: done, ",
+                        "at_least" => "gate: coverage, ",
+                        _ => "key: state/phase, ",
+                    };
+                    let least = if name == "gate" { ", at_least: 0.8" } else { "" };
+                    let needs = format!("needs: [{{ {of}{}{least} }}]", key.example);
+                    head(
+                        &in_item(&needs.replace("models", "b"))
+                            .replace("work: {", "work: { b: { command: [y] },"),
+                    )
+                }
                 ("item", "limits") => head(&in_item(&format!("usage: result, {}", key.example))),
                 ("item", _) => head(&in_item(key.example)),
                 ("on_end", _) => head(&format!(

@@ -46,12 +46,13 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 16] = [
+pub static OBJECTS: [&Object; 17] = [
     &plan::PLAN,
     &budget::BUDGET,
     &breaker::BREAKER_OBJECT,
     &runner::RUNNER,
     &item::ITEM,
+    &need::NEED,
     &retry::RETRY,
     &limits::LIMITS,
     &check::CHECK,

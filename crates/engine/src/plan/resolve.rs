@@ -8,6 +8,7 @@ mod command_text;
 mod cycles;
 mod expansion;
 mod names;
+mod need_text;
 
 pub use command_text::{CommandText, RenderError, TextPart};
 
@@ -16,3 +17,4 @@ pub(in crate::plan) use command_text::STANDARD_INPUT;
 pub(in crate::plan) use cycles::{Wait, refuse_cycles};
 pub(in crate::plan) use expansion::{Expansion, MAX_CELLS, PIECE_WEIGHT};
 pub(in crate::plan) use names::{Cell, NamedItem, Names};
+pub(in crate::plan) use need_text::{NeedText, Wanted};

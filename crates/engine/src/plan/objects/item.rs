@@ -31,7 +31,7 @@ use super::usage::USAGE;
 use crate::coordination::FailurePolicy;
 use crate::keys::KeyName;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
-use crate::plan::resolve::{Cell, ItemTexts, NamedItem, Parameter};
+use crate::plan::resolve::{Cell, ItemTexts, NamedItem, NeedText, Parameter};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, shorten};
 
 pub use command_spec::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
@@ -88,7 +88,8 @@ pub(super) static ITEM: Object = Object {
             "needs",
             NEEDS,
             "needs: [models]",
-            "The items, groups and matrices that must succeed before it starts.",
+            "What must be there before it starts: items, groups and matrices that must succeed, \
+            signals, gates and keys.",
         ),
         key(
             "group",
@@ -233,7 +234,7 @@ pub(super) struct ItemAst {
     parameters: BTreeMap<String, Parameter>,
     input: InputsAst,
     output: OutputAst,
-    needs: Vec<Spanned<Template>>,
+    needs: Vec<NeedText>,
     group: Option<Spanned<String>>,
     priority: i32,
     critical: bool,

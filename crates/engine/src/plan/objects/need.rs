@@ -1,30 +1,268 @@
-//! `needs:`: the items, groups and matrices that an item waits for.
+//! `needs:`: what an item waits for: items, groups and matrices by name, and signals, gates and keys.
 
 use super::process_text;
-use crate::plan::mapping::ValueKind;
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, Yaml};
+use crate::coordination::{KeyCondition, KeyNeed, Need, SignalNeed};
+use crate::id::AgentId;
+use crate::keys::{JsonText, KeyName, millionths};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
+use crate::plan::resolve::{NeedText, Wanted};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned, Yaml};
+use crate::signals::SignalType;
 
-pub(super) const NEEDS: ValueKind = ValueKind::List(&ValueKind::Template);
+pub(super) const NEEDS: ValueKind =
+    ValueKind::List(&ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&NEED)]));
 
-/// Needs of later versions.
-const LATER: &[&str] = &["gate", "signal", "key", "approval", "lease", "route"];
+pub(super) static NEED: Object = Object {
+    name: "need",
+    what: "a need",
+    keys: &[
+        key(
+            "item",
+            ValueKind::Template,
+            "item: models",
+            "The item, group or matrix that must succeed, where a `timeout` stands beside it.",
+        ),
+        key(
+            "signal",
+            ValueKind::Text,
+            "signal: review_done",
+            "The type of a signal that must be there, whether it comes before or later.",
+        ),
+        key(
+            "about",
+            ValueKind::Text,
+            "about: reviewer",
+            "With `signal`: the agent that it must be about.",
+        ),
+        key(
+            "from",
+            ValueKind::Text,
+            "from: reviewer",
+            "With `signal`: the agent that must have sent it, instead of `about`.",
+        ),
+        key(
+            "success",
+            ValueKind::Flag,
+            "success: false",
+            "With `signal`: whether one that tells of a failure does not count (`true`, the default).",
+        ),
+        key(
+            "gate",
+            ValueKind::Text,
+            "gate: coverage",
+            "The gate whose score must be `at_least` so much when it starts.",
+        ),
+        key(
+            "key",
+            ValueKind::Text,
+            "key: state/phase",
+            "The key of the run that must be there when it starts, or be what `equals` or `at_least` \
+            says.",
+        ),
+        key(
+            "at_least",
+            ValueKind::Text,
+            "at_least: 0.8",
+            "The lowest number that is enough, with at most six digits behind its point.",
+        ),
+        key(
+            "equals",
+            ValueKind::Text,
+            "equals: tests",
+            "With `key`: the text, number or truth value that it must be.",
+        ),
+        key(
+            "timeout",
+            ValueKind::Duration,
+            "timeout: 10m",
+            "How long it is waited for, once all items that are needed are done. After that the \
+            item is skipped.",
+        ),
+    ],
+    later: &["approval", "lease", "route"],
+    open: false,
+};
 
-pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Spanned<Template>> {
-    let needs = diagnostics.list(node, "names").unwrap_or_default();
+/// What an entry of `needs` can be about.
+const SUBJECTS: [&str; 4] = ["item", "signal", "gate", "key"];
+
+/// What only goes with some of them.
+const PARTS: [(&str, &[&str]); 5] = [
+    ("about", &["signal"]),
+    ("from", &["signal"]),
+    ("success", &["signal"]),
+    ("at_least", &["gate", "key"]),
+    ("equals", &["key"]),
+];
+
+pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<NeedText> {
+    let needs = diagnostics.list(node, "needs").unwrap_or_default();
     needs.iter().filter_map(|need| read(need, diagnostics)).collect()
 }
 
-fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Template>> {
-    let Yaml::Map(entries) = &node.value else { return process_text::template(node, diagnostics) };
-    let (what, span) =
-        entries.first().map_or(("", node.span), |(key, _)| (key.value.as_str(), key.span));
-    if LATER.contains(&what) {
-        let message = format!("a need on a {what} is reserved and not supported by this version");
-        diagnostics
-            .error(DiagnosticCode::NotYetSupported, span, message)
-            .hint("`needs` lists the names of items, groups and matrices");
-    } else {
-        diagnostics.wrong_type(node, "the name of an item or group");
+fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
+    let Yaml::Map(_) = &node.value else {
+        let wants = Wanted::Named(process_text::template(node, diagnostics)?);
+        return Some(NeedText { wants, timeout: None });
+    };
+    let fields = Fields::read(node, &NEED, diagnostics)?;
+    let timeout = match fields.get("timeout") {
+        None => None,
+        Some(node) => Some(timeout(node, diagnostics)?),
+    };
+    let wants = match fields.present(&SUBJECTS).as_slice() {
+        [subject] => {
+            let subject = *subject;
+            let mut fits = true;
+            for (part, of) in PARTS {
+                if let Some(node) = fields.get(part)
+                    && !of.contains(&subject)
+                {
+                    let message = format!("`{part}` cannot be used with `{subject}`");
+                    let hint = format!("`{part}` belongs to `{}`", of.join("` or `"));
+                    diagnostics.error(DiagnosticCode::Conflict, node.span, message).hint(hint);
+                    fits = false;
+                }
+            }
+            let wants = wanted(subject, &fields, node.span, diagnostics);
+            wants.filter(|_| fits)
+        }
+        [] => {
+            let message = "a need names an `item`, a `signal`, a `gate` or a `key`";
+            diagnostics.error(DiagnosticCode::MissingKey, node.span, message);
+            None
+        }
+        several => {
+            let message = format!("a need is one thing, but this names `{}`", several.join("`, `"));
+            let hint = "write one entry for each";
+            diagnostics.error(DiagnosticCode::Conflict, node.span, message).hint(hint);
+            None
+        }
+    };
+    Some(NeedText { wants: wants?, timeout })
+}
+
+fn timeout(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Millis> {
+    let timeout = diagnostics.duration(node)?;
+    if timeout.0 == 0 {
+        let message = "a need with a `timeout` of 0 could never be met in time";
+        diagnostics.error(DiagnosticCode::BadValue, node.span, message);
+        return None;
     }
-    None
+    Some(timeout)
+}
+
+fn wanted(
+    subject: &str,
+    fields: &Fields<'_>,
+    span: Span,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Wanted> {
+    let named = fields.get(subject)?;
+    Some(match subject {
+        "item" => Wanted::Named(process_text::template(named, diagnostics)?),
+        "signal" => Wanted::Event(Need::Signal(signal(named, fields, diagnostics)?), span),
+        "gate" => {
+            let gate = diagnostics.text(named)?;
+            let key =
+                key_name(&Spanned::new(format!("gate/{}", gate.value), gate.span), diagnostics);
+            let Some(least) = fields.get("at_least") else {
+                let message = "a need on a gate says `at_least` how much";
+                let hint = "for instance `at_least: 0.8`";
+                diagnostics.error(DiagnosticCode::MissingKey, named.span, message).hint(hint);
+                return None;
+            };
+            let holds = KeyCondition::AtLeast(number(least, diagnostics)?);
+            Wanted::Event(Need::Key(KeyNeed::new(key?, holds)), span)
+        }
+        _ => {
+            let key = diagnostics.text(named).and_then(|name| key_name(&name, diagnostics));
+            let holds = match (fields.get("at_least"), fields.get("equals")) {
+                (Some(_), Some(node)) => {
+                    let message = "`equals` cannot be used beside `at_least`";
+                    diagnostics.error(DiagnosticCode::Conflict, node.span, message);
+                    return None;
+                }
+                (Some(least), None) => KeyCondition::AtLeast(number(least, diagnostics)?),
+                (None, Some(value)) => KeyCondition::Equals(scalar(value, diagnostics)?),
+                (None, None) => KeyCondition::Exists,
+            };
+            Wanted::Event(Need::Key(KeyNeed::new(key?, holds)), span)
+        }
+    })
+}
+
+fn signal(
+    named: &Node,
+    fields: &Fields<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<SignalNeed> {
+    let kind = diagnostics.text(named)?;
+    let kind = match SignalType::new(&kind.value) {
+        Ok(kind) => Some(kind),
+        Err(error) => {
+            diagnostics.error(DiagnosticCode::BadId, kind.span, error.to_string());
+            None
+        }
+    };
+    if let (Some(_), Some(node)) = (fields.get("about"), fields.get("from")) {
+        let message = "`from` cannot be used beside `about`";
+        diagnostics.error(DiagnosticCode::Conflict, node.span, message);
+        return None;
+    }
+    let mut wanted = SignalNeed::new(kind?);
+    if let Some(node) = fields.get("about") {
+        wanted = wanted.about(agent(node, diagnostics)?);
+    }
+    if let Some(node) = fields.get("from") {
+        wanted = wanted.from(agent(node, diagnostics)?);
+    }
+    if let Some(node) = fields.get("success")
+        && !diagnostics.flag(node)?
+    {
+        wanted = wanted.even_failed();
+    }
+    Some(wanted)
+}
+
+fn agent(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<AgentId> {
+    let name = diagnostics.text(node)?;
+    let agent = AgentId::new(&name.value).map_err(|error| error.to_string());
+    agent.map_err(|error| diagnostics.error(DiagnosticCode::BadId, name.span, error)).ok()
+}
+
+fn key_name(name: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) -> Option<KeyName> {
+    let key = KeyName::new(&name.value).map_err(|error| error.to_string());
+    key.map_err(|error| diagnostics.error(DiagnosticCode::BadId, name.span, error)).ok()
+}
+
+fn number(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<i64> {
+    let text = diagnostics.text(node)?;
+    match millionths(&text.value) {
+        Ok(number) => Some(number),
+        Err(error) => {
+            let message = format!("`{}` is not a number to compare with: {error}", text.value);
+            diagnostics.error(DiagnosticCode::BadValue, text.span, message);
+            None
+        }
+    }
+}
+
+/// A text, number or truth value as JSON.
+fn scalar(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<JsonText> {
+    let json = match &node.value {
+        // What reads as JSON without quotes is what it reads as.
+        Yaml::Plain(text) => match JsonText::new(text.as_str()) {
+            Ok(json) => Some(json),
+            Err(_) => JsonText::new(serde_json::Value::from(text.as_str()).to_string()).ok(),
+        },
+        Yaml::Quoted(text) => {
+            JsonText::new(serde_json::Value::from(text.as_str()).to_string()).ok()
+        }
+        _ => None,
+    };
+    if json.is_none() {
+        diagnostics.wrong_type(node, "a text, a number or a truth value");
+    }
+    json
 }

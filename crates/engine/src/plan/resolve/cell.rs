@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::command_text::{CommandText, TextPart};
 use super::expansion::{Expansion, PIECE_WEIGHT};
 use super::names::{Cell, Names, OutputOf};
+use super::need_text::{NeedText, Wanted};
 use crate::coordination::Need;
 use crate::plan::text::{
-    DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
+    DiagnosticCode, Diagnostics, Hole, Millis, Piece, Span, Spanned, Template, enumerate, shorten,
 };
 
 const ONLY_PARAMETERS: &str = "only parameters of the item's matrix can be used here";
@@ -81,6 +82,8 @@ pub(in crate::plan) struct CellResolver<'a, 's, 'p> {
     /// adds the member.
     needs: Vec<(Need, Span)>,
     needed: BTreeSet<Need>,
+    /// How long each need is waited for, where that is said; the longest if it is said twice.
+    timeouts: BTreeMap<Need, Millis>,
     /// How many of these, the last ones, are members of groups that are needed too.
     members: usize,
     /// Whether one of its needs names nothing, so that what it needs is not known.
@@ -99,9 +102,21 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         used: &'s mut BTreeSet<String>,
         diagnostics: &'s mut Diagnostics<'a>,
     ) -> Self {
-        let (needs, needed) = (Vec::new(), BTreeSet::new());
-        let (members, lost) = (0, false);
-        Self { item, cell, names, dir, expansion, diagnostics, needs, needed, members, lost, used }
+        let (needs, needed, timeouts) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        Self {
+            item,
+            cell,
+            names,
+            dir,
+            expansion,
+            diagnostics,
+            needs,
+            needed,
+            timeouts,
+            members: 0,
+            lost: false,
+            used,
+        }
     }
 
     pub(in crate::plan) fn diagnostics(&mut self) -> &mut Diagnostics<'a> {
@@ -134,24 +149,44 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
     }
 
     /// Resolves `needs`. Outputs may be named only of what is needed, so this comes first.
-    pub(in crate::plan) fn needs(&mut self, needs: &[Spanned<Template>]) {
+    pub(in crate::plan) fn needs(&mut self, needs: &[NeedText]) {
         let mut named = BTreeSet::new();
-        for need in needs {
-            let Some(name) = self.name(&need.value) else {
-                self.lost = true;
-                continue;
+        for NeedText { wants, timeout } in needs {
+            let (found, span) = match wants {
+                Wanted::Event(need, span) => (vec![need.clone()], *span),
+                Wanted::Named(need) => {
+                    let Some(name) = self.name(&need.value) else {
+                        self.lost = true;
+                        continue;
+                    };
+                    if named.contains(&name) && timeout.is_none() {
+                        // A matrix has thousands of cells, and finds nothing new the second time.
+                        continue;
+                    }
+                    let (of, span) = (&self.item.id.value, need.span);
+                    let found = self.names.need(&name, of, span, self.diagnostics);
+                    self.lost |= found.is_empty();
+                    named.insert(name);
+                    (found, span)
+                }
             };
-            if named.contains(&name) {
-                // A matrix has thousands of cells, and finds nothing new the second time.
-                continue;
-            }
-            let found = self.names.need(&name, &self.item.id.value, need.span, self.diagnostics);
-            self.lost |= found.is_empty();
             for found in found {
-                self.need(found, need.span);
+                if let Some(timeout) = timeout {
+                    let longest = self.timeouts.entry(found.clone()).or_insert(*timeout);
+                    *longest = (*longest).max(*timeout);
+                }
+                self.need(found, span);
             }
-            named.insert(name);
         }
+    }
+
+    /// How long each of its needs is waited for, by their places, in nanoseconds.
+    pub(in crate::plan) fn need_timeouts(&self) -> BTreeMap<u32, u64> {
+        let timed = (0..).zip(&self.needs).filter_map(|(place, (need, _))| {
+            let timeout = self.timeouts.get(need)?;
+            Some((place, timeout.0.saturating_mul(1_000_000)))
+        });
+        timed.collect()
     }
 
     fn need_member(&mut self, need: Need) {

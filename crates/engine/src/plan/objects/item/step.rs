@@ -64,6 +64,8 @@ pub(in crate::plan) struct Step {
     agent: Option<AgentId>,
     pub(in crate::plan) group: Option<GroupName>,
     pub(in crate::plan) needs: Vec<Need>,
+    /// How long each of them is waited for that is not waited for without end, in nanoseconds.
+    need_timeouts: BTreeMap<u32, u64>,
     /// How many of these, the last ones, say no more than that a group is needed.
     members: usize,
     priority: i32,
@@ -139,7 +141,7 @@ impl ItemAst {
         let agent = self.agent(&mut resolver);
         let reports_usage = matches!(self.how, How::Plan(_)) || usage.reports();
         limits.check(defaults.budget, reports_usage, resolver.diagnostics());
-        let members = resolver.members();
+        let (members, need_timeouts) = (resolver.members(), resolver.need_timeouts());
         let wait = Wait::new(id.clone(), group.clone(), resolver.into_needs());
         let step = work.map(|work| Step {
             id: id.clone(),
@@ -149,6 +151,7 @@ impl ItemAst {
             agent,
             group,
             needs: wait.needs().cloned().collect(),
+            need_timeouts,
             members,
             priority: self.priority,
             critical: self.critical,
@@ -239,6 +242,7 @@ impl Step {
         WorkSpec {
             agent: self.agent.clone(),
             needs: self.needs.clone(),
+            need_timeouts: self.need_timeouts.clone(),
             group: self.group.clone(),
             priority: self.priority,
             critical: self.critical,
