@@ -199,7 +199,7 @@ impl Work {
     pub(super) fn hear_completed(&mut self, position: u32, moment: Moment) {
         if self.conditions.awaits_signals() {
             let item = &self.items[position];
-            let failed = *item.state() != WorkState::Done(WorkItemOutcome::Succeeded);
+            let failed = *item.state() == WorkState::Done(WorkItemOutcome::Failed);
             let agent = item.spec().speaks_as();
             self.heard(&SignalType::agent_completed(), &agent, &agent, failed, moment);
         }
