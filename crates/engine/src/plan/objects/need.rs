@@ -6,7 +6,7 @@ use crate::id::AgentId;
 use crate::keys::{JsonText, KeyName, millionths};
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{NeedText, Wanted};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned, Yaml};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Spanned, Yaml};
 use crate::signals::SignalType;
 
 pub(super) const NEEDS: ValueKind =
@@ -103,12 +103,12 @@ pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Ne
 fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
     let Yaml::Map(_) = &node.value else {
         let wants = Wanted::Named(process_text::template(node, diagnostics)?);
-        return Some(NeedText { wants, timeout: None });
+        return Some(NeedText::new(wants, None));
     };
     let fields = Fields::read(node, &NEED, diagnostics)?;
     let timeout = match fields.get("timeout") {
         None => None,
-        Some(node) => Some(timeout(node, diagnostics)?),
+        Some(node) => Some(diagnostics.duration(node)?),
     };
     let wants = match fields.present(&SUBJECTS).as_slice() {
         [subject] => {
@@ -139,17 +139,7 @@ fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
             None
         }
     };
-    Some(NeedText { wants: wants?, timeout })
-}
-
-fn timeout(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Millis> {
-    let timeout = diagnostics.duration(node)?;
-    if timeout.0 == 0 {
-        let message = "a need with a `timeout` of 0 could never be met in time";
-        diagnostics.error(DiagnosticCode::BadValue, node.span, message);
-        return None;
-    }
-    Some(timeout)
+    Some(NeedText::new(wants?, timeout))
 }
 
 fn wanted(

@@ -151,8 +151,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
     /// Resolves `needs`. Outputs may be named only of what is needed, so this comes first.
     pub(in crate::plan) fn needs(&mut self, needs: &[NeedText]) {
         let mut named = BTreeSet::new();
-        for NeedText { wants, timeout } in needs {
-            let (found, span) = match wants {
+        for need in needs {
+            let timeout = need.timeout();
+            let (found, span) = match need.wants() {
                 Wanted::Event(need, span) => (vec![need.clone()], *span),
                 Wanted::Named(need) => {
                     let Some(name) = self.name(&need.value) else {
@@ -172,8 +173,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             };
             for found in found {
                 if let Some(timeout) = timeout {
-                    let longest = self.timeouts.entry(found.clone()).or_insert(*timeout);
-                    *longest = (*longest).max(*timeout);
+                    let longest = self.timeouts.entry(found.clone()).or_insert(timeout);
+                    *longest = (*longest).max(timeout);
                 }
                 self.need(found, span);
             }

@@ -6,8 +6,23 @@ use crate::plan::text::{Millis, Span, Spanned, Template};
 /// A need as it is written.
 #[derive(Debug)]
 pub(in crate::plan) struct NeedText {
-    pub(in crate::plan) wants: Wanted,
-    pub(in crate::plan) timeout: Option<Millis>,
+    wants: Wanted,
+    timeout: Option<Millis>,
+}
+
+impl NeedText {
+    pub(in crate::plan) fn new(wants: Wanted, timeout: Option<Millis>) -> Self {
+        Self { wants, timeout }
+    }
+
+    pub(super) fn wants(&self) -> &Wanted {
+        &self.wants
+    }
+
+    /// How long it is waited for, if that is said.
+    pub(super) fn timeout(&self) -> Option<Millis> {
+        self.timeout
+    }
 }
 
 /// What is needed.

@@ -1,0 +1,65 @@
+//! Items that wait for signals, gates and keys, with real processes.
+
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+mod common;
+mod plans;
+
+use plans::{Result, Running, ran, story};
+
+const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
+
+fn printed(ran: &plans::Ran) -> String {
+    String::from_utf8_lossy(&ran.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn an_item_waits_for_its_gate_across_the_death_of_the_engine() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = format!(
+        "  build: {{ shell: '{BIN} signal send built' }}
+  test: {{ shell: 'true', needs: [{{ signal: built, from: build }}] }}
+  release: {{ shell: 'true', needs: [test, {{ gate: coverage, at_least: 0.8 }}] }}
+"
+    );
+    let keys = "name: release\nbudget: { sessions: 9, duration: 5m }\nconcurrency: 2";
+    std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
+    let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    // It looks until there is a run.
+    let waits = ["signal", "wait", "agent_completed", "--about", "test", "--timeout", "60s"];
+    while ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?.status.code() != Some(0) {}
+    engine.kill()?;
+
+    let score = |score| ran(dir.path(), &["gate", "score", "coverage", score, "--run", "r"]);
+    assert_eq!(score("0.5")?.status.code(), Some(0));
+    let why = printed(&ran(dir.path(), &["why", "r", "release"])?);
+    assert!(why.contains("it needs gate coverage of at least 0.8, and it is 0.5"), "{why}");
+    assert_eq!(score("0.81")?.status.code(), Some(0));
+    let resumed = ran(dir.path(), &["resume", "r"])?;
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    let receipt = printed(&ran(dir.path(), &["receipt", "show", "r"])?);
+    assert!(receipt.contains("sessions      3: 3 successful; resumed 1 time\n"), "{receipt}");
+    assert!(receipt.contains("gates         coverage 0.81\n"), "{receipt}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn what_is_not_there_in_time_is_told_in_the_story_and_the_receipt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = "  build: { shell: 'true' }
+  announce: { shell: 'true', needs: [build, { key: state/go, equals: tests, timeout: 100ms }] }
+  after: { shell: 'true', needs: [announce] }
+";
+    let keys = "name: late\nbudget: { sessions: 9, duration: 5m }";
+    std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(6), "{run:?}");
+    let told = story(&run);
+    let skipped = "skipped announce: key state/go was not there in time";
+    assert!(told.iter().any(|line| line == skipped), "{told:?}");
+    let receipt = printed(&ran(dir.path(), &["receipt", "show", "r"])?);
+    assert!(receipt.contains("skipped: key state/go was not there in time"), "{receipt}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
