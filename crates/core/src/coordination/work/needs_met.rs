@@ -169,6 +169,8 @@ impl Work {
             SignalType::AGENT_COMPLETED => |item, success| match item.state() {
                 WorkState::Done(WorkItemOutcome::Succeeded) => true,
                 WorkState::Done(WorkItemOutcome::Failed) => !success,
+                // What a decision about its session left out.
+                WorkState::Done(WorkItemOutcome::Skipped(SkipReason::Rule)) => item.has_begun(),
                 _ => false,
             },
             _ => return false,
