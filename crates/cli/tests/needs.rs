@@ -37,6 +37,8 @@ fn an_item_waits_for_its_gate_across_the_death_of_the_engine() -> Result {
     assert_eq!(score("0.81")?.status.code(), Some(0));
     let resumed = ran(dir.path(), &["resume", "r"])?;
     assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    let shown = printed(&ran(dir.path(), &["show", "r", "release"])?);
+    assert!(shown.contains("\n              gate coverage of at least 0.8\n"), "{shown}");
     let receipt = printed(&ran(dir.path(), &["receipt", "show", "r"])?);
     assert!(receipt.contains("sessions      3: 3 successful; resumed 1 time\n"), "{receipt}");
     assert!(receipt.contains("gates         coverage 0.81\n"), "{receipt}");

@@ -198,6 +198,10 @@ fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), 
 }
 
 fn need(need: &ItemNeed) -> String {
+    // When a signal or a key was there is in the log.
+    if let Some(other) = &need.other {
+        return other.clone();
+    }
     let what = match (&need.item, &need.group) {
         (Some(item), _) => item.clone(),
         (None, Some(group)) => format!("the group {group}"),
