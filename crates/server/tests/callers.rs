@@ -54,6 +54,16 @@ fn codes(printed: &str) -> Vec<&str> {
     codes
 }
 
+/// The first session of `mine`, as soon as it is said which process its warden is.
+fn warden_of_mine() -> (Arc<Mutex<Option<u32>>>, SessionOf) {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse().unwrap();
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    (warden, session_of)
+}
+
 #[tokio::test]
 async fn a_process_below_the_engine_that_is_no_session_is_refused() -> Result {
     let bench = Bench::new().await?;
@@ -66,11 +76,7 @@ async fn a_process_below_the_engine_that_is_no_session_is_refused() -> Result {
 
 #[tokio::test]
 async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else() -> Result {
-    let warden = Arc::new(Mutex::new(None));
-    let known = Arc::clone(&warden);
-    let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf =
-        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let (warden, session_of) = warden_of_mine();
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
     bench.start("mine", "work a hold").await?;
     bench.start("other", "work a hold").await?;
@@ -115,11 +121,7 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
 
 #[tokio::test]
 async fn to_a_session_the_ledger_holds_its_own_run_alone() -> Result {
-    let warden = Arc::new(Mutex::new(None));
-    let known = Arc::clone(&warden);
-    let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf =
-        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let (warden, session_of) = warden_of_mine();
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
     for (run, item) in [("mine", "shout"), ("other", "whisper")] {
         bench.start(run, &format!("work {item} echo\nwork a hold {item}")).await?;
@@ -167,11 +169,7 @@ async fn to_a_session_the_ledger_holds_its_own_run_alone() -> Result {
 
 #[tokio::test]
 async fn a_session_sends_to_its_own_run_in_its_own_name_and_only_while_it_lasts() -> Result {
-    let warden = Arc::new(Mutex::new(None));
-    let known = Arc::clone(&warden);
-    let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf =
-        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let (warden, session_of) = warden_of_mine();
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
     bench.start("mine", "open\nwork a hold").await?;
     bench.start("other", "open").await?;
@@ -209,11 +207,7 @@ async fn a_session_sends_to_its_own_run_in_its_own_name_and_only_while_it_lasts(
 
 #[tokio::test]
 async fn a_session_reads_the_keys_that_all_share_and_changes_none_that_it_was_not_lent() -> Result {
-    let warden = Arc::new(Mutex::new(None));
-    let known = Arc::clone(&warden);
-    let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf =
-        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let (warden, session_of) = warden_of_mine();
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
     let set = |key: &str, value: u32| {
         let json = "-H 'content-type: application/json'";
@@ -250,11 +244,7 @@ async fn a_session_reads_the_keys_that_all_share_and_changes_none_that_it_was_no
 
 #[tokio::test]
 async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
-    let warden = Arc::new(Mutex::new(None));
-    let known = Arc::clone(&warden);
-    let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf =
-        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let (warden, session_of) = warden_of_mine();
     let limits = ClientLimits { session_connections: 1, ..ClientLimits::default() };
     let bench =
         Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
