@@ -101,7 +101,7 @@ pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Ne
 }
 
 fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
-    let Yaml::Map(_) = &node.value else {
+    let Yaml::Map(entries) = &node.value else {
         let wants = Wanted::Named(process_text::template(node, diagnostics)?);
         return Some(NeedText::new(wants, None));
     };
@@ -127,6 +127,8 @@ fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
             let wants = wanted(subject, &fields, node.span, diagnostics);
             wants.filter(|_| fits)
         }
+        // What is there instead was reported.
+        [] if fields.present(&NEED.names()).len() < entries.len() => None,
         [] => {
             let message = "a need names an `item`, a `signal`, a `gate` or a `key`";
             diagnostics.error(DiagnosticCode::MissingKey, node.span, message);
