@@ -25,9 +25,16 @@ fn an_item_waits_for_its_gate_across_the_death_of_the_engine() -> Result {
     let keys = "name: release\nbudget: { sessions: 9, duration: 5m }\nconcurrency: 2";
     std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
     let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
-    // It looks until there is a run.
     let waits = ["signal", "wait", "agent_completed", "--about", "test", "--timeout", "60s"];
-    while ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?.status.code() != Some(0) {}
+    loop {
+        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
+        match waited.status.code() {
+            Some(0) => break,
+            Some(12) => panic!("the item has not run: {waited:?}"),
+            // There is no run yet.
+            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
+        }
+    }
     engine.kill()?;
 
     let score = |score| ran(dir.path(), &["gate", "score", "coverage", score, "--run", "r"]);
