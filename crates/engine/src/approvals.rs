@@ -27,7 +27,9 @@
 //! ```
 
 mod asking;
+mod found;
 mod reading;
+mod recorded;
 
 pub use antiphon_core::coordination::{
     Answer, ApprovalError, Approvals, ApprovedQuestion, GivenAnswer, Question, QuestionState,
@@ -35,4 +37,5 @@ pub use antiphon_core::coordination::{
 pub use antiphon_core::id::QuestionId;
 pub use antiphon_core::world::{AskedQuestion, SessionQuestion};
 
-pub use reading::FoundQuestion;
+pub use found::{FoundQuestion, OpenQuestion};
+pub use recorded::RecordedQuestions;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
+use antiphon_core::id::{CoordinationId, IdError, QuestionId, StreamName, Version};
 use antiphon_core::world::{EraseRequest, Started};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ pub use once::Once;
 pub use reader::Reader;
 pub use run::{PrintedStream, Run};
 
+use crate::approvals::OpenQuestion;
 use crate::incidents::Incident;
 use crate::items::LastRead;
 use crate::ledger::{HeadQuery, ReadError, Repetition, Store};
@@ -210,6 +211,20 @@ impl Engine {
     /// [`Unavailable`] if the state is not known, as of a ledger that takes nothing in any more.
     pub async fn waiting_for_secrets(&self) -> Result<BTreeSet<CoordinationId>, Unavailable> {
         self.handle().query(|world, now| world.waiting_for_secrets(now)).await
+    }
+
+    /// The questions that wait for a person, of one live run or of all, by run and id, after one of
+    /// them; at most `limit` and at most 1,000.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the state is not known, as of a ledger that takes nothing in any more.
+    pub async fn open_questions(
+        &self,
+        run: Option<CoordinationId>,
+        after: Option<(CoordinationId, QuestionId)>,
+        limit: usize,
+    ) -> Result<Vec<OpenQuestion>, Unavailable> {
+        self.handle().open_questions(run, after, limit).await
     }
 
     /// The ended runs whose [`on_end`](Run::on_end) commands are carried out now.

@@ -4,6 +4,7 @@
 //! Nothing here knows HTTP or a socket, and nothing here decides: these types can be used without
 //! either end.
 
+mod approval;
 mod code;
 mod command;
 mod context;
@@ -28,6 +29,9 @@ mod signal;
 mod submission;
 mod utc;
 
+pub use approval::{
+    AnswerLine, AnswerRequest, AskedLine, QuestionLine, QuestionPage, QuestionRequest,
+};
 pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
 pub use context::{Context, ContextDeletion, ContextList, ContextUpdate, ContextsRequest};

@@ -3,6 +3,7 @@
 //! Calls that follow each other share a connection, and each ends within a limit of time. Nothing is
 //! decided here.
 
+mod approvals;
 mod commands;
 mod contexts;
 mod error;

@@ -48,15 +48,16 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, Again, BodyError, Code, CommitLine, CommitPage, Context, ContextDeletion,
-    ContextList, ContextUpdate, ContextsRequest, EventLine, EventPage, Failure, FollowAfter,
-    HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts, ItemLine, ItemNeed,
-    ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory, KeyLine, KeyList,
-    KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece, LogQuery, NotAnEvent,
-    OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem, PruneAnswer, PruneRequest,
-    RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
-    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter, Steer,
-    SubmitAnswer, SubmitRequest, Why,
+    Accepted, Again, AnswerLine, AnswerRequest, AskedLine, BodyError, Code, CommitLine, CommitPage,
+    Context, ContextDeletion, ContextList, ContextUpdate, ContextsRequest, EventLine, EventPage,
+    Failure, FollowAfter, HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts,
+    ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory,
+    KeyLine, KeyList, KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece,
+    LogQuery, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem,
+    PruneAnswer, PruneRequest, QuestionLine, QuestionPage, QuestionRequest, RaiseRequest, Reasons,
+    ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets, SignalDedup,
+    SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter, Steer, SubmitAnswer,
+    SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -3,6 +3,10 @@
 /// The path of all runs.
 pub(crate) const RUNS: &str = "/v1/runs";
 
+/// The path of the open questions of all runs.
+#[cfg(feature = "client")]
+pub(crate) const APPROVALS: &str = "/v1/approvals";
+
 /// Below which the ledger is read as its store has it.
 #[cfg(feature = "client")]
 pub(crate) const LEDGER: &str = "/v1/ledger";

@@ -2,6 +2,7 @@
 //! engine and writes the answer; it never decides what the engine could.
 
 mod accepted;
+mod approvals;
 mod commands;
 mod contexts;
 mod end;
@@ -36,6 +37,7 @@ use crate::state::Shared;
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/health", get(health::health))
+        .route("/v1/approvals", get(approvals::open))
         .route("/v1/ledger/heads", get(ledger::heads))
         .route("/v1/ledger/events", get(ledger::events))
         .route("/v1/ledger/commits", get(ledger::commits))
@@ -47,6 +49,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/events", get(events::events))
         .route("/v1/runs/{id}/keys", get(keys::list).post(keys::change))
         .route("/v1/runs/{id}/keys/history", get(keys::history))
+        .route("/v1/runs/{id}/approvals", get(approvals::list).post(approvals::ask))
+        .route("/v1/runs/{id}/approvals/{question}", get(approvals::one))
+        .route("/v1/runs/{id}/approvals/{question}/answer", post(approvals::answer))
         .route("/v1/runs/{id}/contexts", get(contexts::list).post(contexts::distribute))
         .route("/v1/runs/{id}/contexts/update", post(contexts::update))
         .route("/v1/runs/{id}/contexts/delete", post(contexts::delete))

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use antiphon::approvals::{FoundQuestion, Question};
 use antiphon::digest::Digest;
 use antiphon::head::Stage;
 use antiphon::id::{SessionId, Version};
@@ -239,6 +240,60 @@ async fn a_session_reads_the_keys_that_all_share_and_changes_none_that_it_was_no
     let key = "{\"key\":\"gate/quality\",\"version\":2,\"value\":7}";
     assert_eq!(printed.matches(key).count(), 2, "{printed}");
     bench.release.cancel();
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_session_asks_in_its_own_run_and_answers_nowhere() -> Result {
+    let (warden, session_of) = warden_of_mine();
+    let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
+    bench.start("mine", "open\nwork a hold").await?;
+    bench.start("other", "open").await?;
+    let (run, other) = (bench.engine.run("mine")?, bench.engine.run("other")?);
+    other.ask(Question::new("Theirs?")?.with_id("theirs".parse()?)?).await?;
+    let mut events = run.follow_after(Version(0)).await?;
+    while events.next().await?.ok_or("it ended")?.kind != "coordination.session_bound" {}
+    let post = |path: &str, body: &str| {
+        let json = "-H 'content-type: application/json'";
+        format!("{} {json} -d '{body}'", curl(path))
+    };
+    let own = post("/v1/runs/mine/approvals", "{\"question\":\"Go on?\",\"id\":\"go\"}");
+    let answer = |run: &str, id: &str| {
+        post(&format!("/v1/runs/{run}/approvals/{id}/answer"), "{\"answer\":\"yes\"}")
+    };
+    let requests = [
+        own.as_str(),
+        &own,
+        &answer("mine", "go"),
+        &answer("mine", "unknown"),
+        &curl("/v1/runs/mine/approvals/go"),
+        &curl("/v1/runs/mine/approvals?open=true"),
+        &curl("/v1/approvals"),
+        &post("/v1/runs/other/approvals", "{\"question\":\"Mine?\"}"),
+        &answer("other", "theirs"),
+        &curl("/v1/runs/other/approvals"),
+        &curl("/v1/runs/other/approvals/theirs?wait=true"),
+    ];
+    let printed =
+        script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    let (by_session, may_not) =
+        (["approval_by_session", "403"].repeat(2), ["session_may_not", "403"].repeat(4));
+    let expected = [vec!["200"; 2], by_session, vec!["200"; 3], may_not].concat();
+    assert_eq!(codes(&printed), expected, "{printed}");
+    assert!(!printed.contains("Theirs?"), "{printed}");
+    assert_eq!(printed.matches("\"question\":\"Go on?\",\"by\":\"session:mine.1\"").count(), 3);
+    let open = |found: &[FoundQuestion]| {
+        found.len() == 1 && found.iter().all(|found| found.state.answer.is_none())
+    };
+    assert!(open(&run.questions().await?) && open(&other.questions().await?));
+
+    bench.release.cancel();
+    while events.next().await?.ok_or("it ended")?.kind != "coordination.session_unbound" {}
+    let late = post("/v1/runs/mine/approvals", "{\"question\":\"Too late?\"}");
+    let requests = [late.as_str(), &answer("mine", "go")].join("; ");
+    let printed = script(&bench.dir, &requests, |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    assert_eq!(codes(&printed), ["stale_session", "409"].repeat(2), "{printed}");
+    assert!(open(&run.questions().await?));
     bench.stop().await
 }
 

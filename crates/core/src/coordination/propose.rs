@@ -182,6 +182,7 @@ impl Coordination {
         let may_bind =
             !self.is_starting() && !is_paused && self.stop_condition_at(now.at).is_none();
         runs || waits
+            || self.awaits_expiry()
             || self.holding().next().is_some()
             || (may_bind && self.first_to_bind(now, runners).is_some())
     }

@@ -254,7 +254,36 @@ impl Run {
     /// # Errors
     /// [`QueryError`] if there is no such run, or the ledger cannot be read.
     pub async fn questions(&self) -> Result<Vec<FoundQuestion>, QueryError> {
-        self.handle.questions(&self.id).await
+        self.handle.questions(&self.id, None, usize::MAX).await
+    }
+
+    /// The same after one of them, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Run::questions`].
+    pub async fn questions_after(
+        &self,
+        after: Option<QuestionId>,
+        limit: usize,
+    ) -> Result<Vec<FoundQuestion>, QueryError> {
+        self.handle.questions(&self.id, after, limit).await
+    }
+
+    /// One of its questions, if it is there.
+    ///
+    /// # Errors
+    /// As [`Run::questions`].
+    pub async fn question(&self, id: &QuestionId) -> Result<Option<FoundQuestion>, QueryError> {
+        self.handle.question(&self.id, id).await
+    }
+
+    /// One of its questions once it is answered, or without an answer once the run has ended; `None`
+    /// if there is no such question.
+    ///
+    /// # Errors
+    /// As [`Run::questions`], or if the engine stops first.
+    pub async fn answered(&self, id: &QuestionId) -> Result<Option<FoundQuestion>, QueryError> {
+        self.handle.answered(&self.id, id).await
     }
 
     /// Adds work, with the inputs that it names.

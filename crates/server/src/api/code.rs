@@ -53,6 +53,8 @@ codes! {
     UnplacedCaller = "unplaced_caller", 403, "The caller cannot be identified";
     /// The caller runs inside a session, which may not ask for this.
     SessionMayNot = "session_may_not", 403, "A session may not ask for this";
+    /// The caller runs inside a session; sessions ask, and never answer.
+    ApprovalBySession = "approval_by_session", 403, "A session may not answer a question";
     /// There is nothing under this path.
     UnknownPath = "unknown_path", 404, "There is nothing under this path";
     /// There is no such run.
@@ -61,6 +63,8 @@ codes! {
     UnknownWork = "unknown_work", 404, "There is no such item in the run";
     /// The agent has no context.
     UnknownContext = "unknown_context", 404, "The agent has no context";
+    /// The run has no such question.
+    UnknownQuestion = "unknown_question", 404, "There is no such question in the run";
     /// The path does not take this method.
     WrongMethod = "wrong_method", 405, "The path does not take this method";
     /// The body did not come in time.
@@ -69,6 +73,12 @@ codes! {
     StaleSession = "stale_session", 409, "The session is over";
     /// A key is not as the change expects it to be.
     StaleKey = "stale_key", 409, "A key is not as expected";
+    /// Something else was asked under the id.
+    OtherQuestion = "other_question", 409, "The id of the question is taken";
+    /// The question has another answer, which stands.
+    AnsweredOtherwise = "answered_otherwise", 409, "The question has another answer";
+    /// As many questions of the run are open as can be.
+    TooManyOpen = "too_many_open", 409, "Too many questions of the run are open";
     /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", 409, "The id is taken";
     /// The `Idempotency-Key` was used for another command.
@@ -110,6 +120,8 @@ codes! {
     TooManySignals = "too_many_signals", 429, "The session sends too many signals";
     /// A session changes keys faster than it may.
     TooManyChanges = "too_many_changes", 429, "The session changes keys too often";
+    /// A session asks questions faster than it may.
+    TooManyQuestions = "too_many_questions", 429, "The session asks too many questions";
     /// The head of the request is larger than allowed.
     HeadTooLarge = "head_too_large", 431, "The head of the request is too large";
     /// The evidence for what was asked is damaged.
@@ -150,6 +162,7 @@ impl Code {
             Self::Busy
             | Self::TooManySignals
             | Self::TooManyChanges
+            | Self::TooManyQuestions
             | Self::TooManyConnections
             | Self::TakingOver
             | Self::NotTaken

@@ -1,5 +1,6 @@
 //! An error as RFC 9457 has it: `application/problem+json` with a stable code.
 
+use antiphon::approvals::ApprovalError;
 use antiphon::coordination::{ControllerError, RaiseError, StateError, WorkError};
 use antiphon::head::UnreadableSummary;
 use antiphon::items::ItemError;
@@ -213,6 +214,15 @@ fn code_of(rejection: &Rejection) -> Code {
             ControllerError::Key(KeyError::TooFast { .. }) => Code::TooManyChanges,
             ControllerError::Signal(SignalError::Forged { .. }) => Code::SessionMayNot,
             ControllerError::Signal(SignalError::TooFast { .. }) => Code::TooManySignals,
+            ControllerError::Approval(error) => match error {
+                ApprovalError::Unknown { .. } => Code::UnknownQuestion,
+                ApprovalError::OtherQuestion { .. } => Code::OtherQuestion,
+                ApprovalError::AnsweredOtherwise { .. } => Code::AnsweredOtherwise,
+                ApprovalError::TooManyOpen { .. } => Code::TooManyOpen,
+                ApprovalError::BySession { .. } => Code::ApprovalBySession,
+                ApprovalError::TooFast { .. } => Code::TooManyQuestions,
+                _ => Code::Refused,
+            },
             _ => Code::Refused,
         },
         _ => Code::Refused,

@@ -27,9 +27,12 @@ pub(super) fn by_session(
 ) -> Result<Version, Unanswered> {
     match answer? {
         Written::Done(done) => Ok(done.version),
-        Written::Refused => {
-            let detail = format!("session {session} is over; it changes nothing any more");
-            Err(Unanswered::Problem(Problem::new(Code::StaleSession, detail)))
-        }
+        Written::Refused => Err(stale(session)),
     }
+}
+
+/// What a session is told that is over.
+pub(super) fn stale(session: &SessionId) -> Unanswered {
+    let detail = format!("session {session} is over; it changes nothing any more");
+    Unanswered::Problem(Problem::new(Code::StaleSession, detail))
 }

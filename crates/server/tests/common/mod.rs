@@ -288,7 +288,8 @@ fn blot(value: &mut serde_json::Value) {
         serde_json::Value::Object(fields) => {
             for (name, value) in fields {
                 // A receipt's digest has the name of its rendering, and a moment that of a fact.
-                let is_moment = matches!(name.as_str(), "ended" | "met") && value.is_string();
+                let is_moment = matches!(name.as_str(), "asked" | "ended" | "expires" | "met")
+                    && value.is_string();
                 let is_changing = CHANGING.contains(&name.as_str());
                 if is_moment || is_changing && !value.is_null() && !value.is_object() {
                     *value = "~".into();

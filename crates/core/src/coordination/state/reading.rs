@@ -434,7 +434,12 @@ impl Coordination {
         self.work.unfinished() == 0
             && self.stop_request().is_none()
             && !self.is_starting()
-            && !self.questions.may_expire()
+            && !self.awaits_expiry()
+    }
+
+    /// Whether a question of it expires, which its engine answers then.
+    pub(crate) fn awaits_expiry(&self) -> bool {
+        self.questions.may_expire()
     }
 
     /// Whether nothing will ever happen in it unless somebody asks for something: it makes no
