@@ -159,7 +159,7 @@ pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCond
 pub use why::Blocked;
 pub(crate) use work::events as work_events;
 pub use work::{
-    ArchivedWork, Backoff, FailurePolicy, Finished, KeyCondition, KeyNeed, Need, NeedTarget,
-    Runner, SignalNeed, SkipReason, WorkItemOutcome, WorkItemTracking, WorkSpec, WorkStage,
-    WorkState, archived_items,
+    ArchivedWork, Backoff, FailurePolicy, Finished, KeyCondition, KeyNeed, Met, Need, NeedStanding,
+    NeedTarget, Runner, SignalNeed, SkipReason, WorkItemOutcome, WorkItemTracking, WorkSpec,
+    WorkStage, WorkState, archived_items,
 };

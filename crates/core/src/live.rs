@@ -160,6 +160,11 @@ impl<A: Aggregate> Live<A> {
         &self.state
     }
 
+    /// The state, of what nothing follows in any more.
+    pub(crate) fn into_state(self) -> A {
+        self.state
+    }
+
     /// The state, for what is derived from the record and never recorded, such as what is due.
     pub(crate) fn derived(&mut self) -> &mut A {
         &mut self.state

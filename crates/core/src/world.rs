@@ -59,6 +59,8 @@ pub struct World {
     epoch: Epoch,
     engine: String,
     draft: turn::Draft,
+    /// What ended with the last turn.
+    ended: Vec<Member>,
 }
 
 impl World {
@@ -78,6 +80,7 @@ impl World {
             epoch: facts.epoch,
             engine: facts.engine,
             draft: turn::Draft::default(),
+            ended: Vec::new(),
         }
     }
 
@@ -168,6 +171,11 @@ impl World {
     #[must_use]
     pub fn coordination(&self, id: &CoordinationId) -> Option<&Coordination> {
         Some(self.members.get(id)?.state())
+    }
+
+    /// The coordinations that ended with the last turn, as they ended. They are let go with this.
+    pub fn take_ended(&mut self) -> impl Iterator<Item = Coordination> {
+        std::mem::take(&mut self.ended).into_iter().map(Member::into_state)
     }
 
     /// The coordinations, without nested ones, in which something runs or will without a command:

@@ -20,6 +20,7 @@ mod snapshots;
 mod trouble;
 mod turns;
 mod waiters;
+mod waiting;
 mod writer;
 
 use std::ops::ControlFlow;
@@ -38,6 +39,7 @@ use crate::clock::Clock;
 use crate::incidents::{Incident, Incidents};
 use crate::mailbox::{Handle, StartError};
 use crate::orphans::Leftovers;
+use crate::waits::Waits;
 use audience::Audience;
 use closing::Closing;
 use disk::{Disk, DiskHealth};
@@ -67,6 +69,7 @@ struct Decider {
     disk: Disk,
     sessions: Sessions,
     audience: Audience,
+    waits: Waits,
     snapshots: Snapshots,
     on_ends: OnEnds,
     opening: Opening,
@@ -117,7 +120,8 @@ impl Decider {
             Input::Gone(gone) => self.on_gone(gone),
             Input::Request(request) => self.on_request(request, &self.now()),
             // The next turn deals with them.
-            Input::Due | Input::More | Input::Retry => {}
+            Input::Due => self.expire_waits(),
+            Input::More | Input::Retry => {}
             Input::Dropped => {
                 // What runs is stopped before the store is let go, so that no other engine can bind
                 // it again meanwhile.
@@ -203,6 +207,8 @@ impl Decider {
             for release in self.draft.take_releases() {
                 release(answer.clone());
             }
+            let due = self.draft.take_waits();
+            self.answer_waits(due);
             return;
         }
         let now = self.now();
@@ -222,11 +228,12 @@ impl Decider {
             let complete = self.audience.complete_starts(|id| self.world.is_starting(id));
             self.draft.answer_all(complete);
         }
-        let draft = std::mem::take(&mut self.draft);
+        let mut draft = std::mem::take(&mut self.draft);
         let Some(world::Turn { mut append, actions }) = turn else {
             self.disk.prove();
             return self.let_out(draft, Vec::new());
         };
+        draft.answer_waits(self.look_at_waits(&append.events));
         if append.events.is_empty() {
             return self.let_out(draft, actions);
         }

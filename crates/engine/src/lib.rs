@@ -92,6 +92,7 @@ mod submission;
 mod subscription;
 mod tagged;
 pub mod usage;
+pub mod waits;
 
 pub use antiphon_core::event;
 

@@ -15,6 +15,7 @@ mod pruning;
 mod request;
 mod secrets;
 mod status;
+mod waiting;
 
 pub(crate) use asker::{operator, session};
 pub use error::{
@@ -27,3 +28,5 @@ pub use on_end::OnEnd;
 pub(crate) use request::{Release, Request};
 pub(crate) use status::head_of;
 pub use status::{Ended, Status};
+pub use waiting::WaitError;
+pub(crate) use waiting::{WaitAnswer, WaitReply, WaitRequest};

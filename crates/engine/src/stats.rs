@@ -43,10 +43,12 @@ pub(crate) enum Metric {
     ContextDistributionPerAgent,
     RoutingDecisionTime,
     RoutingDecisions,
+    /// From when a caller waits until what it waits for is there.
+    DependencyResolution,
 }
 
 /// All of them, in the order of their variants.
-const METRICS: [(Metric, &str); 8] = [
+const METRICS: [(Metric, &str); 9] = [
     (Metric::SignalPropagation, "signal_propagation_time_ms"),
     (Metric::SignalsSent, "signals_sent"),
     (Metric::SignalsReceived, "signals_received"),
@@ -55,6 +57,7 @@ const METRICS: [(Metric, &str); 8] = [
     (Metric::ContextDistributionPerAgent, "context_distribution_per_agent_ms"),
     (Metric::RoutingDecisionTime, "routing_decision_time_ms"),
     (Metric::RoutingDecisions, "routing_decisions_count"),
+    (Metric::DependencyResolution, "dependency_resolution_time_ms"),
 ];
 
 impl Metric {
@@ -64,7 +67,8 @@ impl Metric {
             Self::SignalPropagation
             | Self::ContextDistribution
             | Self::ContextDistributionPerAgent
-            | Self::RoutingDecisionTime => 1e6,
+            | Self::RoutingDecisionTime
+            | Self::DependencyResolution => 1e6,
             Self::SignalsSent
             | Self::SignalsReceived
             | Self::ContextSize

@@ -20,6 +20,7 @@ mod schedule;
 mod skip;
 mod spec;
 mod stage;
+mod standing;
 mod state;
 mod unbound;
 
@@ -41,6 +42,7 @@ pub(super) use ready::ReadyKey;
 pub(super) use reuse::check_reused;
 pub use spec::{Backoff, FailurePolicy, Runner, WorkSpec};
 pub use stage::WorkStage;
+pub use standing::{Met, NeedStanding};
 pub(super) use state::WorkMove;
 pub use state::{SkipReason, WorkItemOutcome, WorkState};
 

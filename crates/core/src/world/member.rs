@@ -45,6 +45,10 @@ impl Member {
         Self { live, unrecorded: Unrecorded::default() }
     }
 
+    pub(super) fn into_state(self) -> Coordination {
+        self.live.into_state()
+    }
+
     pub(super) fn state(&self) -> &Coordination {
         self.live.state()
     }

@@ -41,6 +41,7 @@ impl World {
     /// The head rows of the streams that the turn touches; what has ended leaves memory with it.
     fn heads(&mut self) -> Vec<HeadRow> {
         let mut heads = Vec::new();
+        self.ended.clear();
         for stream in self.draft.touched() {
             match stream {
                 StreamName::Ledger => heads.extend(self.ledger.live().map(Live::head)),
@@ -48,7 +49,7 @@ impl World {
                     let Some(member) = self.members.get(id) else { continue };
                     heads.push(member.head());
                     if member.state().status().is_terminal() {
-                        self.members.remove(id);
+                        self.ended.extend(self.members.remove(id));
                     }
                 }
                 StreamName::Pool(_) => {}

@@ -58,23 +58,35 @@ pub(super) struct Listening {
 impl Decider {
     /// Arms the timer and says what is listened to.
     pub(super) fn listening(&mut self) -> Listening {
-        // While nothing can be written no deadline can be dealt with, and one that has passed would
-        // fire for ever.
-        let deadlines =
-            if self.disk.is_sound() { self.world.next_deadline() } else { (None, None) };
+        let (takes, gathers) = (self.disk.has_room(), self.gathers());
+        let (deadlines, deals) = self.deadlines(takes && !gathers);
         if let Err(error) = self.inputs.arm(&self.clock, deadlines) {
             self.incidents.note(Incident::DeadlineNotArmed, &"the next deadline", &error);
         }
-        let (takes, gathers) = (self.disk.has_room(), self.gathers());
         Listening {
             writer: self.disk.has_writer(),
             more: takes && !gathers && self.has_more(),
             ends: takes,
-            deadlines: takes && !gathers,
+            deadlines: deals,
             requests: takes && self.takes_requests(),
             dropped: self.closing.is_none(),
             retry: self.retry(),
         }
+    }
+}
+
+impl Decider {
+    /// The next moments that something is to be done at, and whether it can be when they come.
+    fn deadlines(&self, may_turn: bool) -> ((Option<LedgerTime>, Option<WallTime>), bool) {
+        let wait = self.waits.next_deadline();
+        // While nothing can be written no deadline of the world can be dealt with, and one that has
+        // passed would fire for ever. The time of a wait is over all the same.
+        let world = match self.disk.is_sound() && (may_turn || wait.is_none()) {
+            true => self.world.next_deadline(),
+            false => (None, None),
+        };
+        let first = world.0.into_iter().chain(wait).min();
+        ((first, world.1), may_turn || wait.is_some())
     }
 }
 

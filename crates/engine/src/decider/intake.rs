@@ -107,6 +107,7 @@ impl Decider {
                     let _ = reply.send(Ok(None));
                 }
             }
+            Request::WaitFor(request) => self.on_wait_for(*request, now),
             Request::Follow { stream, reply } => {
                 let grows = match &stream {
                     StreamName::Coordination(id) => self.is_live(id),

@@ -31,6 +31,7 @@ use crate::on_end::ON_END_WITHIN;
 use crate::orphans::{Leftovers, Orphans};
 use crate::session::{Processes, RunnerFn};
 use crate::shortages::{ROOM_WITHIN, Shortages};
+use crate::waits::Waits;
 
 /// Requests that may wait; beyond it callers do.
 const MAILBOX: usize = 4_096;
@@ -220,6 +221,7 @@ impl Decider {
             disk: Disk::new(store, writer, facts, newer),
             sessions,
             audience: Audience::default(),
+            waits: Waits::default(),
             snapshots: Snapshots::new(snapshot_every, saved),
             on_ends: OnEnds::within(parts.on_end_within),
             opening,

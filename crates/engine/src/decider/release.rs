@@ -47,7 +47,7 @@ impl Decider {
     /// that what a caller hears of has been started, stopped or announced by then; events go to
     /// those who follow after that, as nobody waits for these.
     fn release(&mut self, turn: TurnInFlight) {
-        let is_empty = turn.actions.is_empty() && turn.releases.is_empty();
+        let is_empty = turn.actions.is_empty() && turn.releases.is_empty() && turn.waits.is_empty();
         if !is_empty {
             crash::point("release.before");
         }
@@ -68,6 +68,7 @@ impl Decider {
         for release in turn.releases {
             release(Ok(()));
         }
+        self.answer_waits(turn.waits);
         for event in turn.deliveries {
             self.audience.deliver(event);
         }

@@ -84,6 +84,7 @@ impl Decider {
         }
         self.world = world;
         self.audience.keep(|id| self.world.coordination(id).is_some());
+        self.look_at_waits_again();
         self.snapshots.go_on_from(saved);
         if let Some(closing) = &mut self.closing {
             closing.record_again();
@@ -129,5 +130,6 @@ impl Decider {
         self.audience.give_up(answer);
         self.sessions.stop_all(StopCause::Ending);
         self.audience.dismiss(answer);
+        self.waits.refuse(answer);
     }
 }

@@ -10,11 +10,13 @@ use antiphon_core::world::Action;
 use super::log::logged;
 use crate::mailbox::{Release, Unavailable};
 use crate::session::ReportedEnd;
+use crate::waits::Due;
 
 /// What the next turn lets out besides what the world decides.
 #[derive(Default)]
 pub(super) struct TurnDraft {
     releases: Vec<Release>,
+    waits: Vec<Due>,
     ends: Vec<ReportedEnd>,
     redacted: BTreeMap<StreamName, HeadRow>,
 }
@@ -28,6 +30,11 @@ impl TurnDraft {
     /// Answers callers with this turn.
     pub(super) fn answer_all(&mut self, releases: impl IntoIterator<Item = Release>) {
         self.releases.extend(releases);
+    }
+
+    /// Answers callers that wait for something with this turn.
+    pub(super) fn answer_waits(&mut self, due: impl IntoIterator<Item = Due>) {
+        self.waits.extend(due);
     }
 
     /// Notes a session's end that this turn records.
@@ -45,10 +52,15 @@ impl TurnDraft {
         std::mem::take(&mut self.releases)
     }
 
+    /// Takes the answers of waits out of it.
+    pub(super) fn take_waits(&mut self) -> Vec<Due> {
+        std::mem::take(&mut self.waits)
+    }
+
     /// The turn that only lets something out.
     pub(super) fn without_append(self, actions: Vec<Action>) -> TurnInFlight {
-        let Self { releases, ends, redacted: _ } = self;
-        TurnInFlight { actions, releases, ends, ..TurnInFlight::default() }
+        let Self { releases, waits, ends, redacted: _ } = self;
+        TurnInFlight { actions, releases, waits, ends, ..TurnInFlight::default() }
     }
 
     /// The turn that an append carries, with the events that somebody follows.
@@ -59,7 +71,7 @@ impl TurnDraft {
         takes_over: bool,
         followed: impl Fn(&StreamName) -> bool,
     ) -> TurnInFlight {
-        let Self { releases, ends, redacted } = self;
+        let Self { releases, waits, ends, redacted } = self;
         append.heads.extend(redacted.into_values());
         let events = append.events.iter();
         let deliveries = events.filter(|event| followed(&event.stream)).cloned().collect();
@@ -75,6 +87,7 @@ impl TurnDraft {
         TurnInFlight {
             actions,
             releases,
+            waits,
             deliveries,
             logged,
             ends,
@@ -91,6 +104,8 @@ impl TurnDraft {
 pub(super) struct TurnInFlight {
     pub(super) actions: Vec<Action>,
     pub(super) releases: Vec<Release>,
+    /// Answers to those that wait for something. Where it is lost they go on waiting.
+    pub(super) waits: Vec<Due>,
     pub(super) deliveries: Vec<Recorded>,
     /// Events for the log.
     pub(super) logged: Vec<Recorded>,
@@ -110,6 +125,7 @@ impl TurnInFlight {
     pub(super) fn join(&mut self, other: Self) {
         self.actions.extend(other.actions);
         self.releases.extend(other.releases);
+        self.waits.extend(other.waits);
         self.ends.extend(other.ends);
     }
 

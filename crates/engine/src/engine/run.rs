@@ -5,10 +5,11 @@ mod printed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Answer, Blocked, Coordination, CoordinationReceipt, Forerunner, KeyWrite, Pause, Question,
-    Raise, Signal,
+    Answer, Blocked, Coordination, CoordinationReceipt, Forerunner, KeyWrite, Need, Pause,
+    Question, Raise, Signal,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::head::Stage;
@@ -36,6 +37,7 @@ use crate::session::Output;
 use crate::signals::{From, HeardSignal, SignalFilter, Signals};
 use crate::submission::Addition;
 use crate::subscription::Subscription;
+use crate::waits::{WaitError, Waited};
 pub use printed::PrintedStream;
 
 /// One run of an engine, by its id. It is cheap to clone, and no reason for the engine to live on:
@@ -409,6 +411,34 @@ impl Run {
         after: Version,
     ) -> Result<KeyChanges, QueryError> {
         self.handle.watch_keys(&self.id, prefix.as_ref(), after).await
+    }
+
+    /// Waits until all of some needs are met, at most for a time. It costs no append; letting go of
+    /// it is how to give it up.
+    ///
+    /// # Errors
+    /// [`WaitError`] if there is no such run, it can never have what is waited for, or as many
+    /// callers wait as may.
+    pub async fn wait_for(
+        &self,
+        needs: impl IntoIterator<Item = Need>,
+        timeout: Option<Duration>,
+    ) -> Result<Waited, WaitError> {
+        self.handle.wait_for(&self.id, needs.into_iter().collect(), timeout, None).await
+    }
+
+    /// Waits for a session of this run, for those who know who is calling, such as a server: only
+    /// while it runs.
+    ///
+    /// # Errors
+    /// As [`Run::wait_for`], or if the session does not run.
+    pub async fn wait_for_from(
+        &self,
+        session: &SessionId,
+        needs: impl IntoIterator<Item = Need>,
+        timeout: Option<Duration>,
+    ) -> Result<Waited, WaitError> {
+        self.handle.wait_for(&self.id, needs.into_iter().collect(), timeout, Some(session)).await
     }
 
     /// The contexts of its agents.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::error::{AskError, EraseError, SubmitError, Unavailable};
 use super::on_end::{AttemptsEnd, OnEnd};
 use super::status::Ended;
+use super::waiting::WaitRequest;
 use crate::feed::Feed;
 use crate::ledger::Cursor;
 
@@ -68,6 +69,8 @@ pub(crate) enum Request {
         coordination: CoordinationId,
         reply: oneshot::Sender<Result<Option<Ended>, Unavailable>>,
     },
+    /// A caller waits for something in a run.
+    WaitFor(Box<WaitRequest>),
     /// A caller follows a stream live.
     Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.

@@ -22,6 +22,7 @@ use crate::ledger::{ReadError, Store};
 use crate::mailbox::{AskError, Handle, QueryError, SubmitError, Unavailable};
 use crate::shortages::{Shortages, WaitEnd};
 use crate::submission::Addition;
+use crate::waits::{WaitError, Waited};
 
 /// After how long an item is tried again whose time went by while it waited, in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
@@ -605,6 +606,25 @@ impl SessionContext {
     /// As [`SessionContext::key`].
     pub async fn shared_key(&self, key: impl AsRef<str>) -> Result<Option<FoundKey>, QueryError> {
         self.parts.handle.key(CoordinationId::shared(), key.as_ref()).await
+    }
+
+    /// Waits until the own coordination has all of some needs, at most for a time, and no longer than
+    /// until the session is asked to stop. Where another agent waits for this one, that is refused.
+    ///
+    /// # Errors
+    /// [`WaitError`] if the session has ended, or what is waited for can never come.
+    pub async fn wait_for(
+        &self,
+        needs: impl IntoIterator<Item = Need>,
+        timeout: Option<Duration>,
+    ) -> Result<Waited, WaitError> {
+        let (run, needs) = (self.coordination(), needs.into_iter().collect());
+        tokio::select! {
+            waited = self.parts.handle.wait_for(run, needs, timeout, Some(self.session())) => waited,
+            () = self.stop_requested() => {
+                Err(WaitError::Stopping { session: self.session().clone() })
+            }
+        }
     }
 
     /// Where a write is on the record.

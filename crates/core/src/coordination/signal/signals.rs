@@ -7,6 +7,7 @@ use super::illegal::IllegalSignal;
 use super::latest::LatestSignals;
 use super::{About, Dedup, Latest, SignalType};
 use crate::coordination::event::Signalled;
+use crate::coordination::limits::MAX_LATEST_SIGNALS;
 use crate::envelope::Meta;
 use crate::id::{AgentId, Version};
 use crate::time::LedgerTime;
@@ -36,6 +37,11 @@ impl Signals {
         about: &About,
     ) -> Option<Latest> {
         self.latest.get(kind, about)
+    }
+
+    /// Whether so many were told apart that some may be in the stream alone.
+    pub(in crate::coordination) fn may_have_left(&self) -> bool {
+        self.latest.len() >= MAX_LATEST_SIGNALS
     }
 
     /// Where a sender has sent the same before, while that counts.

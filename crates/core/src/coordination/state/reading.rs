@@ -16,7 +16,7 @@ use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::signal::{About, Latest, SignalType};
 use crate::coordination::stop::CoordinationStatus;
 use crate::coordination::work::{
-    ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec, WorkStage,
+    ArchivedWork, Need, NeedStanding, Told, Work, WorkItem, WorkItemTracking, WorkSpec, WorkStage,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -270,6 +270,12 @@ impl Coordination {
     #[must_use]
     pub fn key(&self, key: &str) -> Option<&KeyState> {
         self.keys.get(key)
+    }
+
+    /// How a need stands now, whoever waits for it.
+    #[must_use]
+    pub fn standing(&self, need: &Need) -> NeedStanding {
+        self.work.standing_of(need, Told::new(&self.signals, &self.keys))
     }
 
     /// What the next session of an item is given to go by: the key `context/<agent>`. A nested

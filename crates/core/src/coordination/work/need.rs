@@ -48,7 +48,11 @@ impl Need {
         matches!(self, Self::Work(_) | Self::Group(_))
     }
 
-    pub(super) fn check(&self) -> Result<(), NeedError> {
+    /// Whether it can be waited for.
+    ///
+    /// # Errors
+    /// [`NeedError`] says what is wrong with it.
+    pub fn check(&self) -> Result<(), NeedError> {
         match self {
             Self::Work(_) | Self::Group(_) => Ok(()),
             Self::Signal(signal) => signal.check(),

@@ -33,8 +33,8 @@ impl Moment {
 /// What new items find recorded.
 #[derive(Clone, Copy)]
 pub(in crate::coordination) struct Told<'a> {
-    signals: &'a Signals,
-    keys: &'a Keys,
+    pub(super) signals: &'a Signals,
+    pub(super) keys: &'a Keys,
 }
 
 impl<'a> Told<'a> {
@@ -43,7 +43,7 @@ impl<'a> Told<'a> {
     }
 }
 
-fn was_sent(need: &SignalNeed, signals: &Signals) -> bool {
+pub(super) fn was_sent(need: &SignalNeed, signals: &Signals) -> bool {
     let latest = signals.latest(&need.kind, &need.subject());
     latest.is_some_and(|latest| !need.success || latest.succeeded.is_some())
 }
@@ -163,7 +163,7 @@ impl Work {
     }
 
     /// Whether items have told already what a signal would tell.
-    fn items_have_told(&self, need: &SignalNeed) -> bool {
+    pub(super) fn items_have_told(&self, need: &SignalNeed) -> bool {
         let is_told: fn(&WorkItem, bool) -> bool = match need.kind.as_str() {
             SignalType::AGENT_INITIALIZED => |item, _| item.has_begun(),
             SignalType::AGENT_COMPLETED => |item, success| match item.state() {
