@@ -6,10 +6,15 @@ mod history;
 use antiphon_core::coordination::{Backoff, FailurePolicy, SessionOutcome};
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
-use history::{Draft, History, Plan, Step};
+use history::{Draft, History, Plan, Step, ToldNeed};
 use proptest::prelude::*;
 
 const MILLISECOND: u64 = 1_000_000;
+
+fn told() -> impl Strategy<Value = ToldNeed> {
+    (any::<u8>(), any::<u8>(), any::<u8>(), prop::option::of(1..30_u8))
+        .prop_map(|(what, of, wanted, patience)| ToldNeed { what, of, wanted, patience })
+}
 
 fn drafts() -> impl Strategy<Value = Draft> {
     let backoff = (0..3_u64, 1..4_u32).prop_map(|(initial, factor)| Backoff {
@@ -36,32 +41,43 @@ fn drafts() -> impl Strategy<Value = Draft> {
         prop::option::of(1..30_u64),
     );
     let rare = any::<(bool, bool)>();
-    (links, limits, prop::option::of(backoff), policy, -1..3_i32, rare).prop_map(
-        |(
-            (needs, needs_group, group, runner),
-            (attempts, timeout_ticks, max_tokens, max_cost),
-            backoff,
-            on_failure,
-            priority,
-            (critical, reused),
-        )| {
-            Draft {
-                needs,
-                needs_group,
-                group,
-                priority,
-                critical,
-                attempts,
+    let told = prop_oneof![
+        2 => Just(Vec::new()),
+        1 => prop::collection::vec(told(), 1..3),
+    ];
+    let agent = prop::option::weighted(0.3, any::<u8>());
+    let patience = prop::option::weighted(0.2, 1..30_u8);
+    (links, limits, prop::option::of(backoff), policy, -1..3_i32, rare, (told, agent, patience))
+        .prop_map(
+            |(
+                (needs, needs_group, group, runner),
+                (attempts, timeout_ticks, max_tokens, max_cost),
                 backoff,
-                timeout_ticks,
-                max_tokens,
-                max_cost,
                 on_failure,
-                runner,
-                reused,
-            }
-        },
-    )
+                priority,
+                (critical, reused),
+                (told, agent, patience),
+            )| {
+                Draft {
+                    needs,
+                    needs_group,
+                    told,
+                    agent,
+                    patience,
+                    group,
+                    priority,
+                    critical,
+                    attempts,
+                    backoff,
+                    timeout_ticks,
+                    max_tokens,
+                    max_cost,
+                    on_failure,
+                    runner,
+                    reused,
+                }
+            },
+        )
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
@@ -190,6 +206,7 @@ proptest! {
         let mut history = history(&plan, &steps, stop, |_| ());
         history.run_to_the_end();
         history.needs_were_kept();
+        history.what_was_waited_for_was_told();
         history.receipt_names_every_item();
     }
 

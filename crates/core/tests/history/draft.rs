@@ -1,5 +1,7 @@
 //! What a random history is drawn from: items, a coordination, and steps.
 
+use std::time::Duration;
+
 use antiphon_core::coordination::{
     Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Forerunner, Need,
     Reused, Runner, SessionOutcome, WorkSpec,
@@ -8,11 +10,19 @@ use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
 use antiphon_core::id::{Version, WorkId};
 
+use super::told::ToldNeed;
+
 /// How one item is drawn; turned into a [`WorkSpec`] as far as what is there allows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) needs: Vec<u8>,
     pub(crate) needs_group: Option<u8>,
+    /// Signals and keys.
+    pub(crate) told: Vec<ToldNeed>,
+    /// The name it speaks under, if not its id.
+    pub(crate) agent: Option<u8>,
+    /// For how many milliseconds it waits for one of the other items.
+    pub(crate) patience: Option<u8>,
     pub(crate) group: Option<u8>,
     pub(crate) priority: i32,
     pub(crate) critical: bool,
@@ -177,10 +187,20 @@ impl Draft {
                 item.needs.push(Need::Work(id.clone()));
             }
         }
+        if let Some(ms) = self.patience {
+            item = item.within(Duration::from_millis(ms.into()));
+        }
+        for told in &self.told {
+            item = item.with_need(told.need());
+            if let Some(ms) = told.patience {
+                item = item.within(Duration::from_millis(ms.into()));
+            }
+        }
         if let Some(group) = self.group {
             item = item.in_group(format!("g{group}")).unwrap();
         }
         WorkSpec {
+            agent: self.agent.map(|agent| format!("a{}", agent % 3).parse().unwrap()),
             priority: self.priority,
             critical: self.critical,
             attempts: self.attempts,

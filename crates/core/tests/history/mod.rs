@@ -7,6 +7,7 @@
 mod draft;
 mod guard;
 mod illegal;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,8 @@ use antiphon_core::time::{LedgerTime, Now, WallTime};
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use draft::{Draft, Plan, Step};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub(crate) use told::ToldNeed;
 
 pub(crate) fn runners() -> Runners {
     let mut runners = Runners::caller();
@@ -363,6 +366,7 @@ impl History {
                 let decided = decided.filter(|_| outcome.is_attempt()).map(followable);
                 if let Some(decision) = decided {
                     self.apply(self.routed(session, decision)).expect("a decision is taken");
+                    self.only_the_end_follows(session);
                 }
                 let output = output.then(|| Digest::of(&[*pick]));
                 let end = self.unbound(session, *outcome, (*tokens, *cost), output, decided);
@@ -405,6 +409,7 @@ impl History {
                 // joins.
                 if item.group.is_some() {
                     item.needs.clear();
+                    item.need_timeouts.clear();
                 } else if let Some(group) = draft.needs_group {
                     item = item.needs_group(format!("g{group}")).unwrap();
                 }
@@ -556,7 +561,8 @@ impl History {
     /// Goes on until the run has ended, ending every session that it opens. Fails if it
     /// ever stands still.
     pub(crate) fn run_to_the_end(&mut self) {
-        for turn in 0..10_000 {
+        let mut waits = 0;
+        for turn in 0..2_000 {
             if self.live.status().is_terminal() {
                 return;
             }
@@ -576,17 +582,25 @@ impl History {
                 self.take(&Step::Stop(StopKind::Close));
                 self.take(&Step::Raise(1_000));
                 self.apply(CoordinationEvent::Continued(Continued { by: actor() })).unwrap();
+            } else if self.tells_this_time(&mut waits) {
             } else if let (Some(at), _) = self.live.next_deadlines(self.now.at) {
                 let (_, wall) = self.live.next_deadlines(self.now.at);
                 let first = at
                     .since(self.now.at)
                     .min(wall.map_or(u64::MAX, |wall| wall.0.saturating_sub(self.now.wall.0)));
                 self.pass(first.max(1));
-            } else {
+            } else if !self.tell_what_is_waited_for() {
                 panic!("it stands still: {}", text(&self.live.snapshot()));
             }
         }
         panic!("it never ends: {}", text(&self.live.snapshot()));
+    }
+
+    /// Every third time that nothing else goes on, tells what is waited for; the other times it is
+    /// waited for, perhaps in vain.
+    fn tells_this_time(&mut self, waits: &mut u32) -> bool {
+        *waits += 1;
+        waits.is_multiple_of(3) && self.tell_what_is_waited_for()
     }
 
     /// Every item is in the receipt, once.
