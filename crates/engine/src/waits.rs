@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod cycle;
 mod recorded;
 mod registry;
 mod subject;

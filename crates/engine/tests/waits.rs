@@ -15,7 +15,7 @@ use antiphon::signals::Signal;
 use antiphon::waits::{KeyCondition, KeyNeed, MAX_WAITS, Met, SignalNeed, WaitError, Waited};
 use antiphon::{
     Budget, CoordinationConfig, Engine, Failed, Need, Output, QueryError, Run, SessionContext,
-    SkipReason, Version, WorkItemOutcome, WorkSpec,
+    SessionId, SkipReason, Version, WorkItemOutcome, WorkSpec,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -298,6 +298,61 @@ async fn callers_that_go_leave_nothing_and_no_more_wait_than_may() -> Result {
     while let Some(waited) = waits.join_next().await {
         assert_eq!(waited??, met(2));
     }
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn agents_that_would_wait_for_each_other_are_refused_by_name() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut builder = Engine::builder(dir.path().join("state"))?;
+    builder.register("stay", |session: SessionContext| async move {
+        session.stop_requested().await;
+        Ok(Output::none())
+    })?;
+    let engine = builder.start().await?;
+    let stays = |id: &str, agent: &str| -> Result<WorkSpec> {
+        let mut item = WorkSpec::function(id, "stay")?;
+        item.agent = Some(agent.parse()?);
+        Ok(item)
+    };
+    let work = vec![
+        stays("a", "alice")?,
+        stays("b", "bob")?,
+        stays("c", "carol")?.needs_work("a")?,
+        stays("d", "dora")?,
+    ];
+    let config = CoordinationConfig::of_work(work, budget()?)?.with_concurrency(8)?;
+    let run = engine.submit(config.with_id("run")?).await?;
+    let begun = ["alice", "bob", "dora"].map(|agent| from("agent_initialized", agent));
+    run.wait_for(begun, None).await?;
+    let (alice, bob): (SessionId, SessionId) = ("run.1".parse()?, "run.2".parse()?);
+    let at_once = Some(Duration::ZERO);
+
+    let (of, by) = (run.clone(), alice.clone());
+    let mut first: Waiting =
+        Box::pin(async move { of.wait_for_from(&by, [from("built", "bob")], None).await });
+    assert!(is_pending(&mut first).await);
+    let refused = run.wait_for_from(&bob, [signal("x"), item("c")], None).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "this wait closes a cycle of agents that wait for each other: \
+         bob -> carol -> alice -> bob; let one of them go on"
+    );
+    for free in [from("x", "dora"), signal("x"), gate("g", 1), from("mine", "bob"), item("d")] {
+        let waited = run.wait_for_from(&bob, [free], at_once).await?;
+        assert!(matches!(waited, Waited::TimedOut { .. }), "{waited:?}");
+    }
+    for own in [item("b"), from("agent_completed", "bob")] {
+        let refused = run.wait_for_from(&bob, [own], at_once).await.unwrap_err();
+        assert!(refused.to_string().contains(": bob -> bob;"), "{refused}");
+    }
+    drop(first);
+    let waited = run.wait_for_from(&bob, [item("c")], at_once).await?;
+    assert!(matches!(waited, Waited::TimedOut { .. }), "alice waits no more: {waited:?}");
+    let stale = run.wait_for_from(&"run.9".parse()?, [item("c")], None).await;
+    assert!(matches!(stale, Err(WaitError::Stale { .. })), "{stale:?}");
+    run.cancel("enough").await?;
     engine.close().await?;
     Ok(())
 }

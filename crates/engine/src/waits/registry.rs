@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use antiphon_core::coordination::Coordination;
+use antiphon_core::coordination::{Coordination, Need};
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CoordinationId, SessionId, StreamName};
+use antiphon_core::id::{CoordinationId, StreamName, WorkId};
 use antiphon_core::time::LedgerTime;
 use antiphon_core::world::World;
 
 use super::MAX_WAITS;
+use super::cycle::{self, Waiting};
 use super::subject::{Subject, Touched};
 use super::wait::{Looked, Wait};
 use crate::mailbox::{Unavailable, WaitAnswer, WaitError, WaitRequest};
@@ -29,6 +30,8 @@ pub(crate) struct Waits {
 struct RunWaits {
     waits: BTreeMap<u64, Wait>,
     by_subject: BTreeMap<Subject, BTreeSet<u64>>,
+    /// Those that sessions of an item wait for.
+    by_item: BTreeMap<WorkId, BTreeSet<u64>>,
     /// How many there are when they are looked through again.
     look_through_at: usize,
 }
@@ -72,10 +75,25 @@ impl Waits {
         let mut wait = Wait::new(needs, recorded, until, asking, reply);
         self.last += 1;
         let number = self.last;
-        let answer = world.and_then(|world| begin(&mut wait, &run, world));
+        let answer = world.and_then(|world| {
+            let answer = begin(&mut wait, &run, world);
+            answer.or_else(|| self.refuse_cycle(&wait, world.coordination(&run)?))
+        });
         wait.leaves = answer.is_some();
         self.enter(run.clone(), number, wait);
         answer.map(|answer| Due { run, wait: number, answer })
+    }
+
+    /// Refuses a wait that would close a cycle of agents that wait for each other.
+    fn refuse_cycle(
+        &self,
+        wait: &Wait,
+        state: &Coordination,
+    ) -> Option<Result<WaitAnswer, WaitError>> {
+        let none = RunWaits::default();
+        let waits = self.runs.get(state.coordination_id()).unwrap_or(&none);
+        let agents = cycle::closed_by(wait.item()?, wait.needs(), state, waits)?;
+        Some(Err(WaitError::Cycle { agents }))
     }
 
     /// Whether a run has as many waits as it may, without those that were given up.
@@ -219,6 +237,9 @@ impl RunWaits {
         for subject in wait.subjects() {
             self.by_subject.entry(subject.clone()).or_default().insert(number);
         }
+        if let Some(item) = wait.item() {
+            self.by_item.entry(item.clone()).or_default().insert(number);
+        }
     }
 
     fn forget(&mut self, number: u64) {
@@ -228,6 +249,14 @@ impl RunWaits {
             waiting.remove(&number);
             if waiting.is_empty() {
                 self.by_subject.remove(subject);
+            }
+        }
+        if let Some(item) = wait.item()
+            && let Some(waiting) = self.by_item.get_mut(item)
+        {
+            waiting.remove(&number);
+            if waiting.is_empty() {
+                self.by_item.remove(item);
             }
         }
     }
@@ -257,6 +286,14 @@ impl RunWaits {
     }
 }
 
+impl Waiting for RunWaits {
+    fn of_item(&self, item: &WorkId) -> Vec<&Need> {
+        let waits = self.by_item.get(item).into_iter().flatten();
+        let waits = waits.filter_map(|number| self.waits.get(number));
+        waits.filter(|wait| !wait.is_given_up()).flat_map(Wait::needs).collect()
+    }
+}
+
 /// What a wait that begins is answered with, if it does not have to wait.
 fn begin(
     wait: &mut Wait,
@@ -264,10 +301,10 @@ fn begin(
     world: &World,
 ) -> Option<Result<WaitAnswer, WaitError>> {
     let state = world.coordination(run);
-    let runs =
-        |session: &&SessionId| state.is_some_and(|state| state.binding(session.number).is_some());
-    if let Some(session) = wait.asking.as_ref().filter(|session| !runs(session)) {
-        return Some(Err(WaitError::Stale { session: session.clone() }));
+    if let Some(session) = wait.asking.clone()
+        && !state.is_some_and(|state| wait.place(state))
+    {
+        return Some(Err(WaitError::Stale { session }));
     }
     match state {
         None => Some(Ok(WaitAnswer::NotLive)),

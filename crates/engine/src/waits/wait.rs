@@ -17,6 +17,8 @@ pub(super) struct Wait {
     recorded: Option<Vec<Option<Met>>>,
     pub(super) until: Option<LedgerTime>,
     pub(super) asking: Option<SessionId>,
+    /// The item that it carries out.
+    item: Option<WorkId>,
     /// Whether its answer is on its way, so that nothing is looked at any more.
     pub(super) leaves: bool,
     reply: WaitReply,
@@ -41,7 +43,23 @@ impl Wait {
     ) -> Self {
         let subjects = needs.iter().map(Subject::of).collect();
         let met = vec![None; needs.len()];
-        Self { needs, subjects, met, recorded, until, asking, leaves: false, reply }
+        let (item, leaves) = (None, false);
+        Self { needs, subjects, met, recorded, until, asking, item, leaves, reply }
+    }
+
+    /// Notes which item its session carries out. Returns whether that runs.
+    pub(super) fn place(&mut self, state: &Coordination) -> bool {
+        let Some(session) = &self.asking else { return true };
+        self.item = state.binding(session.number).map(|(_, spec)| spec.id.clone());
+        self.item.is_some()
+    }
+
+    pub(super) fn item(&self) -> Option<&WorkId> {
+        self.item.as_ref()
+    }
+
+    pub(super) fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     pub(super) fn subjects(&self) -> &[Subject] {

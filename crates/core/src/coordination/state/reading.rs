@@ -21,7 +21,8 @@ use crate::coordination::work::{
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::{
-    Actor, CommandId, CoordinationId, Epoch, Fence, KeyName, QuestionId, SessionId, Version, WorkId,
+    Actor, AgentId, CommandId, CoordinationId, Epoch, Fence, KeyName, QuestionId, SessionId,
+    Version, WorkId,
 };
 use crate::time::{LedgerTime, WallTime, nanos, ticks};
 
@@ -270,6 +271,11 @@ impl Coordination {
     #[must_use]
     pub fn key(&self, key: &str) -> Option<&KeyState> {
         self.keys.get(key)
+    }
+
+    /// The items in memory that speak under a name.
+    pub fn speakers(&self, agent: &AgentId) -> impl Iterator<Item = WorkItemTracking<'_>> {
+        self.work.speakers(agent).map(WorkItem::tracking)
     }
 
     /// How a need stands now, whoever waits for it.
