@@ -28,6 +28,7 @@ mod secrets;
 mod signal;
 mod submission;
 mod utc;
+mod wait;
 
 pub use approval::{
     AnswerLine, AnswerRequest, AskedLine, QuestionLine, QuestionPage, QuestionRequest,
@@ -56,3 +57,4 @@ pub use run::{ListPage, ListQuery, RunLine};
 pub use secrets::{ResumeRequest, RunSecrets};
 pub use signal::{SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest};
 pub use submission::{SubmitAnswer, SubmitRequest};
+pub use wait::{MetNeed, NeedRequest, WaitAnswer, WaitEnd, WaitRequest};

@@ -18,6 +18,7 @@ mod lines;
 mod logs;
 mod runs;
 mod signals;
+mod waits;
 
 use std::path::Path;
 

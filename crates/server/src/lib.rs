@@ -53,11 +53,11 @@ pub use api::{
     Failure, FollowAfter, HeadLine, HeadPage, Health, Item, ItemAttempt, ItemCommand, ItemCounts,
     ItemLine, ItemNeed, ItemPage, ItemQuery, ItemSource, ItemVariable, KeyChangeLine, KeyHistory,
     KeyLine, KeyList, KeysRequest, ListPage, ListQuery, LogBytes, LogPage, LogPart, LogPiece,
-    LogQuery, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine, PlacedPage, Problem,
-    PruneAnswer, PruneRequest, QuestionLine, QuestionPage, QuestionRequest, RaiseRequest, Reasons,
-    ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets, SignalDedup,
-    SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter, Steer, SubmitAnswer,
-    SubmitRequest, Why,
+    LogQuery, MetNeed, NeedRequest, NotAnEvent, OnEndAnswer, OnEndState, Pause, PlacedLine,
+    PlacedPage, Problem, PruneAnswer, PruneRequest, QuestionLine, QuestionPage, QuestionRequest,
+    RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
+    SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter, Steer,
+    SubmitAnswer, SubmitRequest, WaitAnswer, WaitEnd, WaitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

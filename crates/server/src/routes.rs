@@ -24,6 +24,7 @@ mod sent_plan;
 mod signals;
 mod submission;
 mod unfolded;
+mod waits;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/contexts/delete", post(contexts::delete))
         .route("/v1/runs/{id}/contexts/{agent}", get(contexts::context))
         .route("/v1/runs/{id}/signals", get(signals::signals).post(signals::send))
+        .route("/v1/runs/{id}/waits", post(waits::wait))
         .route("/v1/runs/{id}/items", get(items::list))
         .route("/v1/runs/{id}/items/{item}", get(items::item))
         .route("/v1/runs/{id}/items/{item}/output", get(items::output))

@@ -93,6 +93,8 @@ codes! {
     NoSession = "no_session", 409, "The item has no such session";
     /// The item has no value, or none yet.
     NoValue = "no_value", 409, "The item has no value";
+    /// The wait closes a cycle of agents that wait for each other.
+    WaitCycle = "wait_cycle", 409, "Agents would wait for each other";
     /// The run that is to be retried is not the one that was meant.
     OtherForerunner = "other_forerunner", 409, "The run to be retried is another one";
     /// Every item of the run to be retried succeeded, and none has changed.
@@ -122,6 +124,8 @@ codes! {
     TooManyChanges = "too_many_changes", 429, "The session changes keys too often";
     /// A session asks questions faster than it may.
     TooManyQuestions = "too_many_questions", 429, "The session asks too many questions";
+    /// As many callers wait in the run as may.
+    TooManyWaits = "too_many_waits", 429, "Too many callers wait in the run";
     /// The head of the request is larger than allowed.
     HeadTooLarge = "head_too_large", 431, "The head of the request is too large";
     /// The evidence for what was asked is damaged.

@@ -8,6 +8,7 @@ use antiphon::keys::KeyError;
 use antiphon::ledger::export::ExportError;
 use antiphon::retry::RetryError;
 use antiphon::signals::{InvalidFilter, SignalError};
+use antiphon::waits::WaitError;
 use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +227,21 @@ fn code_of(rejection: &Rejection) -> Code {
             _ => Code::Refused,
         },
         _ => Code::Refused,
+    }
+}
+
+impl From<WaitError> for Problem {
+    fn from(error: WaitError) -> Self {
+        let detail = error.to_string();
+        let code = match error {
+            WaitError::Query(query) => return query.into(),
+            WaitError::TooManyWaits { .. } => Code::TooManyWaits,
+            WaitError::NoSuchItem { .. } => Code::UnknownWork,
+            WaitError::Cycle { .. } => Code::WaitCycle,
+            WaitError::Stale { .. } | WaitError::Stopping { .. } => Code::StaleSession,
+            _ => Code::InvalidBody,
+        };
+        Self::new(code, detail)
     }
 }
 

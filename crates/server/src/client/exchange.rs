@@ -73,6 +73,24 @@ impl Link {
         read(&self.whole(request, body.into()).await?.1)
     }
 
+    /// The same of a request that the engine answers when something has come to pass, however long
+    /// that takes.
+    pub(super) async fn post_held<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+        let request = head(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
+        let (response, sender) = self.exchange(built(request, body.into())?).await?;
+        let body = response.into_body();
+        let body = async { Ok(body.collect().await.map_err(broken)?.to_bytes()) };
+        let body = self.in_time(body).await?;
+        self.keep(sender);
+        read(&body)
+    }
+
     /// Sends a request whose answer is read as it comes; one that is an error becomes one.
     pub(super) async fn send(&self, request: Builder) -> Result<(Parts, Arriving), ClientError> {
         let request = built(request, Bytes::new())?;

@@ -36,11 +36,46 @@ impl Fields {
         };
         let read = read(&mut inner);
         inner.refuse_rest();
+        self.absorb(&format!("/{name}"), inner);
+        Some(read)
+    }
+
+    /// Takes an optional list of objects apart likewise.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &str,
+        mut read: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
+        let Some(raw) = self.raw(name) else { return Vec::new() };
+        let Ok(items) = serde_json::from_str::<Vec<Box<RawValue>>>(raw.get()) else {
+            self.fault(format!("/{name}"), format!("`{name}` must be a list of objects"));
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let place = format!("/{name}/{at}");
+            let Ok(Value::Object(fields)) = serde_json::from_str(item.get()) else {
+                self.fault(place, format!("every one of `{name}` must be an object"));
+                continue;
+            };
+            let mut inner = Self::new(fields, Bytes::copy_from_slice(item.get().as_bytes()));
+            all.push(read(&mut inner));
+            inner.refuse_rest();
+            self.absorb(&place, inner);
+        }
+        all
+    }
+
+    /// Whether something was wrong so far.
+    pub(crate) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    fn absorb(&mut self, place: &str, inner: Self) {
         self.faults.extend(inner.faults.into_iter().map(|fault| {
-            let pointer = fault.pointer.map(|pointer| format!("/{name}{pointer}"));
+            let pointer = fault.pointer.map(|pointer| format!("{place}{pointer}"));
             BodyError { pointer, ..fault }
         }));
-        Some(read)
     }
 
     /// An optional value of any kind, as it was written: its numbers may have more digits than can
