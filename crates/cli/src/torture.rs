@@ -19,6 +19,7 @@ mod report;
 mod round;
 mod schedule;
 mod shortage;
+mod talk;
 mod victim;
 mod workload;
 

@@ -9,6 +9,7 @@ mod retry;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::path::Path;
 
@@ -33,6 +34,12 @@ pub(super) struct Coverage {
     pub(super) lost: u64,
     pub(super) receipts_rebuilt: u64,
     pub(super) acknowledged: u64,
+    pub(super) signals: u64,
+    /// Changes of keys that all count up.
+    pub(super) counted: u64,
+    pub(super) answers: u64,
+    /// What was decided to follow attempts.
+    pub(super) decisions: u64,
     /// Sessions of processes whose end is recorded with what became of their tree.
     pub(super) trees: u64,
     /// Of these, sessions that only the next start could end.
@@ -52,6 +59,10 @@ impl Coverage {
         self.lost += other.lost;
         self.receipts_rebuilt += other.receipts_rebuilt;
         self.acknowledged += other.acknowledged;
+        self.signals += other.signals;
+        self.counted += other.counted;
+        self.answers += other.answers;
+        self.decisions += other.decisions;
         self.trees += other.trees;
         self.swept += other.swept;
         self.processes += other.processes;
@@ -102,6 +113,11 @@ pub(super) fn check(left: &Evidence<'_>, finished: bool) -> Result<Coverage, Vec
         coverage.lost +=
             record.unbound.values().filter(|end| end.outcome == SessionOutcome::Lost).count()
                 as u64;
+        let [signals, counted, answers, decisions] = record.told.counts();
+        coverage.signals += signals;
+        coverage.counted += counted;
+        coverage.answers += answers;
+        coverage.decisions += decisions;
         let trees =
             || record.unbound.values().filter_map(|end| Some((end.outcome, end.tree.as_ref()?)));
         coverage.trees += trees().count() as u64;

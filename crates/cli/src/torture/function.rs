@@ -7,9 +7,11 @@ use std::time::Duration;
 use antiphon::coordination::Need;
 use antiphon::id::{SessionId, WorkId};
 use antiphon::random::Random;
+use antiphon::routing::{Route, RoutingDecision};
 use antiphon::{Failed, Output, SessionContext, SessionResult};
 
 use super::journal::{Entry, JournalWriter};
+use super::talk;
 use super::workload;
 
 /// Nanoseconds since boot, suspend included where the system can tell.
@@ -87,6 +89,25 @@ pub(super) async fn carry_out(
             return Err(Failed::because("it was asked to stop"));
         }
         Some("stubborn") => std::future::pending().await,
+        Some("sends" | "counts" | "asks") => {
+            let spoken = talk::speak_as(&session, &journal).await;
+            spoken.map_err(|error| Failed::because(error.to_string()))?;
+        }
+        Some("redoes") if session.attempt() == 1 => {
+            let again = Route::new(RoutingDecision::Retry, "once more");
+            return Ok(Output::text(output_of(session.work().as_str())).routed(again));
+        }
+        Some("leaves") => {
+            let route = Route::new(RoutingDecision::Skip, "there is nothing to do");
+            return Err(Failed::because("nothing was done").routed(route));
+        }
+        Some("gives_up") if random.one_in(2) => {
+            let decision =
+                if random.one_in(3) { RoutingDecision::End } else { RoutingDecision::Error };
+            return Err(
+                Failed::because("it will never work").routed(Route::new(decision, "enough"))
+            );
+        }
         Some("adds") => {
             let added = session.add_work(vec![workload::added_by(session.session().number)?]).await;
             // The coordination may take no more work by now.

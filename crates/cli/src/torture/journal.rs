@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use antiphon::coordination::Verdict;
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
-use antiphon::id::{CommandId, CoordinationId, SessionId, Version, WorkId};
+use antiphon::id::{AgentId, CommandId, CoordinationId, QuestionId, SessionId, Version, WorkId};
 use serde::{Deserialize, Serialize};
 
 /// Something that the victim saw.
@@ -59,6 +59,37 @@ pub(super) enum Entry {
         id: CoordinationId,
         version: Version,
         hash: Digest,
+    },
+    /// A signal was recorded, or found.
+    Signalled {
+        id: CoordinationId,
+        from: AgentId,
+        key: String,
+        version: Version,
+    },
+    /// A signal was given to somebody.
+    Heard {
+        id: CoordinationId,
+        version: Version,
+    },
+    /// The count of a run was counted on.
+    Counted {
+        id: CoordinationId,
+        value: u64,
+        version: Version,
+    },
+    /// A question was recorded, or found.
+    Asked {
+        id: CoordinationId,
+        question: QuestionId,
+        version: Version,
+    },
+    /// An answer was recorded, or found.
+    Answered {
+        id: CoordinationId,
+        question: QuestionId,
+        yes: bool,
+        version: Version,
     },
     /// The engine was closed in order.
     Closed {

@@ -192,6 +192,11 @@ impl fmt::Display for TortureReport {
             "         {} process sessions ended ({} lost), {} processes seen, {} blobs of sessions",
             seen.trees, seen.swept, seen.processes, seen.blobs
         )?;
+        writeln!(
+            f,
+            "         {} signals, {} counts, {} answers, {} decisions about attempts",
+            seen.signals, seen.counted, seen.answers, seen.decisions
+        )?;
         let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
         match &failure.done {
             Some(done) => writeln!(f, "FAILED in round {} ({done}):", failure.round)?,

@@ -12,7 +12,7 @@ use antiphon::id::{CommandId, CoordinationId, SessionId, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
 use antiphon::random::Random;
-use antiphon::{Engine, Submission, SubmitError};
+use antiphon::{Engine, Submission};
 use tokio::task::JoinSet;
 
 use super::function;
@@ -20,6 +20,7 @@ use super::journal::{Entry, JournalWriter};
 use super::process_trace::TraceDirectory;
 use super::processes;
 use super::shortage::Shortage;
+use super::talk::{Talk, accepted};
 use super::workload::{self, Commands, Handling, Workload};
 
 /// Runs at the same time.
@@ -254,6 +255,18 @@ impl Driver {
             )
             .await?;
         self.journal.write(&Entry::Submitted { id: run.id().clone() });
+        let talk = Talk::of(run, &self.journal);
+        match self.workload.talks {
+            false => self.see_through(&talk, &mut random).await,
+            true => {
+                let mut words = random.clone();
+                let speaking = talk.speak(&mut words);
+                tokio::try_join!(self.see_through(&talk, &mut random), speaking).map(|_| ())
+            }
+        }
+    }
+
+    async fn see_through(&self, talk: &Talk<'_>, random: &mut Random) -> Result<(), BoxError> {
         match self.workload.handling {
             Handling::Leave => {}
             Handling::Stop(kind, after) => {
@@ -271,7 +284,7 @@ impl Driver {
             Handling::Add => {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
-                    let late = workload::late(&self.commands, &mut random, number)?;
+                    let late = workload::late(&self.commands, random, number)?;
                     if let Some(version) = accepted(
                         self.engine.run(&self.id)?.once(command.clone())?.add_work(late).await,
                     )? {
@@ -279,7 +292,9 @@ impl Driver {
                     }
                 }
             }
-            Handling::Follow => return tokio::try_join!(self.follow(), self.end()).map(|_| ()),
+            Handling::Follow => {
+                return tokio::try_join!(self.follow(), talk.listen(), self.end()).map(|_| ());
+            }
         }
         self.end().await
     }
@@ -378,14 +393,5 @@ impl Driver {
             self.journal.write(&Entry::Complained { about });
         }
         Ok(())
-    }
-}
-
-/// A command may come too late, or too early: that is no problem, but it was not acknowledged.
-fn accepted<T>(answer: Result<T, impl Into<SubmitError>>) -> Result<Option<T>, SubmitError> {
-    match answer.map_err(Into::into) {
-        Ok(value) => Ok(Some(value)),
-        Err(SubmitError::Rejected(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -5,15 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Raise, Runner, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise, Runner, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
 use antiphon::id::IdError;
+use antiphon::keys::GATE_SCALE;
 use antiphon::plan::{
     COMMAND_SCHEMA, CommandSpec, CommandText, Invocation, Millis, SessionLimits, UsageReader,
 };
 use antiphon::random::Random;
+use antiphon::waits::{KeyCondition, KeyNeed, SignalNeed};
+
+use super::talk::{COUNT, NOTE};
 
 /// Where sessions as processes can be had.
 const RUNS_PROCESSES: bool = cfg!(target_os = "linux");
@@ -22,7 +26,7 @@ const RUNS_PROCESSES: bool = cfg!(target_os = "linux");
 const RATE_HZ: u64 = 1_000;
 
 /// How items behave, as the first part of their id says, and how often there are such.
-const BEHAVIOURS: [(&str, u64); 13] = [
+const BEHAVIOURS: [(&str, u64); 19] = [
     ("steady", 12),
     ("slow", 4),
     ("flaky", 4),
@@ -36,6 +40,12 @@ const BEHAVIOURS: [(&str, u64); 13] = [
     ("metered", 4),
     ("greedy", 1),
     ("nested", 2),
+    ("sends", 2),
+    ("counts", 3),
+    ("asks", 1),
+    ("redoes", 2),
+    ("leaves", 1),
+    ("gives_up", 1),
 ];
 
 /// The same for those that are carried out by processes, which [`Program`](super::Program) is.
@@ -75,6 +85,8 @@ pub(super) struct Workload {
     pub(super) config: CoordinationConfig,
     pub(super) handling: Handling,
     pub(super) open: bool,
+    /// Whether somebody speaks to it from outside.
+    pub(super) talks: bool,
 }
 
 /// What is wrong with a shape; its making is at fault then.
@@ -198,7 +210,8 @@ pub(super) fn workload(
     if random.one_in(3) {
         config = config.pausing_when_exhausted();
     }
-    Ok(Workload { config, handling, open })
+    let talks = random.one_in(3);
+    Ok(Workload { config, handling, open, talks })
 }
 
 /// A run whose processes are alive whenever the victim is killed.
@@ -211,6 +224,7 @@ fn waiting(commands: &Commands, run: u64) -> Result<Workload, WorkloadError> {
         config: config.with_id(id(run, 0))?.with_concurrency(4)?,
         handling: Handling::Leave,
         open: false,
+        talks: false,
     })
 }
 
@@ -321,9 +335,16 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Work
         }
         while !ids.is_empty() && random.one_in(3) && item.needs.len() < 3 {
             let need = random.pick(&ids);
-            if !item.needs.iter().any(|other| matches!(other, antiphon::coordination::Need::Work(id) if id.as_str() == need)) {
+            if !item
+                .needs
+                .iter()
+                .any(|other| matches!(other, Need::Work(id) if id.as_str() == need))
+            {
                 item = item.needs_work(need)?;
             }
+        }
+        if random.one_in(8) {
+            item = told(item, random)?;
         }
         if random.one_in(6) {
             item = item.critical();
@@ -341,6 +362,19 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Work
         work.push(item);
     }
     Ok(work)
+}
+
+/// The same, waiting for something that is said in the run, or not in time.
+fn told(item: WorkSpec, random: &mut Random) -> Result<WorkSpec, WorkloadError> {
+    let need = match random.below(3) {
+        0 => Need::Signal(SignalNeed::new(NOTE.parse()?)),
+        1 => Need::Signal(SignalNeed::new(NOTE.parse()?).even_failed()),
+        _ => {
+            let least = i64::try_from(random.between(1, 4))? * GATE_SCALE;
+            Need::Key(KeyNeed::new(COUNT.parse()?, KeyCondition::AtLeast(least)))
+        }
+    };
+    Ok(item.with_need(need).within(Duration::from_millis(random.between(1, 60))))
 }
 
 fn behaviour(among: &[(&'static str, u64)], random: &mut Random) -> &'static str {

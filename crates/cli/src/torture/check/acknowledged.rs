@@ -31,6 +31,11 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
             | Entry::Continued { id }
             | Entry::Interrupted { id }
             | Entry::Ended { id, .. }
+            | Entry::Signalled { id, .. }
+            | Entry::Heard { id, .. }
+            | Entry::Counted { id, .. }
+            | Entry::Asked { id, .. }
+            | Entry::Answered { id, .. }
             | Entry::Delivered { id, .. } => id,
         };
         acknowledged += 1;
@@ -54,7 +59,7 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
                 let index = usize::try_from(version.0).unwrap_or(0).wrapping_sub(1);
                 record.hashes.get(index) == Some(hash)
             }
-            _ => true,
+            entry => record.told.keeps(entry).unwrap_or(true),
         };
         if !kept {
             findings.add(format!("LOST: {entry:?}"));

@@ -12,9 +12,11 @@ use antiphon::id::{CommandId, CoordinationId, Version, WorkId};
 use antiphon::replay::Replay;
 
 use super::findings::Findings;
+use super::told::ToldRecord;
 
 /// Items that fail for reasons other than their own, if at all.
-const NEVER_FAIL: [&str; 6] = ["steady", "slow", "large", "brief", "prints", "naps"];
+const NEVER_FAIL: [&str; 9] =
+    ["steady", "slow", "large", "brief", "prints", "naps", "sends", "counts", "asks"];
 
 /// One coordination as its events tell it.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) struct Record {
     cut_off: HashMap<WorkId, u32>,
     pub(super) ends: usize,
     pub(super) end: Option<(Verdict, Digest)>,
+    pub(super) told: ToldRecord,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Record {
             cut_off: HashMap::new(),
             ends: 0,
             end: None,
+            told: ToldRecord::default(),
         }
     }
 
@@ -97,6 +101,7 @@ impl Record {
         {
             findings.add(format!("{place}: command {cause} was carried out twice"));
         }
+        self.told.take(&event, recorded.version, place, findings);
         match event {
             CoordinationEvent::SessionBound(bound) => {
                 self.take_binding(bound, recorded.version, place, findings);
@@ -219,6 +224,7 @@ impl Record {
                 self.bound.len() - self.unbound.len()
             ));
         }
+        self.told.check(id, findings);
         if finished && self.ends == 0 {
             findings.add(format!(
                 "coordination/{id}: it was allowed to finish and has not ended: {}",

@@ -1,6 +1,8 @@
 //! Every promise, broken once: what an engine really recorded is written again with one thing
 //! wrong, and the checker says what it is.
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use antiphon::append::{Append, HeadRow};
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use super::findings::Findings;
 use super::ledger::ReadLedger;
 use super::record::Record;
+use super::told::ToldRecord;
 use super::*;
 use crate::torture::journal::{Entry, JournalWriter};
 use crate::torture::process_trace::{Observation, SessionFacts};
