@@ -1,5 +1,6 @@
 //! The command line of Antiphon.
 
+mod awaited;
 mod bench;
 mod colour;
 mod command_error;

@@ -99,6 +99,8 @@ fn example(command: &str) -> &str {
         "key set" => "key set phase=1 plan={} --run service",
         "key delete" => "key delete plan --run service",
         "key list" => "key list --run service",
+        "key wait" => "key wait phase --run service",
+        "gate wait" => "gate wait coverage --at-least=-1 --run service",
         "key watch" => "key watch --run service --after beginning",
         "budget left" => "budget left --run service",
         "context set" => "context set tester context.json --run service",
@@ -139,7 +141,7 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
     // What is paused can be continued, and what is cancelled can neither; it can be watched to its end.
     let mut table = rows(&text, "| command | what |");
     // The engine that stays is the last to come.
-    let order = ["`cancel`", "`key watch`", "`run --detach`"];
+    let order = ["`cancel`", "`key wait`, `gate wait`", "`key watch`", "`run --detach`"];
     table.sort_by_key(|row| order.iter().position(|last| row[0] == *last).map_or(0, |at| at + 1));
     for row in &table {
         let (always, sometimes) = (quoted(row[2]), quoted(row[3]));

@@ -169,3 +169,61 @@ fn the_items_of_a_run_share_its_keys_and_somebody_watches() -> Result {
     assert!(said.contains("gate/coverage"), "{said}");
     Ok(())
 }
+
+#[test]
+fn gates_and_keys_are_waited_for_in_a_session_and_outside() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = (pipe(dir.path(), "runs")?, pipe(dir.path(), "ends")?);
+    let plan = format!(
+        "name: test
+budget: {{ sessions: 9, duration: 5m }}
+concurrency: 2
+work:
+  waits:
+    shell: '{BIN} gate wait coverage --at-least 0.8; {BIN} key wait phase --equals two; {BIN} key wait x --timeout 5ms 2> said.txt; echo $?'
+  scores:
+    shell: 'echo runs > runs; read word < ends; {BIN} key set phase two > set.txt'
+"
+    );
+    std::fs::write(dir.path().join("plan.yaml"), plan)?;
+    let run = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    heard(&runs)?;
+    assert!(ran(dir.path(), &["gate", "score", "coverage", "0.7"])?.status.success());
+    let outside = antiphon(dir.path(), &["gate", "wait", "coverage", "--at-least", "0.8"])
+        .args(["--timeout", "1m", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let early =
+        ran(dir.path(), &["gate", "wait", "coverage", "--at-least", "0.8", "--timeout", "1ms"])?;
+    assert_eq!(early.status.code(), Some(12));
+    let said = String::from_utf8(early.stderr)?;
+    assert_eq!(said, "error: waited 1ms in vain for gate coverage of at least 0.8 in r\n");
+    assert!(ran(dir.path(), &["gate", "score", "coverage", "0.85"])?.status.success());
+    let outside: plans::Ran = outside.wait_with_output()?.into();
+    let met: serde_json::Value = serde_json::from_slice(&outside.stdout)?;
+    assert_eq!(met["need"], "gate coverage of at least 0.8");
+    say(&ends, "now")?;
+    assert_eq!(run.end()?.status.code(), Some(0));
+
+    let waited = printed(ran(dir.path(), &["output", "waits"])?);
+    let lines: Vec<&str> =
+        waited.lines().map(|line| line.split(", version").next().unwrap()).collect();
+    let expected = [
+        "waited for gate coverage of at least 0.8 in r",
+        "waited for key phase to be \"two\" in r",
+        "12",
+    ];
+    assert_eq!(lines, expected);
+    let said = std::fs::read_to_string(dir.path().join("said.txt"))?;
+    assert_eq!(said, "error: waited 5ms in vain for key x to be there in r\n");
+    // What the run left is waited for no longer, and is there all the same.
+    let late = ran(dir.path(), &["key", "wait", "phase", "--equals", "two"])?;
+    assert!(printed(late).starts_with("waited for key phase to be \"two\" in r, version "));
+    let never = ran(dir.path(), &["key", "wait", "x"])?;
+    assert_eq!(never.status.code(), Some(12));
+    assert_eq!(
+        String::from_utf8(never.stderr)?,
+        "error: waited in vain for key x to be there: r has ended\n"
+    );
+    Ok(())
+}

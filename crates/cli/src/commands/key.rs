@@ -6,6 +6,7 @@ mod get;
 mod list;
 pub(super) mod reading;
 mod set;
+mod wait;
 mod watch;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ enum Command {
     Set(set::Args),
     Delete(delete::Args),
     List(list::Args),
+    Wait(wait::Args),
     Watch(watch::Args),
 }
 
@@ -39,6 +41,7 @@ impl Args {
             Command::Set(args) => args.run(options),
             Command::Delete(args) => args.run(options),
             Command::List(args) => args.run(options),
+            Command::Wait(args) => args.run(options),
             Command::Watch(args) => args.run(options),
         }
     }
