@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Stale = 13,
     /// A key is not as the command expected.
     Conflict = 14,
+    /// A question was answered with no.
+    Denied = 15,
 }
 
 impl From<Kind> for ExitCode {

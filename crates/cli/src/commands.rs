@@ -1,5 +1,8 @@
 //! Every command, in one enum and one match; each lives in a file of its own.
 
+mod approval;
+mod approve;
+mod ask;
 mod attach;
 mod backup;
 mod bench;
@@ -8,6 +11,7 @@ mod cancel;
 mod completions;
 mod context;
 mod continue_;
+mod deny;
 mod do_;
 mod doctor;
 mod ended;
@@ -33,6 +37,7 @@ mod status;
 mod torture;
 mod verify;
 mod wait;
+mod waiting;
 mod why;
 
 use std::process::ExitCode;
@@ -70,6 +75,10 @@ enum Command {
     Signal(signal::Args),
     Key(key::Args),
     Gate(gate::Args),
+    Ask(ask::Args),
+    Waiting(waiting::Args),
+    Approve(approve::Args),
+    Deny(deny::Args),
     Context(context::Args),
     Budget(budget::Args),
     Pause(pause::Args),
@@ -106,6 +115,10 @@ impl CommandLine {
             Command::Signal(args) => args.run(&options),
             Command::Key(args) => args.run(&options),
             Command::Gate(args) => args.run(&options),
+            Command::Ask(args) => args.run(&options),
+            Command::Waiting(args) => args.run(&options),
+            Command::Approve(args) => args.run(&options),
+            Command::Deny(args) => args.run(&options),
             Command::Context(args) => args.run(&options),
             Command::Budget(args) => args.run(&options),
             Command::Why(args) => args.run(&options),

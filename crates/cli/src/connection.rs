@@ -26,7 +26,9 @@ pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use serving::{READY, serving};
 pub(crate) use site::Site;
 pub(crate) use submission::{MissingSecret, Unsent, available, read_again, request, request_again};
-pub(crate) use trouble::{Said, is_waiting, reasons, said, trouble, trouble_in, waiting_in};
+pub(crate) use trouble::{
+    Said, asking_in, is_waiting, reasons, said, trouble, trouble_in, waiting_in,
+};
 
 /// How long an engine that holds the directory may take from its start until it answers, as it
 /// first ends what is left over; and how long a running one may take to say so.
@@ -265,6 +267,7 @@ pub(crate) fn passing(error: &ClientError) -> Option<&Problem> {
                     | Code::TakingOver
                     | Code::TooManySignals
                     | Code::TooManyChanges
+                    | Code::TooManyQuestions
             )
         )
     })

@@ -21,6 +21,7 @@ use antiphon::event::{
     AggregateEvent as _, CoordinationEvent, DecodeError, Event, LedgerEvent, Unreadable,
 };
 
+pub(crate) use approval::{open_questions, questions_open};
 pub(crate) use json::json;
 pub(crate) use key::changed;
 pub(crate) use narration::Narration;

@@ -102,6 +102,10 @@ fn example(command: &str) -> &str {
         "key wait" => "key wait phase --run service",
         "gate wait" => "gate wait coverage --at-least=-1 --run service",
         "key watch" => "key watch --run service --after beginning",
+        "ask" => "ask Deploy? --id deploy --expires 1h --run service",
+        "waiting" => "waiting",
+        "approve" => "approve deploy",
+        "deny" => "deny drop --reason kept",
         "budget left" => "budget left --run service",
         "context set" => "context set tester context.json --run service",
         "context get" => "context get tester --run service",
@@ -136,6 +140,7 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
     let fixture = Fixture::new();
     fixture.succeeds("init");
     std::fs::write(fixture.path("context.json"), "{}").unwrap();
+    fixture.succeeds("ask Drop? --id drop --run service");
     let text = document("docs/exit-codes.md");
     let mut seen = 0;
     // What is paused can be continued, and what is cancelled can neither; it can be watched to its end.

@@ -198,9 +198,9 @@ async fn what_a_session_sends_after_its_end_is_refused_with_a_code_of_its_own() 
     let stop = CancellationToken::new();
     let server = Server::bind(&state, engine.clone()).await?.with_sessions(session_of);
     let served = tokio::spawn(server.serve(stop.clone()));
-    for _ in 0..2 {
+    for late in ["signal send note", "ask 'Too late?'", "approve q1", "signal send note"] {
         let mut shell = Command::new("sh")
-            .args(["-c", &format!("read go; exec {BIN} signal send note")])
+            .args(["-c", &format!("read go; exec {BIN} {late}")])
             .env("ANTIPHON_SOCKET", state.join("api.sock"))
             .env("ANTIPHON_RUN", "mine")
             .stdin(Stdio::piped())
@@ -214,7 +214,8 @@ async fn what_a_session_sends_after_its_end_is_refused_with_a_code_of_its_own() 
         assert_eq!(said, "error: session mine.1 is over; it changes nothing any more\n");
         assert_eq!(output.status.code(), Some(13));
     }
-    assert_eq!(run.status().await?.summary.totals.writes_refused, 1);
+    let refused = run.status().await?.summary.totals.writes_refused;
+    assert_eq!(refused, 3, "once for a signal, a question and an answer");
     stop.cancel();
     served.await?;
     engine.close().await?;

@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::command_error::CommandError;
-use crate::connection::waiting_in;
+use crate::connection::{asking_in, waiting_in};
+use crate::describe::questions_open;
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::stderr;
@@ -63,6 +64,9 @@ struct RunJson<'a> {
     /// Why it ended with work left, is paused, or waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// How many questions of it wait for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    questions: Option<usize>,
     summary: &'a RawValue,
 }
 
@@ -94,6 +98,7 @@ impl Args {
                 let (stage, waits) = stages.stage(head)?;
                 let summary = summary(head)?;
                 let why = waits.unwrap_or_else(|| why(&ledger, head, stage, &summary));
+                let why = if why.is_empty() { stages.asks(head).unwrap_or(why) } else { why };
                 table.row_in(stage, row(head, stage, summary, why));
             }
             table.print("", &mut output)?;
@@ -144,6 +149,8 @@ struct Stages {
     is_held: bool,
     /// The runs that only wait for secrets, and what is said of that.
     waiting: BTreeMap<String, Option<String>>,
+    /// How many questions of the runs wait for a person, as far as an engine says so.
+    asking: BTreeMap<String, usize>,
 }
 
 impl Stages {
@@ -151,7 +158,8 @@ impl Stages {
         let is_held = ledger.is_held()?;
         let waiting = if is_held { waiting_in(&ledger.dir) } else { Vec::new() };
         let waiting = waiting.into_iter().map(|run| (run.id, run.why)).collect();
-        Ok(Self { is_held, waiting })
+        let asking = if is_held { asking_in(&ledger.dir) } else { BTreeMap::new() };
+        Ok(Self { is_held, waiting, asking })
     }
 
     /// Where a run is in its life, and why it waits if it does.
@@ -161,6 +169,12 @@ impl Stages {
             Some(why) if stage == Stage::Running => (Stage::Waiting, why.clone()),
             _ => (stage, None),
         })
+    }
+
+    /// That questions of a run wait for a person, if any do.
+    fn asks(&self, head: &HeadRow) -> Option<String> {
+        let open = self.asking.get(&id(head))?;
+        Some(format!("{}: antiphon waiting", questions_open(*open)))
     }
 
     /// Whether a stage may not be what the head rows say.
@@ -236,6 +250,7 @@ fn line<'a>(
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
         why: waits.or_else(|| summary.why()),
+        questions: stages.asking.get(&id(head)).copied(),
         summary: serde_json::from_str(&head.summary).map_err(CommandError::internal)?,
     })
 }

@@ -36,7 +36,7 @@ pub(crate) struct Said {
     pub(crate) is_waiting: bool,
 }
 
-/// Runs that are asked for at once of those that wait for secrets.
+/// Runs, or questions, that are asked for at once of those that wait.
 const ASKED: usize = 1_000;
 
 /// Whether a run only waits for secrets that its engine does not have.
@@ -53,6 +53,19 @@ pub(crate) fn waiting_in(dir: &Path) -> Vec<RunLine> {
         Some(client.list(&query).await.ok()?.runs)
     };
     in_time(asked).unwrap_or_default()
+}
+
+/// How many questions of the runs of a directory wait for a person, by run, as its engine says.
+pub(crate) fn asking_in(dir: &Path) -> BTreeMap<String, usize> {
+    let asked = async {
+        let client = ledger::client(dir).await.ok()?;
+        Some(client.open_questions(None, ASKED).await.ok()?.questions)
+    };
+    let mut asking = BTreeMap::new();
+    for question in in_time(asked).unwrap_or_default() {
+        *asking.entry(question.run).or_default() += 1;
+    }
+    asking
 }
 
 /// What comes of asking, if it comes in time.

@@ -1,10 +1,26 @@
 //! Questions for a person, and their answers.
 
-use antiphon::coordination::Answer;
+use antiphon::coordination::{Answer, Coordination};
 use antiphon::event::{Answered, Asked};
 
 use super::sentence::Sentence;
 use crate::colour::Colour;
+
+/// How many questions of a run wait for a person.
+pub(crate) fn open_questions(run: &Coordination) -> usize {
+    match run.status().is_terminal() {
+        true => 0,
+        false => run.questions().filter(|(_, question)| question.answer.is_none()).count(),
+    }
+}
+
+/// That so many questions wait for a person.
+pub(crate) fn questions_open(count: usize) -> String {
+    match count {
+        1 => "1 question is open".to_owned(),
+        count => format!("{count} questions are open"),
+    }
+}
 
 pub(super) fn asked(asked: &Asked) -> Sentence {
     let text = format!(" {} by {}", asked.id, asked.by);

@@ -11,6 +11,7 @@ use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
 use crate::colour::Colour;
+use crate::describe::{open_questions, questions_open};
 use crate::text::printable;
 use crate::timestamps;
 
@@ -252,9 +253,9 @@ fn gauged(meter: &Meter) -> Line {
 /// What pauses or stops the whole run, and what cannot be known.
 pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
     let mut notes = Vec::new();
-    let mut note = |word: &'static str, text: &str| {
+    let mut note = |word: &str, text: &str| {
         let mut line = Line::default();
-        line.painted(word, Colour::Caution);
+        line.painted(word.to_owned(), Colour::Caution);
         if !text.is_empty() {
             line.push(format!(": {}", printable(text)));
         }
@@ -277,6 +278,10 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
                 }
             }
             _ => {}
+        }
+        match open_questions(run) {
+            0 => {}
+            open => note(&questions_open(open), "`antiphon waiting` shows what is asked"),
         }
     }
     if let Some(unread) = board.unread() {

@@ -7,6 +7,7 @@ use antiphon_server::{Pause, RunEnd};
 use serde::Serialize;
 
 use super::run_status::{Items, RunStatus};
+use crate::describe::open_questions;
 use crate::timestamps;
 use crate::view::{Meter, Row, Rows, meters};
 
@@ -34,6 +35,9 @@ pub(super) struct StatusJson {
     stopping: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
+    /// How many questions wait for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    questions: Option<usize>,
     /// How it ended, once it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<RunEnd>,
@@ -100,6 +104,7 @@ pub(super) fn of(status: &RunStatus, items: Items) -> StatusJson {
         paused: running.and_then(|run| run.pause()).map(|pause| pause.why().to_owned()),
         pause: running.and_then(|run| Some(Pause::of(run.coordination_id(), &run.pause()?))),
         stopping: running.and_then(|run| run.stop_request()).map(|request| request.why()),
+        questions: run.map(open_questions).filter(|open| *open > 0),
         end: status.report.as_ref().map(RunEnd::from),
         receipt: run.and_then(|run| run.receipt_digest()).map(|digest| digest.to_string()),
         unread: board
