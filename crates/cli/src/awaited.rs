@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use antiphon::id::CoordinationId;
 use antiphon::plan::Millis;
 use antiphon_server::{MetNeed, NeedRequest, WaitAnswer, WaitEnd, WaitRequest};
 use tokio::time::sleep;
@@ -27,26 +28,10 @@ pub(crate) fn wait_for(
 ) -> Result<ExitCode, CommandError> {
     let ledger = Ledger::find(options)?;
     let run = run.existing(&ledger)?;
-    let began = Instant::now();
-    let left = || {
-        let passed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        within.map(|within| within.0.saturating_sub(passed))
-    };
     on_a_runtime(async {
         let mut interrupts = Interrupts::catch()?;
-        let waited = async {
-            loop {
-                let client = serving(&ledger.dir).await?;
-                let request = WaitRequest { needs: vec![need.clone()], timeout_ms: left() };
-                match client.wait_for(&run, &request).await {
-                    // Nobody waits any more where an engine has gone: another is asked.
-                    Err(error) if has_gone(&error) => sleep(LOOK_AGAIN).await,
-                    waited => return Ok::<_, CommandError>(waited?),
-                }
-            }
-        };
         let answer = tokio::select! {
-            answer = waited => answer?,
+            answer = waited(&ledger, &run, need, within) => answer?,
             _ = interrupts.next() => return Ok(Kind::Aborted.into()),
         };
         let met = met(answer, within)?;
@@ -65,6 +50,27 @@ pub(crate) fn wait_for(
         output.finish()?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// How a wait for one thing ended.
+pub(crate) async fn waited(
+    ledger: &Ledger,
+    run: &CoordinationId,
+    need: NeedRequest,
+    within: Option<Millis>,
+) -> Result<WaitAnswer, CommandError> {
+    let (began, needs) = (Instant::now(), vec![need]);
+    loop {
+        let passed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = within.map(|within| within.0.saturating_sub(passed));
+        let client = serving(&ledger.dir).await?;
+        let request = WaitRequest { needs: needs.clone(), timeout_ms };
+        match client.wait_for(run, &request).await {
+            // Nobody waits any more where an engine has gone: another is asked.
+            Err(error) if has_gone(&error) => sleep(LOOK_AGAIN).await,
+            waited => return Ok(waited?),
+        }
+    }
 }
 
 /// What was waited for, unless it did not come.

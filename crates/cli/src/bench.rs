@@ -20,6 +20,7 @@ mod selection;
 mod session;
 mod signal;
 mod snapshot;
+mod wait;
 
 use std::path::Path;
 
@@ -66,6 +67,7 @@ const FAMILIES: &[Family] = &[
         names: &["signal.history.1k", "signal.history.1m"],
         run: |dir, _| signal::history(dir),
     },
+    Family { names: &["wait.10k", "wait.10k.keys", "wait.10k.idle"], run: |dir, _| wait::run(dir) },
     Family { names: &["spawn.direct"], run: |_, _| process::direct() },
     Family { names: &["spawn.session"], run: |dir, _| process::session(dir) },
     Family { names: &["session.process.64"], run: |dir, _| process::many(dir) },
@@ -132,7 +134,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 40);
+        assert_eq!(selected(&[]).len(), 43);
     }
 
     #[test]

@@ -221,3 +221,29 @@ async fn what_a_session_sends_after_its_end_is_refused_with_a_code_of_its_own() 
     engine.close().await?;
     Ok(())
 }
+
+#[test]
+fn agents_that_would_wait_for_each_other_are_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = format!(
+        "  a: {{ shell: '{BIN} signal send ready && {BIN} signal wait built --from b' }}
+  b:
+    shell: |
+      {BIN} signal wait ready --from a > ready.txt
+      until {BIN} signal wait tested --from a --timeout 50ms 2> said.txt; [ $? -eq 2 ]; do :; done
+      {BIN} signal send built
+  c: {{ needs: [a], shell: 'true' }}
+"
+    );
+    let keys = "name: talk\nbudget: { sessions: 9, duration: 5m }\nconcurrency: 2";
+    std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let said = std::fs::read_to_string(dir.path().join("said.txt"))?;
+    assert_eq!(
+        said,
+        "error: this wait closes a cycle of agents that wait for each other: b -> a -> b; let one \
+         of them go on\n"
+    );
+    Ok(())
+}

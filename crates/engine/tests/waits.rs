@@ -94,7 +94,10 @@ async fn a_wait_is_met_by_what_was_there_before_and_by_what_comes() -> Result {
     assert_eq!(both.await?, Waited::Met(vec![heard, scored]), "both at the same moment");
     run.signal(Signal::new("deployed".parse()?)).await?;
     assert_eq!(other.await?, met(8), "one that tells of a failure does not count");
-    assert_eq!(engine.stats().get("dependency_resolution_time_ms").unwrap().count, 4);
+    let shared = waiting(&engine.shared(), [there("resource/gpu")]).await;
+    let version = engine.shared().set_keys([set("resource/gpu", 1)]).await?;
+    assert_eq!(shared.await?, Waited::Met(vec![Met::Key { version }]), "it begins with its key");
+    assert_eq!(engine.stats().get("dependency_resolution_time_ms").unwrap().count, 5);
     engine.close().await?;
     Ok(())
 }

@@ -108,6 +108,7 @@ impl Decider {
                 }
             }
             Request::WaitFor(request) => self.on_wait_for(*request, now),
+            Request::WaitGivenUp { run } => self.waits.given_up(&run),
             Request::Follow { stream, reply } => {
                 let grows = match &stream {
                     StreamName::Coordination(id) => self.is_live(id),

@@ -81,6 +81,11 @@ impl Handle {
         self.mailbox.send(request).await.map_err(|_| Unavailable::Stopped)
     }
 
+    /// The same if there is room now: what is lost otherwise must do no harm.
+    pub(crate) fn mention(&self, request: Request) {
+        let _lost = self.mailbox.try_send(request);
+    }
+
     /// Waits until the decider is gone.
     pub(crate) async fn stopped(&self) {
         self.mailbox.closed().await;

@@ -71,6 +71,8 @@ pub(crate) enum Request {
     },
     /// A caller waits for something in a run.
     WaitFor(Box<WaitRequest>),
+    /// A caller waits for something in a run no more.
+    WaitGivenUp { run: CoordinationId },
     /// A caller follows a stream live.
     Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.

@@ -34,6 +34,8 @@ struct RunWaits {
     by_item: BTreeMap<WorkId, BTreeSet<u64>>,
     /// How many there are when they are looked through again.
     look_through_at: usize,
+    /// How many of them were given up, as far as that was told.
+    given_up: usize,
 }
 
 /// The answer to a wait, to be given once what it rests on is durable. Until then the wait stays,
@@ -100,12 +102,31 @@ impl Waits {
     fn is_full(&mut self, run: &CoordinationId) -> bool {
         let Some(waits) = self.runs.get_mut(run) else { return false };
         if waits.waits.len() >= waits.look_through_at.max(FEW) || waits.waits.len() >= MAX_WAITS {
-            for (number, until) in waits.let_go() {
-                self.deadlines.remove(&(until, number));
-            }
-            waits.look_through_at = waits.waits.len() * 2;
+            self.look_through(run);
         }
-        waits.waits.len() >= MAX_WAITS
+        self.runs.get(run).is_some_and(|waits| waits.waits.len() >= MAX_WAITS)
+    }
+
+    /// A caller waits no more. Waits are looked through once as many are left as were given up.
+    pub(crate) fn given_up(&mut self, run: &CoordinationId) {
+        let Some(waits) = self.runs.get_mut(run) else { return };
+        waits.given_up += 1;
+        if waits.given_up * 2 >= waits.waits.len() {
+            self.look_through(run);
+        }
+    }
+
+    /// Lets go of the waits of a run that were given up.
+    fn look_through(&mut self, run: &CoordinationId) {
+        let Some(waits) = self.runs.get_mut(run) else { return };
+        for (number, until) in waits.let_go() {
+            self.deadlines.remove(&(until, number));
+        }
+        waits.given_up = 0;
+        waits.look_through_at = waits.waits.len() * 2;
+        if waits.waits.is_empty() {
+            self.runs.remove(run);
+        }
     }
 
     fn enter(&mut self, run: CoordinationId, number: u64, wait: Wait) {
@@ -307,6 +328,8 @@ fn begin(
         return Some(Err(WaitError::Stale { session }));
     }
     match state {
+        // It comes into being with its first key.
+        None if run.is_shared() => None,
         None => Some(Ok(WaitAnswer::NotLive)),
         Some(state) => answer_of(wait.look_anew(state), wait, run),
     }
@@ -322,5 +345,39 @@ fn answer_of(
         Looked::Met => Some(Ok(WaitAnswer::Met(wait.met()))),
         Looked::LeftMemory => Some(Ok(WaitAnswer::LookBack)),
         Looked::NoSuchItem(item) => Some(Err(WaitError::NoSuchItem { run: run.clone(), item })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use antiphon_core::coordination::SignalNeed;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn who_gives_up_leaves_nothing_behind() {
+        let (mut waits, run) = (Waits::default(), CoordinationId::new("run").unwrap());
+        let mut callers = Vec::new();
+        for caller in 0..1_000 {
+            let need = Need::Signal(SignalNeed::new(format!("kind.{caller}").parse().unwrap()));
+            let (reply, answer) = oneshot::channel();
+            let request = WaitRequest::new(run.clone(), vec![need], reply);
+            let timeout = (caller % 2 == 0).then_some(Duration::from_secs(60));
+            assert!(waits.add(request.at_most(timeout), None, LedgerTime(0)).is_none());
+            callers.push(answer);
+        }
+        let stays = callers.pop();
+        for caller in callers {
+            drop(caller);
+            waits.given_up(&run);
+        }
+        let left = &waits.runs[&run];
+        assert_eq!((left.waits.len(), left.by_subject.len(), waits.deadlines.len()), (1, 1, 0));
+        drop(stays);
+        waits.given_up(&run);
+        assert!(waits.is_empty());
     }
 }

@@ -42,6 +42,8 @@ impl Handle {
         let began = Instant::now();
         let mut recorded = None;
         loop {
+            // Let go of behind the reply, which the decider sees closed then.
+            let mut leaving = Leaving { handle: self, run, waits: true };
             let (reply, answer) = oneshot::channel();
             let left = timeout.map(|time| time.saturating_sub(began.elapsed()));
             let request = WaitRequest::new(run.clone(), needs.clone(), reply)
@@ -49,7 +51,9 @@ impl Handle {
                 .asked_by(asking.cloned())
                 .knowing(recorded.take());
             self.send(Request::WaitFor(Box::new(request))).await?;
-            let waited = match answer.await.map_err(|_| Unavailable::Stopped)?? {
+            let answer = answer.await;
+            leaving.waits = false;
+            let waited = match answer.map_err(|_| Unavailable::Stopped)?? {
                 WaitAnswer::Met(met) => Waited::Met(met),
                 WaitAnswer::TimedOut { unmet } => Waited::TimedOut { unmet },
                 WaitAnswer::Ended { unmet } => Waited::Ended { unmet },
@@ -78,6 +82,21 @@ impl Handle {
             true => Waited::Met(found.into_iter().flatten().collect()),
             false => Waited::Ended { unmet },
         })
+    }
+}
+
+/// Says that a caller waits no more where it was not answered.
+struct Leaving<'a> {
+    handle: &'a Handle,
+    run: &'a CoordinationId,
+    waits: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.waits {
+            self.handle.mention(Request::WaitGivenUp { run: self.run.clone() });
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::{ReadError, Store};
 use antiphon::signals::{RecordedSignals, SignalFilter};
 use antiphon::time::WallTime;
-use antiphon_server::{Client, FollowAfter, SignalLine, SignalQuery, SignalStream};
+use antiphon_server::{Client, FollowAfter, NeedRequest, SignalLine, SignalQuery, SignalStream};
 
 use crate::command_error::{CommandError, Kind};
 use crate::describe::heard;
@@ -24,6 +24,20 @@ impl WantedSignals {
             .filter()
             .map_err(|problem| CommandError::new(Kind::Usage, problem.detail.as_str()))?;
         Ok(Self { query, filter })
+    }
+
+    /// The same as something that is waited for, if it can be put so.
+    pub(super) fn need(&self) -> Option<NeedRequest> {
+        let SignalQuery { types, from, to, about, failed, data } = &self.query;
+        let [kind] = types.as_slice() else { return None };
+        let is_plain = !kind.ends_with('*') && !kind.contains(',') && data.is_empty();
+        let both = from.is_some() && about.is_some();
+        if !is_plain || both || to.is_some() || *failed == Some(true) {
+            return None;
+        }
+        let (signal, success) = (Some(kind.clone()), Some(*failed == Some(false)));
+        let (from, about) = (from.clone(), about.clone());
+        Some(NeedRequest { signal, from, about, success, ..NeedRequest::default() })
     }
 
     /// Which ones these are, for whoever reads the record.

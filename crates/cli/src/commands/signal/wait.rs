@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::heard::print;
 use super::wanted::Wanted;
+use crate::awaited::waited;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Interrupts;
 use crate::heard::Heard;
@@ -16,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::named::SpokenRun;
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
+use crate::state_dir::session_run;
 use crate::stdout::Stdout;
 
 /// Wait until a signal is there, and print it
@@ -23,6 +25,7 @@ use crate::stdout::Stdout;
 /// One that was sent before counts as well: the first since the run began is printed. Exits with 12 when
 /// the time is over, or the run has ended without one. If no engine runs, one is started that stays as
 /// long as it is used. Ctrl-C, SIGTERM and SIGHUP end it with 8.
+/// Where agents of sessions would wait for each other, that is refused.
 ///
 /// Examples:
 ///   antiphon signal wait tests_passed --timeout 10m
@@ -52,11 +55,19 @@ impl Args {
             CommandError::new(Kind::Unfinished, what)
                 .with_hint(format!("`antiphon signal history --run {run}` shows what there was"))
         };
+        // The engine knows then that the agent waits, and refuses where none of several would go on.
+        let need = wanted.need().filter(|_| session_run(&ledger.dir).as_ref() == Some(&run));
         let mut heard = Heard::new(&ledger, run.clone(), wanted, FollowAfter::Beginning);
         on_a_runtime(async {
             let mut interrupts = Interrupts::catch()?;
+            let waited = async {
+                if let Some(need) = need {
+                    waited(&ledger, &run, need, None).await?;
+                }
+                heard.next().await
+            };
             let signal = tokio::select! {
-                signal = in_time(within, heard.next()) => signal,
+                signal = in_time(within, waited) => signal,
                 _ = interrupts.next() => return Ok(Kind::Aborted.into()),
             };
             let signal: SignalLine = match signal {
