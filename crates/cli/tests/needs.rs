@@ -72,3 +72,34 @@ fn what_is_not_there_in_time_is_told_in_the_story_and_the_receipt() -> Result {
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }
+
+#[test]
+fn a_gate_is_scored_by_the_items_that_the_plan_names_and_by_no_other_session() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = format!(
+        "  sly: {{ shell: '{BIN} gate score coverage 1 2>sly.txt; echo $? >>sly.txt' }}
+  low: {{ shell: 'echo \"{{\\\"scores\\\":{{\\\"coverage\\\":0.9}}}}\" >$ANTIPHON_RESULT; exit 1', needs: [sly] }}
+  tests:
+    shell: 'echo \"{{\\\"scores\\\":{{\\\"coverage\\\":0.84,\\\"other\\\":1}}}}\" >$ANTIPHON_RESULT'
+    needs: [sly]
+  hand: {{ shell: '{BIN} gate score review 0.5', needs: [tests] }}
+  release: {{ shell: 'true', needs: [{{ gate: coverage, at_least: 0.8 }}, {{ gate: review, at_least: 0.5 }}] }}
+"
+    );
+    let keys = "name: gates\nbudget: { sessions: 9, duration: 20s }\nretry: { attempts: 1 }
+gates: { coverage: { by: [tests, low] }, review: { by: [hand] } }";
+    std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(6), "{run:?}");
+    let sly = std::fs::read_to_string(dir.path().join("sly.txt"))?;
+    assert!(
+        sly.contains("this session may not score gate coverage; only sessions of items"),
+        "{sly}"
+    );
+    let receipt = printed(&ran(dir.path(), &["receipt", "show", "r"])?);
+    assert!(receipt.contains("gates         coverage 0.84, review 0.5\n"), "{receipt}");
+    let history = printed(&ran(dir.path(), &["log", "r", "--json"])?);
+    assert_eq!(history.matches("coordination.key_set").count(), 2, "{history}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}

@@ -290,6 +290,16 @@ impl Actor {
     pub fn engine() -> &'static Self {
         &ENGINE
     }
+
+    /// The actor of what a session does.
+    ///
+    /// # Panics
+    /// Never: the id of a session is shorter than that of an actor may be.
+    #[must_use]
+    pub fn session(session: &SessionId) -> Self {
+        let name = format!("session:{session}");
+        Self::new(name).unwrap_or_else(|error| panic!("BUG: the id of a session: {error}"))
+    }
 }
 
 impl CoordinationId {

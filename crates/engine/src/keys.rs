@@ -34,7 +34,9 @@ mod score;
 mod setting;
 mod watching;
 
-pub use antiphon_core::coordination::{Expected, GATE_SCALE, KeyError, KeyWrite};
+pub use antiphon_core::coordination::{
+    Expected, GATE_SCALE, KeyError, KeyWrite, gate_key, gate_of,
+};
 pub use antiphon_core::id::KeyName;
 pub use antiphon_core::json_text::{JsonText, NotJson};
 

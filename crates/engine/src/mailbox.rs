@@ -17,7 +17,7 @@ mod secrets;
 mod status;
 mod waiting;
 
-pub(crate) use asker::{operator, session};
+pub(crate) use asker::operator;
 pub use error::{
     AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
     SubmitError, Unavailable,

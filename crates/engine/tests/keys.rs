@@ -126,7 +126,8 @@ async fn of_changes_that_rest_on_the_same_version_one_is_made() -> Result {
     assert_eq!(values, serial, "each rests on the one before");
     assert_eq!(
         run.output("a").await?.unwrap().as_text()?,
-        "sessions may not write key gate/own: what is below `gate/` is set for them"
+        "this session may not score gate own; only sessions of items that the plan names under \
+         `gates`, as `own: { by: [ITEM] }`, and callers outside of sessions may"
     );
     engine.close().await?;
     Ok(())

@@ -111,6 +111,9 @@ fn every_example_of_a_key_is_read() {
                 |rest: &str| format!("name: p\nbudget: {{ sessions: 50, duration: 1h }}\n{rest}\n");
             let text = match (object.name, key.name) {
                 ("plan", "name" | "budget" | "work") => continue,
+                ("plan", "gates") => {
+                    head(&format!("{}\nwork: {{ tests: {{ command: [x] }} }}", key.example))
+                }
                 ("plan", _) => head(&format!("{}\nwork: {{ a: {{ command: [x] }} }}", key.example)),
                 ("budget", "sessions") | ("budget", "duration") => continue,
                 ("budget", _) => {
@@ -194,6 +197,10 @@ fn every_example_of_a_key_is_read() {
                 ("output_file", _) => {
                     head(&in_item(&format!("output: {{ a: {{ file: f, {} }} }}", key.example)))
                 }
+                ("gate", _) => head(&format!(
+                    "gates: {{ coverage: {{ {} }} }}\nwork: {{ tests: {{ command: [x] }} }}",
+                    key.example
+                )),
                 (object, key) => panic!("no plan for {object}.{key}"),
             };
             parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| {

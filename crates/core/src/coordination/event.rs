@@ -31,7 +31,7 @@ events! {
         Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
             read by needed_for_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added" up to 6 by WorkAdded::lowest;
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 7 by WorkAdded::lowest;
             read by WorkAdded::needed,
         /// A session was bound to an item.
         SessionBound(SessionBound) = "coordination.session_bound" up to 2 by SessionBound::lowest,
@@ -235,19 +235,20 @@ impl WorkAdded {
         self.items.iter().chain(self.recalled.iter().map(|item| &item.work))
     }
 
-    /// Schema 4 waits for signals and keys, and for no longer than it says. Schema 6 lends keys that all share; schema 3 says why a retry carries an item out, too.
+    /// Schema 3 says why a retry carries an item out, too.
     fn lowest(&self) -> u32 {
-        if self.all().any(|item| !item.shared.is_empty()) {
-            6
-        } else {
-            let again = self.all().any(|item| item.again.is_some());
-            self.needed().max(if again { 3 } else { 1 })
-        }
+        let again = self.all().any(|item| item.again.is_some());
+        self.needed().max(if again { 3 } else { 1 })
     }
 
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
-    /// them out. The reason of a retry was written before it had a schema.
+    /// them out; schema 4 waits for signals and keys, and for no longer than it says; schema 6 lends
+    /// keys that all share; schema 7 says who scores gates. The reason of a retry was written before
+    /// it had a schema.
     fn needed(&self) -> u32 {
+        if self.all().any(|item| !item.scores.is_empty()) {
+            return 7;
+        }
         if self.all().any(|item| !item.shared.is_empty()) {
             return 6;
         }

@@ -9,13 +9,13 @@ mod gate;
 mod illegal;
 mod keys;
 mod prefix;
+mod scoring;
 mod value;
 mod write;
 
 pub use change::KeyChange;
 pub use expected::Expected;
-pub use gate::GATE_SCALE;
-pub(super) use gate::gate_of;
+pub use gate::{GATE_SCALE, gate_key, gate_of};
 pub(super) use illegal::IllegalChange;
 pub use keys::KeyState;
 pub(super) use keys::Keys;

@@ -88,6 +88,13 @@ impl Live<Coordination> {
         stamp: Stamp<'_>,
     ) -> Result<SessionUnbound, UnbindError> {
         end.outcome = self.state().outcome_as_asked(number, &end, asked, stamp.now);
+        match self.state().decide_scores(number, &end)? {
+            Ok(Some(scored)) => {
+                self.record(&CoordinationEvent::KeySet(scored), stamp)?;
+            }
+            Ok(None) => {}
+            Err(error) => end = end.noting(format!("its scores set no gate: {error}")),
+        }
         if let Some(routed) = self.state().decide_route(number, &end)? {
             self.record(&CoordinationEvent::Routed(Box::new(routed)), stamp)?;
         }

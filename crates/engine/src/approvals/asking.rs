@@ -1,10 +1,10 @@
 //! Asking questions and answering them.
 
 use antiphon_core::coordination::{Answer, Question};
-use antiphon_core::id::{CommandId, CoordinationId, Fence, QuestionId, SessionId, Version};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, QuestionId, SessionId, Version};
 use antiphon_core::world::{AskedQuestion, Asker, Rejection, SessionQuestion, Written, commands};
 
-use crate::mailbox::{AskError, Handle, operator, session};
+use crate::mailbox::{AskError, Handle, operator};
 use crate::secrets::text_without_values;
 
 impl Handle {
@@ -35,7 +35,7 @@ impl Handle {
             None => question,
         };
         let ask = commands::AskSessionQuestion { session: asking.clone(), fence, question };
-        self.ask(ask, Asker { actor: session(asking), id }).await
+        self.ask(ask, Asker { actor: Actor::session(asking), id }).await
     }
 
     /// Answers a question of a run, as a person.
@@ -60,6 +60,6 @@ impl Handle {
     ) -> Result<Written, AskError> {
         let session_id = answering.clone();
         let answer = commands::AnswerSessionQuestion { session: session_id, fence: None, question };
-        self.ask(answer, Asker { actor: session(answering), id: None }).await
+        self.ask(answer, Asker { actor: Actor::session(answering), id: None }).await
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{KeyError, KeyWrite};
-use antiphon_core::id::{CommandId, CoordinationId, Fence, SessionId, Version};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version};
 use antiphon_core::world::{Asker, Rejection, Written, commands};
 
-use crate::mailbox::{AskError, Handle, SubmitError, operator, session};
+use crate::mailbox::{AskError, Handle, SubmitError, operator};
 use crate::secrets::{Values, without_values};
 use crate::signals::undeclared;
 
@@ -59,7 +59,7 @@ impl Handle {
             Some(values) => without_secrets(writes, &values).map_err(Rejection::from)?,
             None => writes,
         };
-        let asker = Asker { actor: session(asking), id };
+        let asker = Asker { actor: Actor::session(asking), id };
         if !run.is_shared() {
             let set = commands::SetSessionKeys { session: asking.clone(), fence, writes };
             return self.ask(set, asker).await;

@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod env;
 mod exhausted;
+mod gate;
 mod input;
 mod interpreter;
 mod item;

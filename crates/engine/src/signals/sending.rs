@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use antiphon_core::coordination::{Effect, Signal};
-use antiphon_core::id::{CommandId, CoordinationId, Fence, SessionId, Version};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version};
 use antiphon_core::world::{Asker, Rejection, Written, commands};
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use super::heard::HeardSignal;
 use super::history::history;
 use super::secrecy::without_secrets;
 use super::speakers::Speakers;
-use crate::mailbox::{self, AskError, Handle, QueryError, Request, Unavailable, operator};
+use crate::mailbox::{AskError, Handle, QueryError, Request, Unavailable, operator};
 use crate::stats::Metric;
 
 impl Handle {
@@ -63,7 +63,7 @@ impl Handle {
         };
         let (session, signal) = (asking.clone(), Box::new(signal));
         let send = commands::SendSessionSignal { session, fence, signal };
-        let written = self.ask(send, Asker { actor: mailbox::session(asking), id }).await?;
+        let written = self.ask(send, Asker { actor: Actor::session(asking), id }).await?;
         if matches!(written, Written::Done(_)) {
             self.note_sent(began);
         }

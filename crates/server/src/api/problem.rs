@@ -209,9 +209,9 @@ fn code_of(rejection: &Rejection) -> Code {
                 WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },
             ) => Code::UnknownWork,
             ControllerError::Key(KeyError::Stale { .. }) => Code::StaleKey,
-            ControllerError::Key(KeyError::Foreign { .. } | KeyError::NotLent { .. }) => {
-                Code::SessionMayNot
-            }
+            ControllerError::Key(
+                KeyError::Foreign { .. } | KeyError::NotLent { .. } | KeyError::NotScorer { .. },
+            ) => Code::SessionMayNot,
             ControllerError::Key(KeyError::TooFast { .. }) => Code::TooManyChanges,
             ControllerError::Signal(SignalError::Forged { .. }) => Code::SessionMayNot,
             ControllerError::Signal(SignalError::TooFast { .. }) => Code::TooManySignals,

@@ -41,6 +41,12 @@ pub enum KeyError {
     /// A session writes below a prefix that is not its own.
     #[error("sessions may not write key {key}: what is below `{prefix}` is set for them")]
     Foreign { key: KeyName, prefix: &'static str },
+    /// A session scores a gate that its item is not named for.
+    #[error(
+        "this session may not score gate {gate}; only sessions of items that the plan names under \
+         `gates`, as `{gate}: {{ by: [ITEM] }}`, and callers outside of sessions may"
+    )]
+    NotScorer { gate: String },
     /// A session writes a key that all share and that its item was not lent.
     #[error(
         "item {work} was not lent key {key} of those that all share; only what its plan names under \

@@ -82,12 +82,13 @@ impl Keys {
         self.by_name.get(key).map(|key| key.version)
     }
 
-    /// What a command is recorded as, with the blobs of its values; nothing if it changes nothing.
+    /// What a command is recorded as, with the blobs of its values; nothing if it changes nothing. A
+    /// session may score only these gates.
     pub(in crate::coordination) fn decide(
         &self,
         writes: Vec<KeyWrite>,
         by: Actor,
-        by_session: bool,
+        scored: Option<&[KeyName]>,
     ) -> Result<Option<(KeySet, Vec<Blob>)>, KeyError> {
         let (actual, max) = (writes.len(), MAX_CHANGES_PER_EVENT);
         if actual > max {
@@ -95,8 +96,8 @@ impl Keys {
         }
         let (mut changes, mut blobs) = (Vec::new(), Vec::new());
         for write in writes {
-            if by_session {
-                check_session(write.key())?;
+            if let Some(scored) = scored {
+                check_session(write.key(), scored)?;
             }
             let actual = self.version(write.key());
             write.check(actual)?;

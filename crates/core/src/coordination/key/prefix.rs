@@ -38,9 +38,16 @@ pub(super) fn check_value(change: &KeyChange) -> Result<(), KeyError> {
     Err(KeyError::NotOfItsKind { key: change.key.clone(), must_be })
 }
 
-/// Whether sessions may write a key: not what decides about them.
-pub(super) fn check_session(key: &KeyName) -> Result<(), KeyError> {
-    match [GATES, RESOURCES, CONTEXTS].into_iter().find(|prefix| key.as_str().starts_with(prefix)) {
+/// Whether a session that scores these gates may write a key: nothing else that decides about
+/// sessions.
+pub(super) fn check_session(key: &KeyName, scored: &[KeyName]) -> Result<(), KeyError> {
+    if let Some(gate) = gate_of(key) {
+        return match scored.contains(key) {
+            true => Ok(()),
+            false => Err(KeyError::NotScorer { gate: gate.to_owned() }),
+        };
+    }
+    match [RESOURCES, CONTEXTS].into_iter().find(|prefix| key.as_str().starts_with(prefix)) {
         Some(prefix) => Err(KeyError::Foreign { key: key.clone(), prefix }),
         None => Ok(()),
     }

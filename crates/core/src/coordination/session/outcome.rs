@@ -178,6 +178,13 @@ impl SessionEnd {
         Self { text: Some(text.into()), ..self }
     }
 
+    /// The same with a remark before its text.
+    #[must_use]
+    pub(in crate::coordination) fn noting(self, remark: String) -> Self {
+        let text = self.text.map_or(remark.clone(), |text| format!("{remark}; {text}"));
+        Self { text: Some(text), ..self }
+    }
+
     /// The same with what follows it, if it was an attempt.
     #[must_use]
     pub fn with_route(self, route: Route) -> Self {

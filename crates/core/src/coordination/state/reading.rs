@@ -310,14 +310,14 @@ impl Coordination {
         self.keys.below(prefix, after)
     }
 
-    /// What a change of keys is recorded as.
+    /// What a change of keys is recorded as; a session may score only these gates.
     pub(crate) fn decide_keys(
         &self,
         writes: Vec<KeyWrite>,
         by: Actor,
-        by_session: bool,
+        scored: Option<&[KeyName]>,
     ) -> Result<Option<(KeySet, Vec<Blob>)>, KeyError> {
-        self.keys.decide(writes, by, by_session)
+        self.keys.decide(writes, by, scored)
     }
 
     /// A question, if it is open or its answer is remembered.

@@ -13,7 +13,9 @@ use super::reuse::{check_reused, refuse_reused};
 use super::spec::{Runner, WorkSpec};
 use crate::coordination::error::{ConfigError, NeedError};
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
-use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS};
+use crate::coordination::limits::{
+    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_SCORES,
+};
 use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{GroupName, WorkId};
@@ -146,6 +148,10 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none()
     {
         return Err(ConfigError::NoDescription { work_id: item.id.clone() });
+    }
+    if item.scores.len() > MAX_SCORES {
+        let (actual, max) = (item.scores.len() as u64, MAX_SCORES as u64);
+        return Err(ConfigError::OutOfRange { field: "scores", actual, min: 0, max });
     }
     if item.shared.len() > MAX_LENT_KEYS {
         let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);

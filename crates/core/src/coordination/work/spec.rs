@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::need::Need;
-use crate::coordination::limits::MAX_LENT_KEYS;
+use crate::coordination::key::gate_key;
+use crate::coordination::limits::{MAX_LENT_KEYS, MAX_SCORES};
 use crate::coordination::reused::Reused;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, KeyName, RunnerName, WorkId};
@@ -187,6 +188,13 @@ pub struct WorkSpec {
         deserialize_with = "crate::bounded::list::<MAX_LENT_KEYS, _, _>"
     )]
     pub shared: Vec<KeyName>,
+    /// Keys of the gates that its sessions may score, and that its result scores. Came with schema 7.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_SCORES, _, _>"
+    )]
+    pub scores: Vec<KeyName>,
     /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
     /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,6 +251,7 @@ impl WorkSpec {
             input: None,
             reused: None,
             shared: Vec::new(),
+            scores: Vec::new(),
             again: None,
         }
     }
@@ -349,6 +358,16 @@ impl WorkSpec {
     /// [`IdError`](crate::id::IdError) if the text is no name of a key.
     pub fn may_set_shared(mut self, key: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.shared.push(KeyName::new(key)?);
+        Ok(self)
+    }
+
+    /// The same, with sessions that may score a gate, and a result whose score of that name is the
+    /// gate's.
+    ///
+    /// # Errors
+    /// [`IdError`](crate::id::IdError) if `gate/` and the text are no name of a key.
+    pub fn may_score(mut self, gate: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.scores.push(gate_key(gate.as_ref())?);
         Ok(self)
     }
 

@@ -6,7 +6,7 @@ use crate::coordination::{
     Change, Effect, KeyError, KeyWrite, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
 };
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::id::{CoordinationId, Fence, SessionId};
+use crate::id::{CoordinationId, Fence, KeyName, SessionId};
 use crate::schema::AggregateEvent as _;
 use crate::time::Now;
 use crate::world::World;
@@ -21,7 +21,7 @@ pub struct SetKeys {
 }
 
 /// Change keys, from a session, which must be live and show its fence: those of its own coordination
-/// alone, none that are set for sessions, and no faster than sessions may.
+/// alone, none that are set for sessions but the gates that its item scores, and no faster than sessions may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SetSessionKeys {
@@ -54,7 +54,7 @@ impl CarryOut for SetKeys {
         let Self { coordination: id, writes } = self;
         match world.repeated(&id, &asker, &effects)? {
             Some(done) => Ok(done),
-            None => set(world, &id, writes, false, &asker, now),
+            None => set(world, &id, writes, None, &asker, now),
         }
     }
 }
@@ -76,7 +76,9 @@ impl CarryOut for SetSessionKeys {
         if !world.may_set_keys(&session, fence, now)? {
             return Ok(Written::Refused);
         }
-        set(world, id, writes, true, &asker, now).map(Written::Done)
+        let item = world.member(id)?.state().binding(session.number).map(|(_, item)| item);
+        let scored = item.map_or_else(Vec::new, |item| item.scores.clone());
+        set(world, id, writes, Some(&scored), &asker, now).map(Written::Done)
     }
 }
 
@@ -104,7 +106,7 @@ impl CarryOut for SetSharedKeys {
         if !world.may_set_keys(&session, fence, now)? {
             return Ok(Written::Refused);
         }
-        set(world, id, writes, false, &asker, now).map(Written::Done)
+        set(world, id, writes, None, &asker, now).map(Written::Done)
     }
 }
 
@@ -137,13 +139,13 @@ fn set(
     world: &mut World,
     id: &CoordinationId,
     writes: Vec<KeyWrite>,
-    by_session: bool,
+    scored: Option<&[KeyName]>,
     asker: &Asker,
     now: &Now,
 ) -> Result<Done, Rejection> {
     let state = world.unended(id)?;
     state.allow(Change::SetKeys)?;
-    let Some((set, blobs)) = state.decide_keys(writes, asker.actor.clone(), by_session)? else {
+    let Some((set, blobs)) = state.decide_keys(writes, asker.actor.clone(), scored)? else {
         return Ok(Done { version: state.version() });
     };
     let event = CoordinationEvent::KeySet(set);

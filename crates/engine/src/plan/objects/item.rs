@@ -32,7 +32,7 @@ use crate::coordination::FailurePolicy;
 use crate::keys::KeyName;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{Cell, ItemTexts, NamedItem, NeedText, Parameter};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, shorten};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, shorten};
 
 pub use command_spec::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
 
@@ -388,6 +388,11 @@ impl ItemAst {
             _ => None,
         };
         ItemTexts::new(&self.id, runner, &self.parameters, &self.input)
+    }
+
+    /// The gates that it needs, and where that is written.
+    pub(super) fn needed_gates(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.needs.iter().filter_map(NeedText::gate)
     }
 
     pub(super) fn id(&self) -> &str {

@@ -15,6 +15,7 @@ use super::budget::{BUDGET, BudgetAst};
 use super::command::COMMAND;
 use super::env::{ENV_VALUE, EnvAst};
 use super::exhausted::{self, ON_EXHAUSTED};
+use super::gate::{GATE, GateAsts};
 use super::item::{ITEM, ItemAst};
 use super::names::check_name;
 use super::on_end::{ON_END, OnEndAst};
@@ -55,6 +56,13 @@ pub(super) static PLAN: Object = Object {
             ValueKind::Names(&ValueKind::Of(&RUNNER)),
             "runners: { py: { command: [python3, \"{{script}}\"] } }",
             "Commands that several items share, by name.",
+        ),
+        key(
+            "gates",
+            ValueKind::Names(&ValueKind::Of(&GATE)),
+            "gates: { coverage: { by: [tests] } }",
+            "The scores that items wait for, by name, and who gives them. Where it is there, items can \
+            need only these gates.",
         ),
         key(
             "concurrency",
@@ -103,7 +111,7 @@ pub(super) static PLAN: Object = Object {
             "Labels to find the run by.",
         ),
     ],
-    later: &["gates", "signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
+    later: &["signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
     open: false,
 };
 
@@ -119,6 +127,7 @@ pub(in crate::plan) struct PlanAst {
     env: BTreeMap<String, EnvAst>,
     labels: BTreeMap<String, String>,
     runners: RunnerAsts,
+    gates: GateAsts,
     items: Vec<ItemAst>,
 }
 
@@ -155,6 +164,9 @@ impl PlanAst {
                 let runner = RunnerAst::read(value, &ITEM, diagnostics);
                 plan.runners.insert(name.value.clone(), runner);
             }
+        }
+        if let Some(node) = fields.get("gates") {
+            plan.gates = GateAsts::read(node, diagnostics);
         }
         if let Some(node) = fields.get("work") {
             let entries = diagnostics.entries(node, "items").unwrap_or_default();

@@ -209,6 +209,25 @@ impl<'p> Names<'p> {
         Vec::new()
     }
 
+    /// The items and cells that a name stands for; an unknown name is reported.
+    pub(in crate::plan) fn members(
+        &self,
+        name: &Spanned<String>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Vec<&WorkId> {
+        let found = self.need(&name.value, "", name.span, diagnostics);
+        let of_group = |group: &GroupName| {
+            let members = self.items.iter().filter(|item| item.group().as_ref() == Some(group));
+            members.flat_map(NamedItem::cell_ids).collect()
+        };
+        let ids = |need: &Need| match need {
+            Need::Work(id) => self.by_id.get_key_value(id).map(|(id, _)| id).into_iter().collect(),
+            Need::Group(group) => of_group(group),
+            _ => Vec::new(),
+        };
+        found.iter().flat_map(ids).collect()
+    }
+
     /// A similar name for an item to refer to, or those that there are.
     pub(super) fn suggestion(
         &self,

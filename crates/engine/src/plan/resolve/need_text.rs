@@ -1,6 +1,7 @@
 //! What an item needs as it is written.
 
 use crate::coordination::Need;
+use crate::keys::gate_of;
 use crate::plan::text::{Millis, Span, Spanned, Template};
 
 /// A need as it is written.
@@ -17,6 +18,14 @@ impl NeedText {
 
     pub(super) fn wants(&self) -> &Wanted {
         &self.wants
+    }
+
+    /// The gate that is needed, if one is, and where that is written.
+    pub(in crate::plan) fn gate(&self) -> Option<(&str, Span)> {
+        match &self.wants {
+            Wanted::Event(Need::Key(need), span) => Some((gate_of(&need.key)?, *span)),
+            _ => None,
+        }
     }
 
     /// How long it is waited for, if that is said.

@@ -38,6 +38,8 @@ pub(in crate::plan::objects) struct ItemDefaults<'p> {
     retry: &'p RetryAst,
     budget: &'p BudgetAst,
     runners: &'p RunnerAsts,
+    /// The gates that each item scores.
+    scored: &'p BTreeMap<WorkId, Vec<KeyName>>,
 }
 
 impl<'p> ItemDefaults<'p> {
@@ -46,8 +48,9 @@ impl<'p> ItemDefaults<'p> {
         retry: &'p RetryAst,
         budget: &'p BudgetAst,
         runners: &'p RunnerAsts,
+        scored: &'p BTreeMap<WorkId, Vec<KeyName>>,
     ) -> Self {
-        Self { env, retry, budget, runners }
+        Self { env, retry, budget, runners, scored }
     }
 }
 
@@ -77,6 +80,8 @@ pub(in crate::plan) struct Step {
     cost_millionths: Option<u64>,
     on_failure: FailurePolicy,
     shared: Vec<KeyName>,
+    /// The gates that it scores.
+    scores: Vec<KeyName>,
     pub(in crate::plan) work: StepWork,
 }
 
@@ -162,6 +167,7 @@ impl ItemAst {
             cost_millionths: limits.cost_millionths(),
             on_failure: self.on_failure,
             shared: self.shared.clone(),
+            scores: defaults.scored.get(id).cloned().unwrap_or_default(),
             work,
         });
         (wait, step)
@@ -253,6 +259,7 @@ impl Step {
             max_cost: self.cost_millionths,
             on_failure: self.on_failure,
             shared: self.shared.clone(),
+            scores: self.scores.clone(),
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }

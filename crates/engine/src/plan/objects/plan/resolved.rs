@@ -48,8 +48,15 @@ impl PlanAst {
         diagnostics: &mut Diagnostics<'_>,
     ) -> Option<ResolvedPlan> {
         let names = self.names(diagnostics);
+        let scored = self.gates.resolve(&names, diagnostics);
+        for item in &self.items {
+            for (gate, span) in item.needed_gates() {
+                self.gates.check_need(gate, span, diagnostics);
+            }
+        }
         let mut expansion = Expansion::new();
-        let defaults = ItemDefaults::new(&self.env, &self.retry, &self.budget, &self.runners);
+        let defaults =
+            ItemDefaults::new(&self.env, &self.retry, &self.budget, &self.runners, &scored);
         let (mut steps, mut waits) = (Vec::new(), Vec::new());
         for (item, named) in self.items.iter().zip(names.items()) {
             let mut used = BTreeSet::new();
