@@ -212,7 +212,7 @@ def one(value: object) -> tuple[str, object]:
 U32, U64 = 2**32 - 1, 2**64 - 1
 FAILED = {"FAILURE", "TIMEOUT", "SPAWN_FAILED"}
 NO_ATTEMPT = {"LOST", "CANCELLED", "DEFERRED"}
-SKIPPED = {"not_claimable": b"C", "requested": b"Q", "rule": b"R"}
+SKIPPED = {"not_claimable": b"C", "requested": b"Q", "rule": b"R", "not_routed": b"O"}
 STOPS = {
     "AllWorkCompleted": "ALL_WORK_COMPLETED",
     "WorkCompleted": "ALL_WORK_COMPLETED",
@@ -387,6 +387,8 @@ class Receipt:
             self.routes = []
         rule = optional(None if said.get("rule") is None else words(said["rule"]))
         decided = words(said["work"]) + words(said["decision"]) + u32(said["confidence"]) + rule
+        to = said.get("to", [])
+        decided += u32(len(to)) + b"".join(map(words, to))
         self.routes.append(u64(said["session"]) + decided)
 
     def take_over(self, work: str, reused: dict) -> None:
@@ -460,7 +462,10 @@ class Receipt:
             if reason == "need_failed":
                 code = b"N" + words(root)
             elif reason == "need_timed_out":
-                code = b"T" + b"".join(map(words, one(root)))
+                kind, named = one(root)
+                code = b"T" + words(kind) + words(named or "")
+            elif reason == "denied":
+                code = b"D" + words(root)
             else:
                 code = SKIPPED[reason]
             count = "work_skipped_by_rule" if reason in SKIPPED else "work_skipped"

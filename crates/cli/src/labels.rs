@@ -19,6 +19,8 @@ pub(crate) fn skip_reason(reason: &SkipReason) -> String {
     match reason {
         SkipReason::NeedFailed(root) => format!("needs {root}, which did not succeed"),
         SkipReason::NeedTimedOut(target) => format!("{target} was not there in time"),
+        SkipReason::Denied(question) => format!("the answer to question {question} was no"),
+        SkipReason::NotRouted => "nothing routed to it".to_owned(),
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),

@@ -258,6 +258,23 @@ id_type! {
     CommandId, "command id", "", |_| false
 }
 
+impl WorkId {
+    /// The id of another visit of the item of this one; the first visit has no number.
+    ///
+    /// # Errors
+    /// [`IdError`] if it would be too long.
+    pub fn visit(&self, visit: u32) -> Result<Self, IdError> {
+        Self::new(format!("{self}#{visit}"))
+    }
+
+    /// The id of the first visit, if it has the form of another one.
+    #[must_use]
+    pub fn first_visit(&self) -> Option<&str> {
+        let (first, visit) = self.0.rsplit_once('#')?;
+        visit.parse::<u32>().is_ok_and(|visit| visit > 1).then_some(first)
+    }
+}
+
 /// Items speak under their ids unless they are given another name.
 impl From<&WorkId> for AgentId {
     fn from(work: &WorkId) -> Self {

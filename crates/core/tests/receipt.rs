@@ -77,8 +77,12 @@ fn outcomes() -> impl Strategy<Value = WorkOutcome> {
             Just(NeedTarget::Group("g".parse().unwrap())),
             Just(NeedTarget::Signal("review.done".parse().unwrap())),
             Just(NeedTarget::Key("gate/coverage".parse().unwrap())),
+            Just(NeedTarget::Approval("Deploy?".to_owned())),
+            Just(NeedTarget::Route),
         ]
         .prop_map(|target| Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target)))),
+        Just(Some(WorkItemOutcome::Skipped(SkipReason::Denied("q7".parse().unwrap())))),
+        Just(Some(WorkItemOutcome::Skipped(SkipReason::NotRouted))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::Requested))),
         Just(Some(WorkItemOutcome::Skipped(SkipReason::Rule))),
@@ -163,11 +167,13 @@ fn signals() -> impl Strategy<Value = Option<SignalCounts>> {
 fn routes() -> impl Strategy<Value = Option<RoutesTaken>> {
     let decision = (0..RoutingDecision::ALL.len()).prop_map(|at| RoutingDecision::ALL[at]);
     let rule = prop::option::of("[a-z ]{1,9}".prop_map(|name| name.parse().unwrap()));
-    let route = (any::<u64>(), "[a-z.]{1,9}", decision, any::<u32>(), rule).prop_map(
-        |(session, work, decision, confidence, rule)| RouteTaken {
+    let to = prop::collection::vec("[a-z]{1,3}".prop_map(|id| id.parse().unwrap()), 0..3);
+    let route = (any::<u64>(), "[a-z.]{1,9}", decision, to, any::<u32>(), rule).prop_map(
+        |(session, work, decision, to, confidence, rule)| RouteTaken {
             session,
             work_id: work.parse().unwrap(),
             decision,
+            to,
             confidence,
             rule,
         },

@@ -21,6 +21,8 @@ pub(super) struct Conditions {
     groups: BTreeMap<GroupName, Vec<u32>>,
     /// For a signal.
     signals: BTreeMap<(SignalType, About), BTreeSet<Waiter>>,
+    /// For the answer to a question.
+    answers: BTreeMap<String, BTreeSet<Waiter>>,
     /// For what a key is, each with whether it is so. An item stays listed until it is done.
     keys: BTreeMap<KeyName, BTreeMap<Waiter, bool>>,
 }
@@ -89,6 +91,29 @@ impl Conditions {
             waiting.remove(&waiter);
             if waiting.is_empty() {
                 self.signals.remove(&subject);
+            }
+        }
+    }
+
+    pub(super) fn await_answer(&mut self, question: &str, waiter: Waiter) {
+        self.answers.entry(question.to_owned()).or_default().insert(waiter);
+    }
+
+    pub(super) fn awaits_answer(&self, question: &str) -> bool {
+        self.answers.contains_key(question)
+    }
+
+    /// Who waits for the answer to a question.
+    pub(super) fn of_answer(&self, question: &str) -> Vec<Waiter> {
+        self.answers.get(question).into_iter().flatten().copied().collect()
+    }
+
+    /// Takes out who waits no more for an answer.
+    pub(super) fn forget_answer(&mut self, question: &str, waiter: Waiter) {
+        if let Some(waiting) = self.answers.get_mut(question) {
+            waiting.remove(&waiter);
+            if waiting.is_empty() {
+                self.answers.remove(question);
             }
         }
     }

@@ -15,7 +15,9 @@ use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::signal::{Dedup, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
-use super::{MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_SCORES, MAX_VOTES};
+use super::{
+    MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_ROUTES, MAX_SCORES, MAX_VOTES,
+};
 use crate::digest::Digest;
 use crate::id::{Actor, AgentId, Epoch, GroupName, QuestionId, SessionId, Version, WorkId};
 use crate::json_text::JsonText;
@@ -39,11 +41,11 @@ events! {
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
             up to 3 by SessionUnbound::lowest,
         /// What follows an attempt was decided; the end of its session comes next.
-        Routed(Box<Routed>) = "coordination.routed",
+        Routed(Box<Routed>) = "coordination.routed" up to 2 by lowest_routed,
         /// Nothing is left of a session that had left something running.
         SessionCleared(SessionCleared) = "coordination.session_cleared",
         /// Items will never run.
-        WorkSkipped(WorkSkipped) = "coordination.work_skipped" up to 2 by WorkSkipped::lowest,
+        WorkSkipped(WorkSkipped) = "coordination.work_skipped" up to 3 by WorkSkipped::lowest,
         /// An agent, or somebody outside, sent a signal.
         Signalled(Box<Signalled>) = "coordination.signalled",
         /// Keys were set or removed.
@@ -243,10 +245,11 @@ impl WorkAdded {
 
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
     /// them out; schema 4 waits for signals and keys, and for no longer than it says; schema 6 lends
-    /// keys that all share; schema 7 says who scores gates. The reason of a retry was written before
+    /// keys that all share; schema 7 waits for approvals and routes, and says who scores gates and routes
+    /// where. The reason of a retry was written before
     /// it had a schema.
     fn needed(&self) -> u32 {
-        if self.all().any(|item| !item.scores.is_empty()) {
+        if self.all().any(WorkSpec::waits_for_people_or_routes) {
             return 7;
         }
         if self.all().any(|item| !item.shared.is_empty()) {
@@ -356,6 +359,13 @@ pub struct Routed {
     pub session: u64,
     pub work: WorkId,
     pub decision: RoutingDecision,
+    /// The items that go on, where it names some. Came with schema 2.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_ROUTES, _, _>"
+    )]
+    pub to: Vec<WorkId>,
     /// How sure it is, in millionths.
     pub confidence: u32,
     /// The rule that decided, if one did.
@@ -393,9 +403,14 @@ pub struct WorkSkipped {
 }
 
 impl WorkSkipped {
-    /// Schema 2 says which need was not met in time.
+    /// Schema 2 says which need was not met in time; schema 3 which question was answered with no, and
+    /// that nothing routed to them.
     fn lowest(&self) -> u32 {
-        if matches!(self.because, SkipReason::NeedTimedOut(_)) { 2 } else { 1 }
+        match self.because {
+            SkipReason::Denied(_) | SkipReason::NotRouted => 3,
+            SkipReason::NeedTimedOut(_) => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -696,6 +711,12 @@ fn needed_for_started(started: &Box<Started>) -> u32 {
         Some(_) => 2,
         None => 1,
     }
+}
+
+/// Schema 2 names the items that go on.
+#[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
+fn lowest_routed(routed: &Box<Routed>) -> u32 {
+    if routed.to.is_empty() { 1 } else { 2 }
 }
 
 /// Schema 2 records an error as a code, which the receipt hashes instead of a sentence; schema 3

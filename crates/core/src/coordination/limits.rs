@@ -30,6 +30,12 @@ pub const MAX_TEXT_BYTES: usize = 4_096;
 pub const MAX_VOTES: usize = 8;
 /// Longest text of a vote, in bytes; the rest is cut off.
 pub const MAX_VOTE_TEXT_BYTES: usize = 512;
+/// Most items that one item may route to, and that one decision names.
+pub const MAX_ROUTES: usize = 100;
+/// How often an item may be visited unless it says otherwise.
+pub const DEFAULT_VISITS: u32 = 10;
+/// Most visits that an item may allow.
+pub const MAX_VISITS: u32 = 1_000;
 /// Most scores that a session may give; further ones are left out.
 pub const MAX_SCORES: usize = 100;
 /// Longest name of a score, in bytes; scores with a longer one, or with control characters in it,

@@ -88,6 +88,12 @@ impl Live<Coordination> {
         stamp: Stamp<'_>,
     ) -> Result<SessionUnbound, UnbindError> {
         end.outcome = self.state().outcome_as_asked(number, &end, asked, stamp.now);
+        let decided = self.state().decide_route(number, &end)?;
+        let (added, routed) =
+            decided.map_or_else(Default::default, |decided| (decided.added, Some(decided.routed)));
+        for event in &added {
+            self.record(event, stamp)?;
+        }
         match self.state().decide_scores(number, &end)? {
             Ok(Some(scored)) => {
                 self.record(&CoordinationEvent::KeySet(scored), stamp)?;
@@ -95,7 +101,7 @@ impl Live<Coordination> {
             Ok(None) => {}
             Err(error) => end = end.noting(format!("its scores set no gate: {error}")),
         }
-        if let Some(routed) = self.state().decide_route(number, &end)? {
+        if let Some(routed) = routed {
             self.record(&CoordinationEvent::Routed(Box::new(routed)), stamp)?;
         }
         let unbound = self.state().decide_unbinding(number, end, stamp.now)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::event::{CoordinationEvent, Paused, StopKind};
+use super::event::{CoordinationEvent, Mode, Paused, StopKind};
 use super::limits::MAX_TEXT_BYTES;
 use super::receipt::Ending;
 use super::runners::{Capability, Runners};
@@ -47,11 +47,12 @@ impl Coordination {
         if self.life().is_starting() {
             return None;
         }
-        if let Some(skip) = self.work().propose_skip() {
+        let hopeless = self.work().propose_skip().or_else(|| self.work().propose_denied());
+        if let Some(skip) = hopeless.or_else(|| self.work().propose_passed_by()) {
             return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
         if self.is_carried()
-            && let Some(answered) = self.expired_question(now.at)
+            && let Some(answered) = self.expired_question(now.at).or_else(|| self.moot_question())
         {
             return Some(Proposal::Event(CoordinationEvent::Answered(answered)));
         }
@@ -71,11 +72,27 @@ impl Coordination {
         {
             return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
+        if let Some(asked) = self.question_to_ask(now.at) {
+            return Some(Proposal::Event(CoordinationEvent::Asked(asked)));
+        }
+        if self.is_at_rest()
+            && let Some(skip) = self.work().propose_unreachable()
+        {
+            return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
+        }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
         if self.pause_reason().is_some() || !self.has_slot(expanding.len()) {
             return None;
         }
         self.propose_binding(now, runners, expanding)
+    }
+
+    /// Whether nothing but a route can make any of its work start, and none can be taken.
+    fn is_at_rest(&self) -> bool {
+        self.started().mode == Mode::Closed
+            && self.sessions().is_empty()
+            && self.holding().next().is_none()
+            && self.work().is_at_rest()
     }
 
     /// What a stop condition leads to once no session is bound.

@@ -68,7 +68,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.10";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.11";
 
     /// Begins a coordination from its first event.
     ///
@@ -230,7 +230,7 @@ impl Coordination {
             E::WorkAdded(added) => {
                 self.work.bring_back(&added.recalled);
                 for spec in &added.items {
-                    let told = Told::new(&self.signals, &self.keys);
+                    let told = Told::new(&self.signals, &self.keys, &self.questions);
                     if let Some(done) = self.work.add(spec.clone(), moment, told) {
                         self.count(done);
                     }
@@ -274,6 +274,9 @@ impl Coordination {
             E::Answered(answered) => {
                 if let Some(question) = self.questions.answer(answered, meta.version) {
                     self.receipt.record_answer(answered, &question.text, meta.version);
+                    if question.by == *Actor::engine() {
+                        self.work.see_answer(answered, &question.text, moment);
+                    }
                 }
             }
             E::Paused(paused) => {
@@ -343,12 +346,15 @@ impl Coordination {
             self.count(done);
         }
         if let Some(routed) = self.route.take() {
-            self.follow(*routed);
+            self.follow(*routed, self.moment(meta));
         }
     }
 
     /// What a decision means besides what becomes of its item.
-    fn follow(&mut self, routed: Routed) {
+    fn follow(&mut self, routed: Routed, moment: Moment) {
+        for target in &routed.to {
+            self.work.route_to(target, moment);
+        }
         let drain = StopKind::Drain;
         if routed.decision == RoutingDecision::End && self.life.allows(Change::Stop(drain)).is_ok()
         {
@@ -476,7 +482,8 @@ impl Coordination {
             ));
         }
         restored.woken_at = restored.last_at;
-        restored.work.rebuild(&restored.started, restored.life.is_starting(), &restored.keys);
+        let told = Told::new(&restored.signals, &restored.keys, &restored.questions);
+        restored.work.rebuild(&restored.started, restored.life.is_starting(), told);
         restored.sessions.rebuild();
         if !restored.is_carried() {
             restored.sessions.stop_nested_clocks();

@@ -12,7 +12,7 @@ use super::stop::StopCondition;
 use super::work::{
     KeyNeed, Need, NeedTarget, Runner, SignalNeed, SkipReason, WorkItem, WorkItemOutcome, WorkState,
 };
-use crate::id::{CoordinationId, SessionId, Version, WorkId};
+use crate::id::{CoordinationId, QuestionId, SessionId, Version, WorkId};
 use crate::time::{Deadline, Now};
 
 /// What [`Blocked::NoRunner`] names where the item says no name itself.
@@ -53,6 +53,17 @@ pub enum Blocked {
         need: KeyNeed,
         /// Its value as people write it.
         value: Option<String>,
+    },
+    /// It waits for a person's yes to this question.
+    NeedsApproval {
+        question: String,
+        /// Its id, once it is asked.
+        asked: Option<QuestionId>,
+    },
+    /// It waits for a route to it.
+    NeedsRoute {
+        /// The items that may route to it and have no outcome, each with its state.
+        by: Vec<(WorkId, &'static str)>,
     },
     /// It is skipped if this is not there at this moment.
     TimesOut { need: NeedTarget, until: Deadline },
@@ -172,6 +183,22 @@ impl fmt::Display for Blocked {
             }
             Self::NeedsKey { need, value: Some(value) } => {
                 write!(f, "it needs {need}, and it is {value}")
+            }
+            Self::NeedsApproval { question, asked: Some(id) } => {
+                write!(f, "it needs an answer to question {id}: {question}")
+            }
+            Self::NeedsApproval { question, asked: None } => {
+                write!(f, "it needs approval, for which a person will be asked: {question}")
+            }
+            Self::NeedsRoute { by } if by.is_empty() => {
+                f.write_str("it needs an item that routes to it, and none does")
+            }
+            Self::NeedsRoute { by } => {
+                f.write_str("it needs a route to it")?;
+                for (work, state) in by {
+                    write!(f, "; {work}, which may route to it, {} {state}", verb(state))?;
+                }
+                Ok(())
             }
             Self::TimesOut { need, until } => {
                 write!(f, "it is skipped if {need} is still missing at {until}")
@@ -307,7 +334,7 @@ impl Coordination {
             });
         }
         if matches!(item.state(), WorkState::Waiting(_)) {
-            reasons.extend(item.spec().needs.iter().filter_map(|need| self.unmet_need(need)));
+            reasons.extend(item.spec().needs.iter().filter_map(|need| self.unmet_need(item, need)));
         }
         reasons.extend(self.missing(item));
         if let WorkState::AwaitingCleanup(session) = *item.state() {
@@ -409,13 +436,21 @@ impl Coordination {
                 let value = self.key(need.key.as_str()).map(|key| need.shown(&key.value));
                 Some(Blocked::NeedsKey { need: need.clone(), value })
             }
-            Need::Work(_) | Need::Group(_) => None,
+            Need::Approval(question) => {
+                let asked = self.question_of_items(question).cloned();
+                Some(Blocked::NeedsApproval { question: question.clone(), asked })
+            }
+            Need::Work(_) | Need::Group(_) | Need::Routed => None,
         }
     }
 
-    fn unmet_need(&self, need: &Need) -> Option<Blocked> {
+    fn unmet_need(&self, item: &WorkItem, need: &Need) -> Option<Blocked> {
         match need {
-            Need::Signal(_) | Need::Key(_) => None,
+            Need::Signal(_) | Need::Key(_) | Need::Approval(_) => None,
+            Need::Routed => self
+                .work()
+                .awaits_route(item)
+                .then(|| Blocked::NeedsRoute { by: self.work().routers_of(item.id()) }),
             Need::Work(id) => match self.work().find(id.as_str()) {
                 None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
                 Some(item) => match item.state() {

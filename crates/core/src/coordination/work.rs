@@ -5,6 +5,7 @@
 
 mod adding;
 mod admission;
+mod approvals;
 mod archive;
 mod finished;
 mod group;
@@ -16,6 +17,7 @@ mod needs;
 mod needs_met;
 mod ready;
 mod reuse;
+mod routed;
 mod schedule;
 mod skip;
 mod spec;
@@ -40,6 +42,7 @@ pub(super) use needs::Done;
 pub(super) use needs_met::{Moment, Told};
 pub(super) use ready::ReadyKey;
 pub(super) use reuse::check_reused;
+pub(super) use routed::Destination;
 pub use spec::{Backoff, FailurePolicy, Runner, WorkSpec};
 pub use stage::WorkStage;
 pub use standing::{Met, NeedStanding};
@@ -49,12 +52,13 @@ pub use state::{SkipReason, WorkItemOutcome, WorkState};
 use self::archive::Archive;
 use self::group::Group;
 use self::ready::{Ready, Rules};
+use self::routed::Routers;
 use super::condition::Conditions;
 use super::error::WorkError;
 use super::event::Started;
 use super::failure_streak::FailureStreak;
 use super::paged::Paged;
-use crate::id::{AgentId, GroupName, WorkId};
+use crate::id::{AgentId, GroupName, QuestionId, WorkId};
 
 /// The items in memory, and what follows from their states.
 ///
@@ -82,6 +86,14 @@ pub(super) struct Work {
     groups: BTreeMap<GroupName, Group>,
     #[serde(skip)]
     conditions: Conditions,
+    /// Questions that items wait for and that are to be asked, unless they are.
+    #[serde(skip)]
+    to_ask: BTreeSet<String>,
+    /// Items that can never run, each with the question that was answered with no.
+    #[serde(skip)]
+    denied: BTreeSet<(QuestionId, u32)>,
+    #[serde(skip)]
+    routers: Routers,
     #[serde(skip)]
     ready: Ready,
 }

@@ -5,7 +5,7 @@ use super::World;
 use super::turn::{Action, Spawn, Turn};
 use crate::append::{Erasure, HeadRow};
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{Ending, Need, Proposal, StopCause};
+use crate::coordination::{Ending, Proposal, StopCause};
 use crate::id::{CoordinationId, SessionId, StreamName, Version};
 use crate::live::{Live, Stamp};
 use crate::time::Now;
@@ -140,13 +140,6 @@ impl World {
     fn release(&mut self, id: &CoordinationId, number: u64, fence: Version, now: &Now) {
         let Some(session) = self.coordination(id) else { return };
         let Some((binding, spec)) = session.binding(number) else { return };
-        let outputs = spec.needs.iter().filter_map(|need| match need {
-            Need::Work(work) => {
-                let output = session.work_tracking(work.as_str())?.output?;
-                Some((work.clone(), output))
-            }
-            Need::Group(_) | Need::Signal(_) | Need::Key(_) => None,
-        });
         self.draft.act(Action::Spawn(Box::new(Spawn {
             session: session.session_id(number),
             attempt: binding.attempt,
@@ -155,7 +148,7 @@ impl World {
             deadline: binding.deadline,
             time_ns: binding.deadline.since(binding.bound_at),
             token: session.token(number, now),
-            outputs: outputs.collect(),
+            outputs: session.outputs_for(spec),
             origin: session.started().origin,
             context: session.context_of(spec).cloned(),
             spec: spec.clone(),

@@ -23,6 +23,7 @@ fn routed(session: u64, work: WorkId, decision: RoutingDecision) -> Coordination
         session,
         work,
         decision,
+        to: Vec::new(),
         confidence: 1_000_000,
         rule: None,
         reasoning: String::new(),

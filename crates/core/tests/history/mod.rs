@@ -512,6 +512,7 @@ impl History {
             session,
             work: spec.id.clone(),
             decision,
+            to: Vec::new(),
             confidence: 1_000_000,
             rule: None,
             reasoning: "so it was drawn".to_owned(),

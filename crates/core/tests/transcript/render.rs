@@ -243,8 +243,10 @@ fn routed_line(routed: &Routed) -> String {
         format!("; {} says {said}", vote.strategy.as_str())
     });
     let votes: String = votes.collect();
+    let to: Vec<String> = routed.to.iter().map(name).collect();
+    let to = if to.is_empty() { String::new() } else { format!(" to {}", to.join(", ")) };
     let all = decided(routed.decision, routed.confidence, &routed.reasoning);
-    format!("session {} for {}, {all}{rule}{votes}", routed.session, name(&routed.work))
+    format!("session {} for {}, {all}{to}{rule}{votes}", routed.session, name(&routed.work))
 }
 
 fn unbound_line(unbound: &SessionUnbound) -> String {
@@ -354,8 +356,9 @@ pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
         let rule = route.rule.as_ref().map(|rule| format!(" by rule {rule}")).unwrap_or_default();
         let confidence = route.confidence;
         out.push(format!(
-            "session {session} for {} was followed by {decision} at {confidence}{rule}",
-            name(&route.work_id)
+            "session {session} for {} was followed by {decision} at {confidence}{rule}{}",
+            name(&route.work_id),
+            route.to.iter().map(|to| format!(" to {to}")).collect::<String>()
         ));
     }
     if let Some(reused) = &receipt.reused {
@@ -494,7 +497,9 @@ fn item(spec: &WorkSpec) -> String {
             .map(|need| match need {
                 Need::Work(id) => name(id),
                 Need::Group(group) => format!("@{group}"),
-                Need::Signal(_) | Need::Key(_) => need.to_string(),
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => {
+                    need.to_string()
+                }
                 other => no_words(other),
             })
             .collect();
@@ -510,6 +515,12 @@ fn item(spec: &WorkSpec) -> String {
     }
     if let Some(group) = &spec.group {
         out.push_str(&format!(" in @{group}"));
+    }
+    for target in &spec.routes_to {
+        out.push_str(&format!(" to {}", name(target)));
+    }
+    if let Some(visits) = spec.visits {
+        out.push_str(&format!(" {visits} visits"));
     }
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));
@@ -554,6 +565,8 @@ fn because(reason: &SkipReason) -> String {
     match reason {
         SkipReason::NeedFailed(root) => format!("for want of {}", name(root)),
         SkipReason::NeedTimedOut(target) => format!("as {target} was not there in time"),
+        SkipReason::Denied(question) => format!("as the answer to {question} was no"),
+        SkipReason::NotRouted => "as nothing routed to it".to_owned(),
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "as requested".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),

@@ -332,6 +332,11 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     }
     item.needs.extend(words.get("signal").map(signal_need));
     item.needs.extend(words.get("key").map(key_need));
+    item.needs.extend(words.get("approval").map(|text| Need::Approval(text.to_owned())));
+    item.needs.extend(words.has("routed").then_some(Need::Routed));
+    let targets = words.get("routes_to").into_iter().flat_map(|all| all.split(','));
+    item.routes_to = targets.map(|target| target.parse().unwrap()).collect();
+    item.visits = words.number("visits");
     let timeouts = words.get("timeouts").into_iter().flat_map(|all| all.split(','));
     item.need_timeouts = timeouts
         .map(|timeout| timeout.split_once(':').expect("a time-out has the form 0:5s"))
@@ -384,6 +389,8 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
 pub(crate) fn route(words: &Words) -> Option<Route> {
     let decision = |name: &str| RoutingDecision::named(name).unwrap();
     let mut route = Route::new(decision(words.get("route")?), words.text("reason"));
+    let to = words.get("to").into_iter().flat_map(|to| to.split(','));
+    route.to = to.map(|target| target.parse().unwrap()).collect();
     route.confidence = words.number("confidence").unwrap_or(route.confidence);
     route.rule = words.get("rule").map(|rule| rule.parse().unwrap());
     let strategies = [RoutingStrategy::Conditional, RoutingStrategy::StateAnalysis];

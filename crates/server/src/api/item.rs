@@ -233,6 +233,10 @@ impl From<&ItemRecord> for ItemLine {
             SkipReason::NeedTimedOut(target) => {
                 format!("{target}, which it needs, was not there in time")
             }
+            SkipReason::Denied(question) => {
+                format!("question {question}, which it waited for, was answered with no")
+            }
+            SkipReason::NotRouted => "nothing routed to it".to_owned(),
             SkipReason::NotClaimable => "it could not be claimed".to_owned(),
             SkipReason::Requested => "it was skipped by request".to_owned(),
             SkipReason::Rule => "its own rule skipped it".to_owned(),

@@ -17,6 +17,9 @@ use crate::time::LedgerTime;
 /// Why the engine answers a question by itself.
 const EXPIRED: &str = "expired";
 
+/// Why the engine answers a question that it asked.
+const MOOT: &str = "no item waits for it any more";
+
 /// A question as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +61,8 @@ pub(in crate::coordination) struct Questions {
     expiring: BTreeSet<(LedgerTime, QuestionId)>,
     /// Those with an answer, the oldest answer first.
     answered: BTreeSet<(Version, QuestionId)>,
+    /// Those that the engine asked for items, by their texts.
+    of_items: BTreeMap<String, QuestionId>,
 }
 
 /// As a snapshot has them; the rest follows.
@@ -71,7 +76,13 @@ struct Stored(
 impl From<Stored> for Questions {
     fn from(Stored(by_id): Stored) -> Self {
         let (mut expiring, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        let mut of_items = BTreeMap::<String, (Version, QuestionId)>::new();
         for (id, question) in &by_id {
+            if question.by == *Actor::engine() {
+                let latest = (question.version, id.clone());
+                let known = of_items.entry(question.text.clone()).or_insert_with(|| latest.clone());
+                *known = latest.max(known.clone());
+            }
             match (&question.answer, question.expires) {
                 (Some(given), _) => {
                     answered.insert((given.version, id.clone()));
@@ -82,7 +93,8 @@ impl From<Stored> for Questions {
                 (None, None) => {}
             }
         }
-        Self { by_id, expiring, answered }
+        let of_items = of_items.into_iter().map(|(text, (_, id))| (text, id)).collect();
+        Self { by_id, expiring, answered, of_items }
     }
 }
 
@@ -106,6 +118,22 @@ impl Questions {
         self.by_id.get(id)
     }
 
+    /// The question of this text that the engine asked for items, the latest if it asked before.
+    pub(in crate::coordination) fn of_engine(
+        &self,
+        text: &str,
+    ) -> Option<(&QuestionId, &QuestionState)> {
+        self.by_id.get_key_value(self.of_items.get(text)?)
+    }
+
+    /// The questions that the engine asked for items and that nobody has answered.
+    pub(in crate::coordination) fn open_of_items(
+        &self,
+    ) -> impl Iterator<Item = (&QuestionId, &QuestionState)> {
+        let all = self.of_items.values().filter_map(|id| self.by_id.get_key_value(id));
+        all.filter(|(_, question)| question.answer.is_none())
+    }
+
     /// All that are remembered, by id.
     pub(in crate::coordination) fn iter(
         &self,
@@ -126,6 +154,16 @@ impl Questions {
     pub(in crate::coordination) fn expired(&self, at: LedgerTime) -> Option<Answered> {
         let (_, id) = self.expiring.first().filter(|(expires, _)| *expires <= at)?;
         let (by, reason) = (Actor::engine().clone(), Some(EXPIRED.to_owned()));
+        Some(Answered { id: id.clone(), answer: Answer::No, by, reason })
+    }
+
+    /// The engine's answer to a question that it asked for items, none of which waits for it.
+    pub(in crate::coordination) fn moot(
+        &self,
+        is_awaited: impl Fn(&str) -> bool,
+    ) -> Option<Answered> {
+        let (id, _) = self.open_of_items().find(|(_, question)| !is_awaited(&question.text))?;
+        let (by, reason) = (Actor::engine().clone(), Some(MOOT.to_owned()));
         Some(Answered { id: id.clone(), answer: Answer::No, by, reason })
     }
 
@@ -212,10 +250,11 @@ impl Questions {
             check_text("the reason", reason)?;
         }
         let is_over = state.expires.is_some_and(|expires| expires <= at);
-        let expires =
-            answered.answer == Answer::No && answered.reason.as_deref() == Some(EXPIRED) && is_over;
+        let says_no =
+            |because| answered.answer == Answer::No && answered.reason.as_deref() == Some(because);
+        let is_moot = state.by == *Actor::engine() && says_no(MOOT);
         // The engine decides nothing in a person's place.
-        if answered.by == *Actor::engine() && !expires {
+        if answered.by == *Actor::engine() && !is_moot && !(is_over && says_no(EXPIRED)) {
             return Err(ApprovalError::NotAPerson { question: question() });
         }
         Ok(state)
@@ -239,6 +278,9 @@ impl Questions {
             expires: asked.expires,
             answer: None,
         };
+        if asked.by == *Actor::engine() {
+            self.of_items.insert(asked.question.clone(), asked.id.clone());
+        }
         self.by_id.insert(asked.id.clone(), state);
     }
 
@@ -251,7 +293,10 @@ impl Questions {
         if self.answered.len() == MAX_ANSWERED_QUESTIONS
             && let Some((_, oldest)) = self.answered.pop_first()
         {
-            self.by_id.remove(&oldest);
+            let gone = self.by_id.remove(&oldest);
+            if let Some(gone) = gone.filter(|gone| self.of_items.get(&gone.text) == Some(&oldest)) {
+                self.of_items.remove(&gone.text);
+            }
         }
         let state = self.by_id.get_mut(&answered.id)?;
         let Answered { id, answer, by, reason } = answered.clone();

@@ -28,6 +28,15 @@ pub enum ConfigError {
     /// An item needs one that does not exist.
     #[error("work {work_id} needs {need}, which does not exist and is not being added")]
     UnknownNeed { work_id: WorkId, need: String },
+    /// An item may route to one that does not exist.
+    #[error("work {work_id} may route to {target}, which does not exist and is not being added")]
+    UnknownTarget { work_id: WorkId, target: WorkId },
+    /// An item may route to one that does not wait for a route.
+    #[error(
+        "work {work_id} may route to {target}, which does not wait for a route and may not be visited \
+         again; let it need a route, or say how often it may be visited"
+    )]
+    NotATarget { work_id: WorkId, target: WorkId },
     /// What an item waits for makes no sense.
     #[error("work {work_id} has a need that cannot be met: {problem}")]
     Need { work_id: WorkId, problem: NeedError },

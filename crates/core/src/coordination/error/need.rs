@@ -17,6 +17,11 @@ pub enum NeedError {
     /// No value of a key that is compared is as large.
     #[error("the value that key {key} is to be has {actual} bytes; at most {max} are compared")]
     ValueTooLarge { key: KeyName, actual: usize, max: usize },
+    /// A question has no text, or more than a person is asked.
+    #[error(
+        "the question for its approval has {actual} bytes; it must have some text, and at most {max}"
+    )]
+    Question { actual: usize, max: usize },
     /// A time-out belongs to no need.
     #[error("a time-out is given for need {need}, counted from 0, of {needs}")]
     TimeoutOfNothing { need: u32, needs: usize },

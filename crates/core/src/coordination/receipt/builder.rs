@@ -166,6 +166,7 @@ impl ReceiptBuilder {
             session: routed.session,
             work_id: routed.work.clone(),
             decision: routed.decision,
+            to: routed.to.clone(),
             confidence: routed.confidence,
             rule: routed.rule.clone(),
         });

@@ -177,6 +177,10 @@ impl WorkOutcome {
             Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target))) => {
                 write_target(target, bytes)
             }
+            Some(WorkItemOutcome::Skipped(SkipReason::Denied(question))) => {
+                bytes.u8(b'D').text(question.as_str())
+            }
+            Some(WorkItemOutcome::Skipped(SkipReason::NotRouted)) => bytes.u8(b'O'),
             Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)) => bytes.u8(b'C'),
             Some(WorkItemOutcome::Skipped(SkipReason::Requested)) => bytes.u8(b'Q'),
             Some(WorkItemOutcome::Skipped(SkipReason::Rule)) => bytes.u8(b'R'),
@@ -199,6 +203,8 @@ fn write_target<'a>(target: &NeedTarget, bytes: &'a mut Canonical) -> &'a mut Ca
         NeedTarget::Group(name) => bytes.text("group").text(name.as_str()),
         NeedTarget::Signal(kind) => bytes.text("signal").text(kind.as_str()),
         NeedTarget::Key(key) => bytes.text("key").text(key.as_str()),
+        NeedTarget::Approval(question) => bytes.text("approval").text(question),
+        NeedTarget::Route => bytes.text("route").text(""),
     }
 }
 
@@ -256,6 +262,10 @@ impl RouteTaken {
         bytes.optional(self.rule.as_ref(), |bytes, rule| {
             bytes.text(rule.as_str());
         });
+        bytes.length(self.to.len());
+        for target in &self.to {
+            bytes.text(target.as_str());
+        }
     }
 }
 

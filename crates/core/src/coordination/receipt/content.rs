@@ -184,6 +184,9 @@ pub struct RouteTaken {
     pub session: u64,
     pub work_id: WorkId,
     pub decision: RoutingDecision,
+    /// The items that went on, where it named some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<WorkId>,
     /// How sure it was, in millionths.
     pub confidence: u32,
     /// The rule that decided, if one did.

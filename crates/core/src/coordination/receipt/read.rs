@@ -21,7 +21,7 @@ use crate::coordination::signal::SignalType;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{NeedTarget, SkipReason, WorkItemOutcome};
 use crate::coordination::{
-    MAX_ANSWERS_IN_RECEIPT, MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT,
+    MAX_ANSWERS_IN_RECEIPT, MAX_COUNTED_SIGNAL_TYPES, MAX_GATES_IN_RECEIPT, MAX_ROUTES,
     MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
@@ -167,6 +167,8 @@ fn target(read: &mut Reader<'_>) -> Result<NeedTarget, ReceiptError> {
         "group" => NeedTarget::Group(id(read, what)?),
         "signal" => NeedTarget::Signal(word(read, what, |text| SignalType::new(text).ok())?),
         "key" => NeedTarget::Key(id(read, what)?),
+        "approval" => NeedTarget::Approval(read.text(what)?.to_owned()),
+        "route" if read.text(what)?.is_empty() => NeedTarget::Route,
         _ => return Err(ReceiptError::UnknownWord { at: kind_at, what, found: kind }),
     })
 }
@@ -183,6 +185,8 @@ fn outcome(read: &mut Reader<'_>) -> Result<WorkOutcome, ReceiptError> {
             Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root)))
         }
         b'T' => Some(WorkItemOutcome::Skipped(SkipReason::NeedTimedOut(target(read)?))),
+        b'D' => Some(WorkItemOutcome::Skipped(SkipReason::Denied(id(read, "a question")?))),
+        b'O' => Some(WorkItemOutcome::Skipped(SkipReason::NotRouted)),
         b'C' => Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)),
         b'Q' => Some(WorkItemOutcome::Skipped(SkipReason::Requested)),
         b'R' => Some(WorkItemOutcome::Skipped(SkipReason::Rule)),
@@ -314,6 +318,9 @@ fn routes(read: &mut Reader<'_>) -> Result<RoutesTaken, ReceiptError> {
                 confidence: read.u32("the confidence of a route")?,
                 rule: read.optional("the rule of a route", |read| {
                     word(read, "the rule of a route", |text| Name::new(text).ok())
+                })?,
+                to: read.list("the items that went on", MAX_ROUTES, |read| {
+                    work(read, "an item that went on")
                 })?,
             })
         })?,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::WorkId;
 use crate::routing::{Metadata, Name, RoutingDecision, RoutingResult, RoutingStrategy, Vote};
 
 /// What somebody decided to follow an attempt, and why.
@@ -13,11 +14,13 @@ use crate::routing::{Metadata, Name, RoutingDecision, RoutingResult, RoutingStra
 /// | skip | the item counts as skipped by its rule, and what needs it goes on |
 /// | error | the item has failed for good |
 /// | end | what continue means; nothing else of the run is started, and it completes |
-/// | branch, parallel | an error that says so, as no item can be named that goes on |
+/// | branch, parallel | the attempt was the last one, and the items that are named go on: they start if they waited for it, and if they have their outcome already they are visited again. An error that says so where the item may not route there |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// What follows.
     pub decision: RoutingDecision,
+    /// The items that go on: one for `branch`, some for `parallel`, none for the others.
+    pub to: Vec<WorkId>,
     /// How sure that is, in millionths.
     pub confidence: u32,
     /// Why, in words.
@@ -48,7 +51,15 @@ impl Route {
     #[must_use]
     pub fn new(decision: RoutingDecision, reasoning: impl Into<String>) -> Self {
         let (confidence, reasoning) = (1_000_000, reasoning.into());
-        Self { decision, confidence, reasoning, rule: None, votes: Vec::new() }
+        Self { decision, to: Vec::new(), confidence, reasoning, rule: None, votes: Vec::new() }
+    }
+
+    /// These items go on: a branch to one, or several in parallel.
+    #[must_use]
+    pub fn going_to(to: Vec<WorkId>, reasoning: impl Into<String>) -> Self {
+        let decision =
+            if to.len() == 1 { RoutingDecision::Branch } else { RoutingDecision::Parallel };
+        Self { to, ..Self::new(decision, reasoning) }
     }
 
     /// The same by a rule.
@@ -68,12 +79,19 @@ impl From<&RoutingResult> for Route {
         };
         Self {
             decision: chosen.decision,
+            to: next_task(chosen).into_iter().collect(),
             confidence: chosen.confidence.millionths(),
             reasoning: chosen.reasoning.clone(),
             rule,
             votes: result.votes().iter().flatten().map(RouteVote::from).collect(),
         }
     }
+}
+
+/// The item that a vote names to go on.
+fn next_task(vote: &Vote) -> Option<WorkId> {
+    let goes_on = matches!(vote.decision, RoutingDecision::Branch | RoutingDecision::Parallel);
+    vote.next_task.as_ref().filter(|_| goes_on).and_then(|name| WorkId::new(name.as_str()).ok())
 }
 
 impl From<&Vote> for RouteVote {

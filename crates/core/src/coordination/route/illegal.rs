@@ -12,8 +12,10 @@ pub(in crate::coordination) enum IllegalRoute {
     Session(#[from] TerminationError),
     #[error("session {session} carries out {actual}, not {claimed}")]
     OtherWork { session: u64, actual: WorkId, claimed: WorkId },
-    #[error("{} names no item that goes on", decision.as_str())]
-    NoTarget { decision: RoutingDecision },
+    #[error("{} cannot name {to} items that go on", decision.as_str())]
+    Targets { decision: RoutingDecision, to: usize },
+    #[error("{target} is not there to go on")]
+    NotThere { target: WorkId },
     #[error("its confidence is {confidence} millionths")]
     Confidence { confidence: u32 },
     #[error("{what} is longer than {max} bytes")]

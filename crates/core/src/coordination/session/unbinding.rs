@@ -54,6 +54,12 @@ fn judge(
     match decided {
         Some(RoutingDecision::Error) => return Sequel::Fail,
         Some(RoutingDecision::Skip) => return Sequel::LeaveOut,
+        // What goes on instead has taken over.
+        Some(RoutingDecision::Branch | RoutingDecision::Parallel)
+            if outcome.is_failed_attempt() =>
+        {
+            return Sequel::Fail;
+        }
         Some(RoutingDecision::Retry) if last => return Sequel::Fail,
         Some(RoutingDecision::Retry) if !clean => return Sequel::Hold,
         Some(RoutingDecision::Retry) => return Sequel::Retry,

@@ -331,6 +331,31 @@ impl Coordination {
         self.questions.iter()
     }
 
+    /// The outputs that a session of an item may go by, by the names of the items whose they are: those
+    /// that it needs and those that may route to it. Of an item that was visited again it is the latest
+    /// that is done.
+    pub(crate) fn outputs_for(&self, spec: &WorkSpec) -> Vec<(WorkId, Digest)> {
+        self.work.outputs_for(spec)
+    }
+
+    /// The question that is to be asked next for items that wait for its answer.
+    pub(in crate::coordination) fn question_to_ask(&self, at: LedgerTime) -> Option<Asked> {
+        let is_asked = |text: &str| self.questions.of_engine(text).is_some();
+        let question = Question::new(self.work.propose_question(is_asked)?).ok()?;
+        let by = Actor::engine().clone();
+        self.questions.decide_asking(question, by, self.version.next(), at).ok().flatten()
+    }
+
+    /// The engine's answer to a question of items that wait for it no more.
+    pub(in crate::coordination) fn moot_question(&self) -> Option<Answered> {
+        self.questions.moot(|text| self.work.awaits_answer(text))
+    }
+
+    /// The question that the engine asked for items, by its text.
+    pub(in crate::coordination) fn question_of_items(&self, text: &str) -> Option<&QuestionId> {
+        self.questions.of_engine(text).map(|(id, _)| id)
+    }
+
     /// The engine's answer to a question whose time is over.
     pub(in crate::coordination) fn expired_question(&self, at: LedgerTime) -> Option<Answered> {
         self.questions.expired(at)

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::Work;
 use super::finished::Finished;
 use super::illegal::IllegalAddition;
+use super::item::WorkItem;
 use super::need::Need;
 use super::reuse::{check_reused, refuse_reused};
 use super::spec::{Runner, WorkSpec};
 use crate::coordination::error::{ConfigError, NeedError};
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{
-    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_SCORES,
+    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES, MAX_VISITS,
 };
 use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
@@ -51,13 +52,14 @@ pub(in crate::coordination) fn admit(
             in_order &= match need {
                 Need::Work(id) => added.contains_key(id) || known(id),
                 Need::Group(_) => false,
-                Need::Signal(_) | Need::Key(_) => true,
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => true,
             };
         }
         if known(&item.id) || added.insert(&item.id, position).is_some() {
             return Err(ConfigError::DuplicateWork { work_id: item.id.clone() });
         }
     }
+    check_routes(there, &added, items)?;
     if in_order {
         return Ok((0..).take(items.len()).collect());
     }
@@ -74,7 +76,7 @@ pub(in crate::coordination) fn admit(
                 Need::Group(group) => {
                     (members.contains_key(group) || known_group(group), group.as_str())
                 }
-                Need::Signal(_) | Need::Key(_) => continue,
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => continue,
             };
             if !exists {
                 return Err(ConfigError::UnknownNeed {
@@ -85,6 +87,29 @@ pub(in crate::coordination) fn admit(
         }
     }
     Graph { there, items, added, members }.needs_first()
+}
+
+/// Whether what items may route to is there, and can be routed to.
+fn check_routes(
+    there: Option<&Work>,
+    added: &BTreeMap<&WorkId, u32>,
+    items: &[WorkSpec],
+) -> Result<(), ConfigError> {
+    for item in items {
+        for target in &item.routes_to {
+            let (work_id, target) = (item.id.clone(), target.clone());
+            let new = added.get(&target).map(|position| &items[*position as usize]);
+            let old = || there?.find(target.as_str()).map(WorkItem::spec);
+            match new.or_else(old) {
+                None => return Err(ConfigError::UnknownTarget { work_id, target }),
+                Some(spec) if !spec.can_be_routed_to() => {
+                    return Err(ConfigError::NotATarget { work_id, target });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether items may be added that an event holds. What was checked one by one while the start is
@@ -153,6 +178,10 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
         let (actual, max) = (item.scores.len() as u64, MAX_SCORES as u64);
         return Err(ConfigError::OutOfRange { field: "scores", actual, min: 0, max });
     }
+    if item.routes_to.len() > MAX_ROUTES {
+        let (actual, max) = (item.routes_to.len() as u64, MAX_ROUTES as u64);
+        return Err(ConfigError::OutOfRange { field: "routes_to", actual, min: 0, max });
+    }
     if item.shared.len() > MAX_LENT_KEYS {
         let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);
         return Err(ConfigError::OutOfRange { field: "shared", actual, min: 0, max });
@@ -165,6 +194,7 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
         _ => Ok(()),
     };
     positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
+    positive("visits", item.visits.map(u64::from), MAX_VISITS.into())?;
     positive("timeout_ticks", item.timeout_ticks, u64::MAX)?;
     // A session that may use nothing would never start, and would keep what is behind it from
     // starting.
@@ -356,7 +386,7 @@ impl<'a> Graph<'a> {
             .iter()
             .filter_map(|need| match need {
                 Need::Group(group) => Some(Node::Group(group)),
-                Need::Signal(_) | Need::Key(_) => None,
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => None,
                 Need::Work(id) => match self.added.get(id) {
                     Some(position) => Some(Node::New(*position)),
                     None => self

@@ -2,7 +2,7 @@
 
 use super::need::NeedTarget;
 use crate::coordination::error::{ConfigError, WorkError};
-use crate::id::WorkId;
+use crate::id::{QuestionId, WorkId};
 
 /// Why recorded work cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,10 @@ pub(in crate::coordination) enum IllegalSkip {
     Twice { work_id: WorkId },
     #[error("{target}, which work {work_id} needs, has not timed out")]
     NotTimedOut { work_id: WorkId, target: NeedTarget },
+    #[error("work {work_id} did not wait for question {question}, or the answer was not no")]
+    NotDenied { work_id: WorkId, question: QuestionId },
+    #[error("work {work_id} does not wait for a route")]
+    NoRoute { work_id: WorkId },
     #[error("work {work_id} does not need {root}, or that has not failed")]
     NeedStands { work_id: WorkId, root: WorkId },
 }

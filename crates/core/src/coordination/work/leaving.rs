@@ -86,7 +86,7 @@ impl Work {
             needs
                 .filter_map(|need| match need {
                     Need::Work(id) => by_id.get(id).copied(),
-                    Need::Group(_) | Need::Signal(_) | Need::Key(_) => None,
+                    _ => None,
                 })
                 .collect()
         };
@@ -111,6 +111,7 @@ impl Work {
         self.conditions.remove(position);
         self.by_id.remove(item.id());
         self.forget_speaker(item.spec(), position);
+        self.forget_source(item.spec());
         if item.is_recalled() {
             return None;
         }

@@ -13,6 +13,7 @@ pub use signal::SignalNeed;
 pub use target::NeedTarget;
 
 use crate::coordination::error::NeedError;
+use crate::coordination::limits::MAX_QUESTION_BYTES;
 use crate::id::{GroupName, WorkId};
 
 /// What an item waits for before it may start.
@@ -28,6 +29,11 @@ pub enum Need {
     Signal(SignalNeed),
     /// What a key is, at the moment in which a session is bound.
     Key(KeyNeed),
+    /// A person's yes to this question, which the run asks once what it needs of items is there. With
+    /// another answer it is skipped.
+    Approval(String),
+    /// That an item routes to it.
+    Routed,
 }
 
 impl Need {
@@ -39,13 +45,20 @@ impl Need {
             Self::Group(name) => NeedTarget::Group(name.clone()),
             Self::Signal(signal) => NeedTarget::Signal(signal.kind.clone()),
             Self::Key(key) => NeedTarget::Key(key.key.clone()),
+            Self::Approval(question) => NeedTarget::Approval(question.clone()),
+            Self::Routed => NeedTarget::Route,
         }
     }
 
-    /// Whether other items meet it by their outcomes.
+    /// Whether other items meet it, by their outcomes or by a route.
     #[must_use]
     pub fn is_of_items(&self) -> bool {
-        matches!(self, Self::Work(_) | Self::Group(_))
+        matches!(self, Self::Work(_) | Self::Group(_) | Self::Routed)
+    }
+
+    /// Whether it is one of the outcome of this item.
+    pub(super) fn is_of(&self, work: &WorkId) -> bool {
+        matches!(self, Self::Work(id) if id == work)
     }
 
     /// Whether it can be waited for.
@@ -54,7 +67,14 @@ impl Need {
     /// [`NeedError`] says what is wrong with it.
     pub fn check(&self) -> Result<(), NeedError> {
         match self {
-            Self::Work(_) | Self::Group(_) => Ok(()),
+            Self::Work(_) | Self::Group(_) | Self::Routed => Ok(()),
+            Self::Approval(question) => {
+                let (actual, max) = (question.len(), MAX_QUESTION_BYTES);
+                match question.trim().is_empty() || actual > max {
+                    true => Err(NeedError::Question { actual, max }),
+                    false => Ok(()),
+                }
+            }
             Self::Signal(signal) => signal.check(),
             Self::Key(key) => key.check(),
         }
@@ -68,6 +88,8 @@ impl fmt::Display for Need {
             Self::Group(name) => write!(f, "group {name}"),
             Self::Signal(signal) => signal.fmt(f),
             Self::Key(key) => key.fmt(f),
+            Self::Approval(question) => write!(f, "approval: {question}"),
+            Self::Routed => f.write_str("a route to it"),
         }
     }
 }

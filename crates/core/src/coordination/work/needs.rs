@@ -7,11 +7,11 @@ use super::item::{Standing, WorkItem};
 use super::need::Need;
 use super::needs_met::{Moment, Told};
 use super::ready::Rules;
+use super::routed::Routers;
 use super::spec::{FailurePolicy, WorkSpec};
 use super::state::{WorkItemOutcome, WorkMove, WorkState};
 use crate::coordination::condition::Conditions;
 use crate::coordination::event::{SessionUnbound, Started};
-use crate::coordination::key::Keys;
 use crate::coordination::receipt::WorkOutcome;
 use crate::coordination::session::SessionOutcome;
 use crate::id::{GroupName, WorkId};
@@ -49,7 +49,8 @@ impl Work {
         }
         let position = self.items.push(WorkItem::new(spec, moment.version()));
         self.unfinished += 1;
-        let unmet = self.link(position) + self.link_told(position, told);
+        let of_items = self.link(position) + self.link_routes(position);
+        let unmet = of_items + self.link_told(position, told) + self.link_approvals(position, told);
         if let Some(name) = self.items[position].spec().group.clone() {
             self.join(name, moment);
         }
@@ -94,7 +95,7 @@ impl Work {
                         unmet += 1;
                     }
                 }
-                Need::Signal(_) | Need::Key(_) => {}
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => {}
             }
         }
         self.note_speaker(position);
@@ -248,6 +249,7 @@ impl Work {
         self.unschedule(position);
         item_moves(self, position, WorkMove::Needs(unmet), moment);
         self.time_needs(position, moment);
+        self.note_question(position);
     }
 
     /// Builds again what is derived, after a snapshot was read. While the start is incomplete items
@@ -256,11 +258,12 @@ impl Work {
         &mut self,
         started: &Started,
         starting: bool,
-        keys: &Keys,
+        told: Told<'_>,
     ) {
         self.rules = Rules::of(started);
         self.groups = self.archive.groups_that_left();
         self.conditions = Conditions::default();
+        self.routers = Routers::default();
         // Needs are linked against the final states, so that finished ones do not collect waiters
         // again.
         for (position, item) in self.items.iter() {
@@ -290,7 +293,8 @@ impl Work {
         let positions: Vec<u32> = self.items.iter().map(|(position, _)| position).collect();
         for position in positions {
             self.link_again(position, starting);
-            self.link_told_again(position, keys);
+            self.link_routes(position);
+            self.link_told_again(position, told);
             self.schedule(position);
         }
     }
@@ -316,7 +320,7 @@ impl Work {
                     groups.entry(name.clone()).or_default();
                     conditions.await_group(name, position);
                 }
-                Need::Signal(_) | Need::Key(_) => {}
+                Need::Signal(_) | Need::Key(_) | Need::Approval(_) | Need::Routed => {}
             }
         }
     }

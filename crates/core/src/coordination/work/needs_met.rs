@@ -6,12 +6,13 @@ use super::need::{KeyNeed, Need, NeedTarget, SignalNeed};
 use super::spec::WorkSpec;
 use super::state::{SkipReason, WorkItemOutcome, WorkState};
 use super::{Work, WorkItem};
+use crate::coordination::approval::{Answer, Questions};
 use crate::coordination::event::{Signalled, WorkSkipped};
 use crate::coordination::key::{KeyChange, KeyValue, Keys};
 use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
 use crate::coordination::signal::{About, SignalType, Signals};
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::id::{AgentId, Version};
+use crate::id::{AgentId, QuestionId, Version};
 
 /// Where an event is: its version, and how old the coordination was.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +36,22 @@ impl Moment {
 pub(in crate::coordination) struct Told<'a> {
     pub(super) signals: &'a Signals,
     pub(super) keys: &'a Keys,
+    questions: &'a Questions,
 }
 
 impl<'a> Told<'a> {
-    pub(in crate::coordination) fn new(signals: &'a Signals, keys: &'a Keys) -> Self {
-        Self { signals, keys }
+    pub(in crate::coordination) fn new(
+        signals: &'a Signals,
+        keys: &'a Keys,
+        questions: &'a Questions,
+    ) -> Self {
+        Self { signals, keys, questions }
+    }
+
+    /// How the question that the engine asked for items was answered.
+    pub(super) fn answer(self, text: &str) -> Option<(&'a QuestionId, Answer)> {
+        let (id, question) = self.questions.of_engine(text)?;
+        question.answer.as_ref().map(|given| (id, given.answer))
     }
 }
 
@@ -101,7 +113,7 @@ impl Work {
     }
 
     /// The same after a snapshot was read, where nothing is counted again.
-    pub(super) fn link_told_again(&mut self, position: u32, keys: &Keys) {
+    pub(super) fn link_told_again(&mut self, position: u32, told: Told<'_>) {
         self.note_speaker(position);
         let item = &self.items[position];
         if item.is_done() {
@@ -116,14 +128,17 @@ impl Work {
             }
         }
         for (at, key) in item.key_needs() {
-            let holds = key.is_met_by(keys.get(key.key.as_str()).map(|key| &key.value));
+            let holds = key.is_met_by(told.keys.get(key.key.as_str()).map(|key| &key.value));
             self.conditions.await_key(&key.key, (position, at), holds);
         }
+        self.link_approvals_again(position, told);
     }
 
     /// An item that has its outcome waits for nothing.
     pub(super) fn forget_needs(&mut self, position: u32, moment: Moment) {
         self.time_needs(position, moment);
+        self.forget_approvals(position);
+        self.forget_routes(position);
         let Self { items, conditions, .. } = self;
         let item = &items[position];
         for (at, signal) in item.signal_needs().filter(|(at, _)| !item.is_latched(*at)) {
@@ -297,7 +312,7 @@ impl Work {
         match &item.spec().needs[at as usize] {
             Need::Key(key) => !self.holds(key, (*position, at)),
             _ if item.has_begun() => false,
-            Need::Signal(_) => !item.is_latched(at),
+            Need::Signal(_) | Need::Approval(_) | Need::Routed => !item.is_latched(at),
             Need::Work(id) => match self.find(id.as_str()).map(WorkItem::state) {
                 Some(WorkState::Done(outcome)) => {
                     let policy = self.find(id.as_str()).map(|item| item.spec().on_failure);

@@ -52,6 +52,7 @@ impl Work {
         self.conditions.add(&id);
         self.by_id.insert(id, position);
         self.note_speaker(position);
+        self.link_routes(position);
         self.retire(position);
         for dependent in self.conditions.take_outcome(position) {
             self.meet(dependent, moment);

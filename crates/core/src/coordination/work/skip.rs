@@ -27,7 +27,13 @@ impl Coordination {
     ) -> Result<WorkSkipped, SkipError> {
         self.work().known(work)?;
         self.allow(Change::Note)?;
-        if matches!(because, SkipReason::NeedFailed(_) | SkipReason::NeedTimedOut(_)) {
+        if matches!(
+            because,
+            SkipReason::NeedFailed(_)
+                | SkipReason::NeedTimedOut(_)
+                | SkipReason::Denied(_)
+                | SkipReason::NotRouted
+        ) {
             return Err(self.not_now(NotNow::SkipsDependents).into());
         }
         let item = self.work().may_skip(work, &because)?;
@@ -80,6 +86,15 @@ impl Work {
                 let (work_id, target) = (work.clone(), target.clone());
                 return Err(IllegalSkip::NotTimedOut { work_id, target });
             }
+            if let SkipReason::Denied(question) = &skipped.because
+                && !self.was_denied(item, question)
+            {
+                let (work_id, question) = (work.clone(), question.clone());
+                return Err(IllegalSkip::NotDenied { work_id, question });
+            }
+            if skipped.because == SkipReason::NotRouted && !self.awaits_route(item) {
+                return Err(IllegalSkip::NoRoute { work_id: work.clone() });
+            }
             if let SkipReason::NeedFailed(root) = &skipped.because
                 && !found.any(|(position, because)| {
                     because == root
@@ -116,7 +131,7 @@ impl Work {
             let WorkState::Done(WorkItemOutcome::Skipped(because)) = item.state() else {
                 return false;
             };
-            matches!(because, SkipReason::Rule | SkipReason::Requested)
+            matches!(because, SkipReason::Rule | SkipReason::Requested | SkipReason::NotRouted)
         })
     }
 

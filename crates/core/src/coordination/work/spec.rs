@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::need::Need;
 use crate::coordination::key::gate_key;
-use crate::coordination::limits::{MAX_LENT_KEYS, MAX_SCORES};
+use crate::coordination::limits::{MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES};
 use crate::coordination::reused::Reused;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, KeyName, RunnerName, WorkId};
@@ -195,6 +195,16 @@ pub struct WorkSpec {
         deserialize_with = "crate::bounded::list::<MAX_SCORES, _, _>"
     )]
     pub scores: Vec<KeyName>,
+    /// Items that what is decided of its attempts may route to. Came with schema 7.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_ROUTES, _, _>"
+    )]
+    pub routes_to: Vec<WorkId>,
+    /// How often it may be carried out as others route to it, the first time included. Came with schema 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visits: Option<u32>,
     /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
     /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +229,15 @@ impl WorkSpec {
     /// Whether a signal, a key or a time-out decides when it may start.
     pub(in crate::coordination) fn waits_for_more_than_items(&self) -> bool {
         !self.need_timeouts.is_empty() || self.needs.iter().any(|need| !need.is_of_items())
+    }
+
+    /// Whether a person's answer or a route decides when it may start, or it scores or routes.
+    pub(in crate::coordination) fn waits_for_people_or_routes(&self) -> bool {
+        let is_new = |need: &Need| matches!(need, Need::Approval(_) | Need::Routed);
+        !self.scores.is_empty()
+            || !self.routes_to.is_empty()
+            || self.visits.is_some()
+            || self.needs.iter().any(is_new)
     }
 
     /// The name that its sessions speak under.
@@ -252,6 +271,8 @@ impl WorkSpec {
             reused: None,
             shared: Vec::new(),
             scores: Vec::new(),
+            routes_to: Vec::new(),
+            visits: None,
             again: None,
         }
     }
@@ -369,6 +390,48 @@ impl WorkSpec {
     pub fn may_score(mut self, gate: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.scores.push(gate_key(gate.as_ref())?);
         Ok(self)
+    }
+
+    /// The same, starting only once an item routes to it.
+    #[must_use]
+    pub fn when_routed(self) -> Self {
+        self.with_need(Need::Routed)
+    }
+
+    /// The same, with attempts of which it may be decided that this item goes on: one that is
+    /// [routed](Self::when_routed) or may be [visited](Self::with_visits) again.
+    ///
+    /// # Errors
+    /// [`IdError`](crate::id::IdError) if the id is not a valid identifier.
+    pub fn may_route_to(mut self, id: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.routes_to.push(WorkId::new(id)?);
+        Ok(self)
+    }
+
+    /// The same, carried out at most so often as others route to it, the first time included.
+    #[must_use]
+    pub fn with_visits(self, visits: u32) -> Self {
+        Self { visits: Some(visits), ..self }
+    }
+
+    /// Whether others may route to it.
+    pub(super) fn can_be_routed_to(&self) -> bool {
+        self.visits.is_some() || self.needs.contains(&Need::Routed)
+    }
+
+    /// What another visit of it is: the same under another id, without needs but that of the route to
+    /// it. It speaks under the same name.
+    pub(super) fn visited_as(self, id: WorkId) -> Self {
+        Self {
+            agent: Some(self.speaks_as()),
+            id,
+            needs: vec![Need::Routed],
+            need_timeouts: BTreeMap::new(),
+            group: None,
+            reused: None,
+            again: None,
+            ..self
+        }
     }
 
     /// The same with another priority; higher goes first.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::need::NeedTarget;
 use super::spec::FailurePolicy;
 use super::stage::WorkStage;
-use crate::id::WorkId;
+use crate::id::{QuestionId, WorkId};
 use crate::time::Deadline;
 
 /// Why an item was skipped.
@@ -17,12 +17,16 @@ pub enum SkipReason {
     NeedFailed(WorkId),
     /// Something that it needs was not there in time.
     NeedTimedOut(NeedTarget),
+    /// A person's answer to what was asked for it was no.
+    Denied(QuestionId),
     /// The system that owns the work says that it cannot be claimed.
     NotClaimable,
     /// A caller asked for it.
     Requested,
     /// Its own condition did not hold.
     Rule,
+    /// Nothing routed to it, and nothing can any more.
+    NotRouted,
 }
 
 impl SkipReason {
@@ -30,8 +34,8 @@ impl SkipReason {
     #[must_use]
     pub fn is_own_rule(&self) -> bool {
         match self {
-            Self::NotClaimable | Self::Requested | Self::Rule => true,
-            Self::NeedFailed(_) | Self::NeedTimedOut(_) => false,
+            Self::NotClaimable | Self::Requested | Self::Rule | Self::NotRouted => true,
+            Self::NeedFailed(_) | Self::NeedTimedOut(_) | Self::Denied(_) => false,
         }
     }
 }

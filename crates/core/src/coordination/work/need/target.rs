@@ -18,6 +18,8 @@ pub enum NeedTarget {
     Group(GroupName),
     Signal(SignalType),
     Key(KeyName),
+    Approval(String),
+    Route,
 }
 
 impl fmt::Display for NeedTarget {
@@ -30,6 +32,8 @@ impl fmt::Display for NeedTarget {
                 Some(gate) => write!(f, "gate {gate}"),
                 None => write!(f, "key {key}"),
             },
+            Self::Approval(question) => write!(f, "the approval {question:?}"),
+            Self::Route => f.write_str("a route"),
         }
     }
 }
