@@ -29,6 +29,7 @@ mod receipt;
 mod record;
 mod resume;
 mod retry;
+mod route;
 mod run;
 mod serve;
 mod show;
@@ -79,6 +80,7 @@ enum Command {
     Waiting(waiting::Args),
     Approve(approve::Args),
     Deny(deny::Args),
+    Route(route::Args),
     Context(context::Args),
     Budget(budget::Args),
     Pause(pause::Args),
@@ -119,6 +121,7 @@ impl CommandLine {
             Command::Waiting(args) => args.run(&options),
             Command::Approve(args) => args.run(&options),
             Command::Deny(args) => args.run(&options),
+            Command::Route(args) => args.run(&options),
             Command::Context(args) => args.run(&options),
             Command::Budget(args) => args.run(&options),
             Command::Why(args) => args.run(&options),

@@ -121,6 +121,7 @@ fn example(command: &str) -> &str {
         "pause" => "pause service",
         "continue" => "continue service",
         "status" => "status service",
+        "route test" => "route test routes.yaml --state context.json",
         "plan check" => "plan check plan.yaml",
         "plan show" => "plan show plan.yaml",
         "verify" | "list" => command,
@@ -141,6 +142,8 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
     fixture.succeeds("init");
     std::fs::write(fixture.path("context.json"), "{}").unwrap();
     fixture.succeeds("ask Drop? --id drop --run service");
+    let routes = "name: r\nbudget: { sessions: 1, duration: 1m }\nwork: { a: { command: [x], route: [{ then: end }] } }";
+    std::fs::write(fixture.path("routes.yaml"), routes).unwrap();
     let text = document("docs/exit-codes.md");
     let mut seen = 0;
     // What is paused can be continued, and what is cancelled can neither; it can be watched to its end.

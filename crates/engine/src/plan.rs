@@ -28,7 +28,8 @@ pub use mapping::{Key, Object, ValueKind};
 pub use objects::{
     COMMAND_SCHEMA, CheckSpec, CommandSpec, CommandSpecError, EnvValue, InputSource, Invocation,
     KeptStdin, MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError,
-    Rendered, RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
+    Rendered, RenderedEnv, RenderedStdin, RouteRule, RouteRules, SessionLimits, StdinSource,
+    UsageReader,
 };
 pub use origin::{ORIGIN_SCHEMA, Origin, OriginError};
 pub use outline::{Outline, OutlineItem};

@@ -122,6 +122,9 @@ pub enum Reason {
     /// A member of a group that it needs is carried out again.
     #[expect(missing_docs, reason = "the names of its fields say it")]
     NeedsGroup { group: GroupName, work: WorkId },
+    /// An item that is carried out again waits for what its sessions give: a signal, the score of a gate,
+    /// a route.
+    GivesTo(WorkId),
 }
 
 impl Reason {
@@ -136,6 +139,7 @@ impl Reason {
             Self::NotSucceeded(Some(outcome)) => outcome.as_str(),
             Self::Changed(_) => "changed",
             Self::Needs(_) | Self::NeedsGroup { .. } => "needs",
+            Self::GivesTo(_) => "gives",
         }
     }
 }
@@ -153,6 +157,9 @@ impl fmt::Display for Reason {
             Self::NotSucceeded(Some(outcome)) => write!(f, "it {} before", outcome.as_str()),
             Self::Changed(change) => write!(f, "changed: {change}"),
             Self::Needs(work) => write!(f, "it needs {work}, which runs again"),
+            Self::GivesTo(work) => {
+                write!(f, "{work}, which is carried out again, waits for what it tells")
+            }
             Self::NeedsGroup { group, work } => {
                 write!(f, "it needs group {group}, in which {work} runs again")
             }

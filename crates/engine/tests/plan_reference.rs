@@ -133,13 +133,27 @@ fn every_example_of_a_key_is_read() {
                     "item",
                     "runner" | "command" | "shell" | "plan" | "matrix" | "width" | "on_exhausted",
                 ) => continue,
+                ("item", "when") => {
+                    let other = "work: { b: { command: [y], route: [{ to: a }] },";
+                    head(&in_item(key.example).replace("work: {", other))
+                }
+                ("item", "route") | ("route", _) => {
+                    let rule = match (object.name, key.name) {
+                        ("item", _) => key.example.to_owned(),
+                        (_, "to" | "then") => format!("route: [{{ {} }}]", key.example),
+                        _ => format!("route: [{{ then: end, {} }}]", key.example),
+                    };
+                    let other = "work: { b: { command: [y], when: routed },";
+                    let other = if rule.contains("to:") { other } else { "work: {" };
+                    head(&in_item(&rule).replace("work: {", other))
+                }
                 ("item", "needs") => head(
                     &in_item(&key.example.replace("models", "b"))
                         .replace("work: {", "work: { b: { command: [y] },"),
                 ),
                 ("need", name) => {
                     let of = match name {
-                        "item" | "signal" | "gate" | "key" => "",
+                        "item" | "signal" | "gate" | "key" | "approval" => "",
                         "about" | "from" | "success" => "signal: done, ",
                         "at_least" => "gate: coverage, ",
                         _ => "key: state/phase, ",

@@ -12,7 +12,7 @@ use antiphon::event::StopKind;
 use antiphon::id::IdError;
 use antiphon::keys::GATE_SCALE;
 use antiphon::plan::{
-    COMMAND_SCHEMA, CommandSpec, CommandText, Invocation, Millis, SessionLimits, UsageReader,
+    CommandSpec, CommandText, Invocation, Millis, RouteRules, SessionLimits, UsageReader,
 };
 use antiphon::random::Random;
 use antiphon::waits::{KeyCondition, KeyNeed, SignalNeed};
@@ -124,7 +124,7 @@ impl Commands {
                 &dir.to_string_lossy(),
             ];
             CommandSpec {
-                schema: COMMAND_SCHEMA,
+                schema: 1,
                 run: Invocation::Argv(words.into_iter().map(CommandText::known).collect()),
                 dir: dir.to_owned(),
                 env: BTreeMap::new(),
@@ -133,6 +133,7 @@ impl Commands {
                 grace: Millis(20),
                 check: None,
                 usage,
+                route: RouteRules::default(),
                 inputs: BTreeMap::new(),
                 outputs: BTreeMap::new(),
             }

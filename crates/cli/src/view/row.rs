@@ -179,6 +179,12 @@ impl<'a> Rows<'a> {
                 Blocked::NeedsGroup { group, unfinished } => {
                     Some(format!("{group} ({unfinished} left)"))
                 }
+                Blocked::NeedsSignal { need, .. } => Some(need.to_string()),
+                Blocked::NeedsKey { need, .. } => Some(need.to_string()),
+                Blocked::NeedsApproval { question, asked: Some(id) } => {
+                    Some(format!("approval {id}: {question}"))
+                }
+                Blocked::NeedsRoute { .. } => Some("a route".to_owned()),
                 Blocked::GroupFailed { group, work } => {
                     Some(format!("{group}, in which {work} failed"))
                 }

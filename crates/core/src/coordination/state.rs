@@ -352,6 +352,7 @@ impl Coordination {
 
     /// What a decision means besides what becomes of its item.
     fn follow(&mut self, routed: Routed, moment: Moment) {
+        self.work.note_decision(&routed);
         for target in &routed.to {
             self.work.route_to(target, moment);
         }

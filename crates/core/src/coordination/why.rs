@@ -13,6 +13,7 @@ use super::work::{
     KeyNeed, Need, NeedTarget, Runner, SignalNeed, SkipReason, WorkItem, WorkItemOutcome, WorkState,
 };
 use crate::id::{CoordinationId, QuestionId, SessionId, Version, WorkId};
+use crate::routing::RoutingDecision;
 use crate::time::{Deadline, Now};
 
 /// What [`Blocked::NoRunner`] names where the item says no name itself.
@@ -64,6 +65,18 @@ pub enum Blocked {
     NeedsRoute {
         /// The items that may route to it and have no outcome, each with its state.
         by: Vec<(WorkId, &'static str)>,
+    },
+    /// It has its outcome, and was skipped for this.
+    Skipped { because: SkipReason },
+    /// It was decided what follows an attempt at it.
+    Decided {
+        session: SessionId,
+        decision: RoutingDecision,
+        /// The items that went on, where it named some.
+        to: Vec<WorkId>,
+        /// The rule that decided, if one did.
+        rule: Option<String>,
+        reason: String,
     },
     /// It is skipped if this is not there at this moment.
     TimesOut { need: NeedTarget, until: Deadline },
@@ -200,6 +213,27 @@ impl fmt::Display for Blocked {
                 }
                 Ok(())
             }
+            Self::Skipped { because: SkipReason::NeedTimedOut(target) } => {
+                write!(f, "{target} was not there in time")
+            }
+            Self::Skipped { because: SkipReason::Denied(question) } => {
+                write!(f, "the answer to question {question} was no")
+            }
+            Self::Skipped { because: SkipReason::NotRouted } => {
+                f.write_str("nothing routed to it, and nothing could any more")
+            }
+            Self::Skipped { because } => write!(f, "{because:?}"),
+            Self::Decided { session, decision, to, rule, reason } => {
+                write!(f, "after session {session} it was decided: {}", decision.as_str())?;
+                let names: Vec<&str> = to.iter().map(WorkId::as_str).collect();
+                if !names.is_empty() {
+                    write!(f, " to {}", names.join(", "))?;
+                }
+                if let Some(rule) = rule {
+                    write!(f, ", by {rule}")?;
+                }
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+            }
             Self::TimesOut { need, until } => {
                 write!(f, "it is skipped if {need} is still missing at {until}")
             }
@@ -281,13 +315,21 @@ impl fmt::Display for Blocked {
 
 impl Coordination {
     /// Everything that keeps an item from running now; empty if it would be bound at the next turn.
-    /// In a retry, the last one says why it is carried out.
+    /// What was decided of its last attempt follows; in a retry, the last one says why it is carried out.
     ///
     /// # Errors
     /// [`WorkError::WorkNotFound`].
     pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let mut reasons = self.kept_by(work, now, runners)?;
-        let retried = self.work().known(work)?.spec().again.clone();
+        let item = self.work().known(work)?;
+        reasons.extend(item.decided().map(|routed| Blocked::Decided {
+            session: self.session_id(routed.session),
+            decision: routed.decision,
+            to: routed.to.clone(),
+            rule: routed.rule.as_ref().map(ToString::to_string),
+            reason: routed.reasoning.clone(),
+        }));
+        let retried = item.spec().again.clone();
         if let (Some(reason), Some(forerunner)) = (retried, &self.started().forerunner) {
             reasons.push(Blocked::Retried { of: forerunner.coordination.clone(), reason });
         }
@@ -304,6 +346,14 @@ impl Coordination {
         match item.state() {
             WorkState::Done(outcome) => {
                 let mut reasons = vec![Blocked::Finished { outcome: outcome.as_str() }];
+                if let WorkItemOutcome::Skipped(
+                    because @ (SkipReason::NeedTimedOut(_)
+                    | SkipReason::Denied(_)
+                    | SkipReason::NotRouted),
+                ) = outcome
+                {
+                    reasons.push(Blocked::Skipped { because: because.clone() });
+                }
                 if let WorkItemOutcome::Skipped(SkipReason::NeedFailed(root)) = outcome {
                     // One that has left memory is not looked up: it was skipped for failing.
                     let found = self.work().find(root.as_str());

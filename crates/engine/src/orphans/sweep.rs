@@ -12,7 +12,7 @@ use crate::ledger::{ReadError, Store};
 use crate::mailbox::StartError;
 use crate::plan::CommandSpec;
 use crate::process::{self, SessionFolder, Swept};
-use crate::session::{end_of, result_of, used_by_lost};
+use crate::session::{Attempt, end_of, result_of, used_by_lost};
 use crate::usage::Charged;
 
 /// What a sweep found.
@@ -76,7 +76,7 @@ fn found(
         if swept.is_clean() && !clean { "; what was left is known by its marks alone" } else { "" };
     let leftovers = swept.left();
     let Swept { session, killed, end, ran, files, .. } = swept;
-    let Some((_, spec)) =
+    let Some((binding, spec)) =
         world.coordination(&session.coordination).and_then(|above| above.binding(session.number))
     else {
         return Ok(None);
@@ -89,8 +89,9 @@ fn found(
     let by_itself = end.as_ref().filter(|end| clean && end.ended_by_itself_and_clean());
     if let (Some(end), Some(description)) = (by_itself, &description) {
         let (charged, now) = (Charged::default(), crate::clock::wall());
-        let (end, blobs) =
-            end_of(result_of(description, end.clone(), &folder, &files, &|| true, &charged, now));
+        let result = result_of(description, end.clone(), &folder, &files, &|| true, &charged, now);
+        let attempt = Attempt::new(&spec.id, binding.attempt);
+        let (end, blobs) = end_of(attempt.routed(description, result));
         return Ok(Some((session, SweptEnd { end, blobs })));
     }
     let reported = description

@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::objects::{PlanAst, ResolvedPlan, Step, StepWork};
+use super::objects::{PlanAst, ResolvedPlan, RouteRules, Step, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span, numbered, read_tree};
 use super::wanted::Wanted;
 use crate::coordination::MAX_DEPTH;
@@ -145,6 +145,21 @@ impl Plan {
     #[must_use]
     pub fn name(&self) -> &str {
         self.resolved.name()
+    }
+
+    /// The items that say what follows their attempts, each with its rules; a matrix is one.
+    #[must_use]
+    pub fn route_rules(&self) -> Vec<(&str, &RouteRules)> {
+        let mut found: Vec<(&str, &RouteRules)> = Vec::new();
+        for step in self.resolved().steps() {
+            if let StepWork::Command(command) = &step.work
+                && !command.route().is_empty()
+                && found.last().is_none_or(|(last, _)| *last != step.item)
+            {
+                found.push((&step.item, command.route()));
+            }
+        }
+        found
     }
 
     /// The directory that relative paths start from, and that sessions run in.

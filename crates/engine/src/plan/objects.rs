@@ -23,6 +23,7 @@ mod output;
 mod plan;
 mod process_text;
 mod retry;
+mod route;
 mod runner;
 mod secret_lint;
 mod settings;
@@ -38,6 +39,7 @@ pub use item::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
 pub use limits::SessionLimits;
 pub use output::{MissingOutput, OutputSource};
 pub use plan::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
+pub use route::{RouteRule, RouteRules};
 pub use stdin::{KeptStdin, RenderedStdin, StdinSource};
 pub use usage::UsageReader;
 
@@ -47,13 +49,15 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 17] = [
+pub static OBJECTS: [&Object; 19] = [
     &plan::PLAN,
     &budget::BUDGET,
     &breaker::BREAKER_OBJECT,
     &runner::RUNNER,
     &item::ITEM,
     &need::NEED,
+    &route::ROUTE,
+    &gate::GATE,
     &retry::RETRY,
     &limits::LIMITS,
     &check::CHECK,

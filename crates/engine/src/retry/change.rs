@@ -30,6 +30,8 @@ pub enum Change {
     Check,
     /// How tokens and cost are read, which decides whether it has succeeded.
     Usage,
+    /// What follows its attempts.
+    Route,
     /// This input.
     Input(String),
     /// Of this input it was not recorded what it held.
@@ -58,6 +60,7 @@ impl fmt::Display for Change {
             Self::StandardInput => f.write_str("standard input"),
             Self::Check => f.write_str("check"),
             Self::Usage => f.write_str("usage"),
+            Self::Route => f.write_str("route"),
             Self::Input(name) => write!(f, "input {name}"),
             Self::UnknownInput(name) => {
                 write!(f, "input {name}, of which it is not recorded what it held")
@@ -159,6 +162,9 @@ impl<'a, 'b> Comparison<'a, 'b> {
         let checks = |command: &CommandSpec| command.check.as_ref().map(|check| check.run.clone());
         if checks(&then) != checks(&now) {
             return Some(Change::Check);
+        }
+        if then.route != now.route {
+            return Some(Change::Route);
         }
         if then.usage != now.usage {
             return Some(Change::Usage);

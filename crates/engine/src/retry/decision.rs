@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use antiphon_core::coordination::{Need, WorkItemOutcome, WorkSpec};
-use antiphon_core::id::{GroupName, WorkId};
+use antiphon_core::coordination::{Need, SkipReason, WorkItemOutcome, WorkSpec};
+use antiphon_core::id::{AgentId, GroupName, KeyName, WorkId};
 
 use super::change::{Change, Comparison, Makers};
 use super::matching::matched;
@@ -56,6 +56,17 @@ impl Retry<'_, '_> {
                     left.push_back(*dependent);
                 }
             }
+            let by_rule =
+                Reason::NotSucceeded(Some(WorkItemOutcome::Skipped(SkipReason::NotRouted)));
+            // What nobody routed to is no reason to ask again who does.
+            let gives = decided[at] != Decision::Run(by_rule);
+            let givers = if gives { needs.givers(self.work, item) } else { Vec::new() };
+            for giver in givers {
+                if !runs(&decided[giver]) {
+                    decided[giver] = Decision::Run(Reason::GivesTo(item.id.clone()));
+                    left.push_back(giver);
+                }
+            }
             let Some(group) = &item.group else { continue };
             for dependent in needs.of_group.get(group).into_iter().flatten() {
                 if !runs(&decided[*dependent]) {
@@ -92,12 +103,31 @@ fn changed(
 struct Needs<'a> {
     of_work: BTreeMap<&'a WorkId, Vec<usize>>,
     of_group: BTreeMap<&'a GroupName, Vec<usize>>,
+    /// Who can route to an item.
+    routes: BTreeMap<&'a WorkId, Vec<usize>>,
+    /// Who scores a gate.
+    scores: BTreeMap<&'a KeyName, Vec<usize>>,
+    /// Who speaks under a name.
+    speaks: BTreeMap<AgentId, Vec<usize>>,
 }
 
 impl<'a> Needs<'a> {
     fn of(work: &'a [WorkSpec]) -> Self {
-        let mut needs = Self { of_work: BTreeMap::new(), of_group: BTreeMap::new() };
+        let mut needs = Self {
+            of_work: BTreeMap::new(),
+            of_group: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            scores: BTreeMap::new(),
+            speaks: BTreeMap::new(),
+        };
         for (at, item) in work.iter().enumerate() {
+            for target in &item.routes_to {
+                needs.routes.entry(target).or_default().push(at);
+            }
+            for gate in &item.scores {
+                needs.scores.entry(gate).or_default().push(at);
+            }
+            needs.speaks.entry(item.speaks_as()).or_default().push(at);
             for need in &item.needs {
                 match need {
                     Need::Work(id) => needs.of_work.entry(id).or_default().push(at),
@@ -107,6 +137,19 @@ impl<'a> Needs<'a> {
             }
         }
         needs
+    }
+
+    /// The items whose sessions give what an item waits for besides outcomes: signals, scores of gates
+    /// and routes are not taken over.
+    fn givers(&self, work: &[WorkSpec], item: &WorkSpec) -> Vec<usize> {
+        let of = |need: &Need| match need {
+            Need::Routed => self.routes.get(&item.id),
+            Need::Key(key) => self.scores.get(&key.key),
+            Need::Signal(signal) => signal.agent().and_then(|agent| self.speaks.get(agent)),
+            _ => None,
+        };
+        let found = item.needs.iter().filter_map(of).flatten().copied();
+        found.filter(|at| work[*at].id != item.id).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod end;
 mod given;
 mod outputs;
+mod route;
 mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use self::end::{result_of, used_by_lost};
 use self::given::Given;
+pub(crate) use self::route::Attempt;
 pub(crate) use self::starting::inherited;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
@@ -98,8 +100,9 @@ impl Processes {
             false => self.readings.acquire().await.ok(),
         };
         let read = move || {
-            let is_wanted = || !session.must_stop();
-            result_of(&spec, end, &folder, &before, &is_wanted, &charged, crate::clock::wall())
+            let (is_wanted, now) = (|| !session.must_stop(), crate::clock::wall());
+            let result = result_of(&spec, end, &folder, &before, &is_wanted, &charged, now);
+            Attempt::new(session.work(), session.attempt()).routed(&spec, result)
         };
         tokio::task::spawn_blocking(read)
             .await

@@ -57,6 +57,21 @@ impl Why {
             Blocked::NeedsKey { need, value } => {
                 ("needs_key", json!({ "need": need, "value": value }))
             }
+            Blocked::NeedsApproval { question, asked } => {
+                ("needs_approval", json!({ "question": question, "asked": asked }))
+            }
+            Blocked::NeedsRoute { by } => {
+                let items = by.iter().map(|(item, state)| json!({ "item": item, "state": state }));
+                ("needs_route", json!({ "items": items.collect::<Vec<_>>() }))
+            }
+            Blocked::Skipped { because } => ("skipped", json!({ "because": because })),
+            Blocked::Decided { session, decision, to, rule, reason: _ } => {
+                let (session, decision) = (session.to_string(), decision.as_str());
+                (
+                    "decided",
+                    json!({ "session": session, "decision": decision, "to": to, "rule": rule }),
+                )
+            }
             Blocked::TimesOut { need, until } => {
                 ("times_out", json!({ "need": need, "until": until }))
             }
@@ -121,9 +136,12 @@ fn names(secrets: &RunSecrets) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon::coordination::{KeyCondition, KeyNeed, NeedTarget, SignalNeed, StopCondition};
+    use antiphon::coordination::{
+        KeyCondition, KeyNeed, NeedTarget, SignalNeed, SkipReason, StopCondition,
+    };
     use antiphon::id::{SessionId, WorkId};
     use antiphon::plan::{SecretFrom, SecretSource};
+    use antiphon::routing::RoutingDecision;
     use antiphon::time::{Deadline, LedgerTime};
 
     use super::*;
@@ -153,6 +171,31 @@ mod tests {
                     value: None,
                 },
                 r#""needs_key",{"need":{"holds":"exists","key":"state/phase"},"value":null}"#,
+            ),
+            (
+                Blocked::NeedsApproval {
+                    question: "Deploy?".to_owned(),
+                    asked: Some("q7".parse()?),
+                },
+                r#""needs_approval",{"asked":"q7","question":"Deploy?"}"#,
+            ),
+            (
+                Blocked::NeedsRoute { by: vec![(work.clone(), "running")] },
+                r#""needs_route",{"items":[{"item":"models","state":"running"}]}"#,
+            ),
+            (
+                Blocked::Skipped { because: SkipReason::NotRouted },
+                r#""skipped",{"because":"not_routed"}"#,
+            ),
+            (
+                Blocked::Decided {
+                    session: session.clone(),
+                    decision: RoutingDecision::Retry,
+                    to: Vec::new(),
+                    rule: Some("short".to_owned()),
+                    reason: "it is too short".to_owned(),
+                },
+                r#""decided",{"decision":"retry","rule":"short","session":"build.3","to":[]}"#,
             ),
             (
                 Blocked::TimesOut {

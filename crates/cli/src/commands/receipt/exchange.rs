@@ -43,8 +43,10 @@ fn sent(signals: &SignalCounts) -> String {
 
 fn decisions(taken: &RoutesTaken) -> String {
     let shown = taken.routes.iter().take(SPELLED_OUT).map(|route| {
+        let to: String = route.to.iter().map(|to| format!(" to {to}")).collect();
         let rule = route.rule.as_ref().map(|rule| format!(" by rule '{rule}'"));
-        format!("{} {}{}", route.work_id, route.decision.as_str(), rule.unwrap_or_default())
+        let decision = route.decision.as_str();
+        format!("{} {decision}{to}{}", route.work_id, rule.unwrap_or_default())
     });
     let shown: Vec<String> = shown.collect();
     let all = taken.chunks.len() * MAX_WORK_OUTCOMES + taken.routes.len();
@@ -111,6 +113,7 @@ mod tests {
             session,
             work_id: "draft".parse().unwrap(),
             decision,
+            to: Vec::new(),
             confidence: 1_000_000,
             rule: rule.map(|rule| rule.parse().unwrap()),
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::finished::Finished;
 use super::spec::WorkSpec;
 use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
-use crate::coordination::event::SessionUnbound;
+use crate::coordination::event::{Routed, SessionUnbound};
 use crate::coordination::limits::MAX_SESSION_IDS_PER_WORK;
 use crate::coordination::receipt::WorkOutcome;
 use crate::digest::Digest;
@@ -24,6 +24,9 @@ pub(in crate::coordination) struct WorkItem {
     changed: Version,
     tokens: u64,
     output: Option<Digest>,
+    /// What was decided last to follow an attempt at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decided: Option<Box<Routed>>,
     /// Needs that were met once for all, by their places.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     latched: BTreeSet<u32>,
@@ -53,6 +56,7 @@ impl WorkItem {
             changed: added,
             tokens: 0,
             output: None,
+            decided: None,
             latched: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             recalled: false,
@@ -76,6 +80,7 @@ impl WorkItem {
             changed: item.changed,
             tokens: item.tokens,
             output: item.output,
+            decided: None,
             latched: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             recalled: true,
@@ -164,6 +169,15 @@ impl WorkItem {
 
     pub(super) fn tokens(&self) -> u64 {
         self.tokens
+    }
+
+    /// What was decided last to follow an attempt at it.
+    pub(in crate::coordination) fn decided(&self) -> Option<&Routed> {
+        self.decided.as_deref()
+    }
+
+    pub(super) fn note_decision(&mut self, routed: Routed) {
+        self.decided = Some(Box::new(routed));
     }
 
     pub(super) fn has_output(&self) -> bool {

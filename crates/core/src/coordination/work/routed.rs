@@ -11,7 +11,7 @@ use super::need::Need;
 use super::needs_met::Moment;
 use super::spec::WorkSpec;
 use super::state::{SkipReason, WorkState};
-use crate::coordination::event::WorkSkipped;
+use crate::coordination::event::{Routed, WorkSkipped};
 use crate::coordination::limits::{DEFAULT_VISITS, MAX_ITEMS_PER_EVENT};
 use crate::digest::Digest;
 use crate::id::WorkId;
@@ -163,6 +163,13 @@ impl Work {
         }
         let id = target.visit(next).map_err(|error| error.to_string())?;
         Ok(Destination::Visit(Box::new(first.spec().clone().visited_as(id))))
+    }
+
+    /// It was decided what follows an attempt at an item.
+    pub(in crate::coordination) fn note_decision(&mut self, routed: &Routed) {
+        if let Some(position) = self.by_id.get(&routed.work).copied() {
+            self.items[position].note_decision(Routed { votes: Vec::new(), ..routed.clone() });
+        }
     }
 
     /// An item was routed to.

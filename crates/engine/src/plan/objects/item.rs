@@ -23,6 +23,7 @@ use super::need::{self, NEEDS};
 use super::output::{OUTPUT, OutputAst};
 use super::process_text;
 use super::retry::{RETRY, RetryAst};
+use super::route::{self, ROUTE, RuleAst};
 use super::runner::RunnerAsts;
 use super::settings::SettingsAst;
 use super::shared::{self, SHARED};
@@ -89,7 +90,7 @@ pub(super) static ITEM: Object = Object {
             NEEDS,
             "needs: [models]",
             "What must be there before it starts: items, groups and matrices that must succeed, \
-            signals, gates and keys.",
+            signals, gates, keys and approvals.",
         ),
         key(
             "group",
@@ -186,6 +187,26 @@ pub(super) static ITEM: Object = Object {
             "Keys of the run `shared` that its sessions may change. All sessions may read them.",
         ),
         key(
+            "when",
+            ValueKind::Word(&["routed"]),
+            "when: routed",
+            "`routed`: it starts only once the `route` of another item names it. If none does and none can \
+            any more, it is skipped.",
+        ),
+        key(
+            "visits",
+            ValueKind::Integer(1, 1_000),
+            "visits: 3",
+            "How often it may be carried out as others route to it, the first time included. Default: 10.",
+        ),
+        key(
+            "route",
+            ValueKind::List(&ValueKind::Of(&ROUTE)),
+            "route: [{ when: output.approved == true, to: b }]",
+            "What follows each of its attempts: the first rule that holds decides. If none does, the \
+            outcome means what it always means.",
+        ),
+        key(
             "matrix",
             MATRIX,
             "matrix: { market: [us, eu], year: [2024, 2025] }",
@@ -200,11 +221,9 @@ pub(super) static ITEM: Object = Object {
         ),
     ],
     later: &[
-        "when",
         "undo",
         "gate",
         "gates",
-        "route",
         "routes",
         "signal",
         "signals",
@@ -219,7 +238,7 @@ pub(super) static ITEM: Object = Object {
 
 /// Keys that mean nothing for a nested plan, whose items say them.
 const NOT_OF_PLANS: &[&str] =
-    &["input", "output", "grace", "env", "stdin", "usage", "check", "shared"];
+    &["input", "output", "grace", "env", "stdin", "usage", "check", "shared", "route"];
 
 const POLICIES: [(&str, FailurePolicy); 3] = [
     ("skip_dependents", FailurePolicy::SkipDependents),
@@ -245,6 +264,9 @@ pub(super) struct ItemAst {
     pausing: Option<bool>,
     agent: Option<Spanned<Template>>,
     shared: Vec<KeyName>,
+    routed: Option<Span>,
+    visits: Option<u32>,
+    route: Vec<RuleAst>,
     matrix: MatrixAst,
     width: Option<u32>,
 }
@@ -297,6 +319,13 @@ impl ItemAst {
             .get("shared")
             .map(|node| shared::read_all(node, diagnostics))
             .unwrap_or_default();
+        item.routed = fields
+            .get("when")
+            .and_then(|node| diagnostics.choice(node, &[("routed", ())]).map(|()| node.span));
+        item.visits = fields.get("visits").and_then(|node| diagnostics.number(node, 1_000));
+        if let Some(node) = fields.get("route") {
+            item.route = route::read_all(node, diagnostics);
+        }
         item.width = fields.get("width").and_then(|node| diagnostics.number(node, 10_000));
         item.refuse_width(&fields, diagnostics);
         item.refuse_keys_of_plans(&fields, diagnostics);
@@ -322,6 +351,9 @@ impl ItemAst {
             pausing: None,
             agent: None,
             shared: Vec::new(),
+            routed: None,
+            visits: None,
+            route: Vec::new(),
             matrix: MatrixAst::default(),
             width: None,
         }
@@ -397,6 +429,26 @@ impl ItemAst {
 
     pub(super) fn id(&self) -> &str {
         &self.id.value
+    }
+
+    /// Where it is named.
+    pub(super) fn span(&self) -> Span {
+        self.id.span
+    }
+
+    /// What follows its attempts.
+    pub(super) fn route(&self) -> &[RuleAst] {
+        &self.route
+    }
+
+    /// Whether it starts only by a route.
+    pub(super) fn is_routed(&self) -> bool {
+        self.routed.is_some()
+    }
+
+    /// Whether others may route to it; of what could not be read nobody knows.
+    pub(super) fn can_be_routed_to(&self) -> bool {
+        self.routed.is_some() || self.visits.is_some() || matches!(self.how, How::Broken)
     }
 
     pub(super) fn width(&self) -> Option<u32> {

@@ -1,6 +1,8 @@
-//! `needs:`: what an item waits for: items, groups and matrices by name, and signals, gates and keys.
+//! `needs:`: what an item waits for: items, groups and matrices by name, and signals, gates, keys and
+//! approvals.
 
 use super::process_text;
+use crate::approvals::Question;
 use crate::coordination::{KeyCondition, KeyNeed, Need, SignalNeed};
 use crate::id::AgentId;
 use crate::keys::{JsonText, KeyName, millionths};
@@ -60,6 +62,14 @@ pub(super) static NEED: Object = Object {
             says.",
         ),
         key(
+            "approval",
+            ValueKind::Text,
+            "approval: Deploy to production?",
+            "The question that a person must answer with yes (`antiphon approve`). It is asked once all \
+            items that are needed are done, and once for all items of the run that need the same. With no \
+            it is skipped.",
+        ),
+        key(
             "at_least",
             ValueKind::Text,
             "at_least: 0.8",
@@ -79,12 +89,12 @@ pub(super) static NEED: Object = Object {
             item is skipped.",
         ),
     ],
-    later: &["approval", "lease", "route"],
+    later: &["lease", "route"],
     open: false,
 };
 
 /// What an entry of `needs` can be about.
-const SUBJECTS: [&str; 4] = ["item", "signal", "gate", "key"];
+const SUBJECTS: [&str; 5] = ["item", "signal", "gate", "key", "approval"];
 
 /// What only goes with some of them.
 const PARTS: [(&str, &[&str]); 5] = [
@@ -130,7 +140,7 @@ fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<NeedText> {
         // What is there instead was reported.
         [] if fields.present(&NEED.names()).len() < entries.len() => None,
         [] => {
-            let message = "a need names an `item`, a `signal`, a `gate` or a `key`";
+            let message = "a need names an `item`, a `signal`, a `gate`, a `key` or an `approval`";
             diagnostics.error(DiagnosticCode::MissingKey, node.span, message);
             None
         }
@@ -154,6 +164,7 @@ fn wanted(
     Some(match subject {
         "item" => Wanted::Named(process_text::template(named, diagnostics)?),
         "signal" => Wanted::Event(Need::Signal(signal(named, fields, diagnostics)?), span),
+        "approval" => Wanted::Event(approval(named, diagnostics)?, span),
         "gate" => {
             let gate = diagnostics.text(named)?;
             let key =
@@ -215,6 +226,17 @@ fn signal(
         wanted = wanted.even_failed();
     }
     Some(wanted)
+}
+
+fn approval(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Need> {
+    let question = diagnostics.text(node)?;
+    match Question::new(question.value.as_str()) {
+        Ok(question) => Some(Need::Approval(question.text().to_owned())),
+        Err(error) => {
+            diagnostics.error(DiagnosticCode::BadValue, question.span, error.to_string());
+            None
+        }
+    }
 }
 
 fn agent(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<AgentId> {

@@ -7,6 +7,7 @@ use super::command::{COMMAND, CommandAst, Invocation};
 use super::env::{EnvAst, EnvValue, ResolvedEnv, record_all};
 use super::item::{COMMAND_SCHEMA, CommandSpec};
 use super::limits::SessionLimits;
+use super::route::RouteRules;
 use super::usage::UsageReader;
 use crate::plan::caller::CallerValues;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
@@ -85,7 +86,7 @@ impl OnEndCommand {
         caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> CommandSpec {
-        CommandSpec {
+        let spec = CommandSpec {
             schema: COMMAND_SCHEMA,
             run: self.run.clone(),
             dir: dir.to_owned(),
@@ -95,8 +96,10 @@ impl OnEndCommand {
             grace: GRACE,
             check: None,
             usage: UsageReader::None,
+            route: RouteRules::default(),
             inputs: BTreeMap::new(),
             outputs: BTreeMap::new(),
-        }
+        };
+        spec.in_lowest_schema()
     }
 }

@@ -8,6 +8,7 @@ use super::expansion::{Expansion, PIECE_WEIGHT};
 use super::names::{Cell, Names, OutputOf};
 use super::need_text::{NeedText, Wanted};
 use crate::coordination::Need;
+use crate::id::WorkId;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Millis, Piece, Span, Spanned, Template, enumerate, shorten,
 };
@@ -84,6 +85,8 @@ pub(in crate::plan) struct CellResolver<'a, 's, 'p> {
     needed: BTreeSet<Need>,
     /// How long each need is waited for, where that is said; the longest if it is said twice.
     timeouts: BTreeMap<Need, Millis>,
+    /// The items that may route to it, whose outputs it may name, too.
+    sources: BTreeSet<WorkId>,
     /// How many of these, the last ones, are members of groups that are needed too.
     members: usize,
     /// Whether one of its needs names nothing, so that what it needs is not known.
@@ -113,6 +116,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             needs,
             needed,
             timeouts,
+            sources: BTreeSet::new(),
             members: 0,
             lost: false,
             used,
@@ -179,6 +183,22 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 self.need(found, span);
             }
         }
+    }
+
+    /// Has it wait for a route from one of these items.
+    pub(in crate::plan) fn wait_for_route<'n>(
+        &mut self,
+        from: impl Iterator<Item = &'n str>,
+        span: Span,
+    ) {
+        let names = self.names;
+        self.sources.extend(from.flat_map(|name| names.known_members(name)).cloned());
+        self.need(Need::Routed, span);
+    }
+
+    /// The items and cells that a name stands for.
+    pub(in crate::plan) fn members_of(&self, name: &str) -> Vec<&WorkId> {
+        self.names.known_members(name)
     }
 
     /// How long each of its needs is waited for, by their places, in nanoseconds.
@@ -376,7 +396,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
         let by_group =
             source.group().is_some_and(|group| self.needed.contains(&Need::Group(group)));
-        if !by_group && !ids.iter().all(|id| self.needed.contains(&Need::Work(id.clone()))) {
+        let from_sources = ids.iter().all(|id| self.sources.contains(id));
+        let is_needed = |id: &WorkId| self.needed.contains(&Need::Work(id.clone()));
+        if !by_group && !from_sources && !ids.iter().all(is_needed) {
             if !self.lost {
                 let message = format!(
                     "`{}` does not list `{of}` in its `needs`, so the output may be missing",
@@ -409,7 +431,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
         // Outputs of what is needed directly come with the session. Those of a group are looked for
         // where they were recorded, unless there is room to need each member.
-        if self.expansion.has_room_for(ids.len()) {
+        if !from_sources && self.expansion.has_room_for(ids.len()) {
             for id in &ids {
                 self.need_member(Need::Work(id.clone()));
             }

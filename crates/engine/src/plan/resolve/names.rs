@@ -215,17 +215,27 @@ impl<'p> Names<'p> {
         name: &Spanned<String>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Vec<&WorkId> {
-        let found = self.need(&name.value, "", name.span, diagnostics);
+        self.need(&name.value, "", name.span, diagnostics);
+        self.known_members(&name.value)
+    }
+
+    /// The items and cells that a name stands for, if it stands for any.
+    pub(in crate::plan) fn known_members(&self, name: &str) -> Vec<&WorkId> {
         let of_group = |group: &GroupName| {
             let members = self.items.iter().filter(|item| item.group().as_ref() == Some(group));
             members.flat_map(NamedItem::cell_ids).collect()
         };
-        let ids = |need: &Need| match need {
-            Need::Work(id) => self.by_id.get_key_value(id).map(|(id, _)| id).into_iter().collect(),
-            Need::Group(group) => of_group(group),
-            _ => Vec::new(),
-        };
-        found.iter().flat_map(ids).collect()
+        match (self.by_id.get_key_value(name), self.item(name), self.groups.get(name)) {
+            (Some((id, _)), _, _) => vec![id],
+            (None, Some(item), _) => item.cell_ids().collect(),
+            (None, None, Some(group)) => of_group(group),
+            (None, None, None) => Vec::new(),
+        }
+    }
+
+    /// The name of the item that an id, also of a cell, comes from.
+    pub(in crate::plan) fn item_of(&self, id: &str) -> Option<&str> {
+        self.by_id.get(id).map(|index| self.items[*index].id.value.as_str())
     }
 
     /// A similar name for an item to refer to, or those that there are.

@@ -43,14 +43,11 @@ impl SessionContext {
                 outputs.insert(work.clone(), bytes);
             }
         }
-        let needed: BTreeSet<&WorkId> = self
-            .needs()
-            .iter()
-            .filter_map(|need| match need {
-                Need::Work(work) => Some(work),
-                _ => None,
-            })
-            .collect();
+        let needs = self.needs().iter().filter_map(|need| match need {
+            Need::Work(work) => Some(work),
+            _ => None,
+        });
+        let needed: BTreeSet<&WorkId> = needs.chain(self.needed()).collect();
         let of_groups: BTreeSet<WorkId> = named.difference(&needed).copied().cloned().collect();
         if of_groups.is_empty() {
             return Ok(outputs);

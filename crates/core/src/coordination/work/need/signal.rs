@@ -73,7 +73,8 @@ impl SignalNeed {
     }
 
     /// The agent that is meant, if one is.
-    pub(in crate::coordination) fn agent(&self) -> Option<&AgentId> {
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
         self.about.as_ref().or(self.from.as_ref())
     }
 

@@ -20,21 +20,26 @@ use crate::plan::objects::env::{EnvValue, RenderedEnv};
 use crate::plan::objects::input::InputSource;
 use crate::plan::objects::limits::SessionLimits;
 use crate::plan::objects::output::{self, MissingOutput, OutputSource};
+use crate::plan::objects::route::RouteRules;
 use crate::plan::objects::stdin::{RenderedStdin, StdinSource};
 use crate::plan::objects::usage::UsageReader;
 use crate::plan::resolve::{CommandText, RenderError};
 use crate::plan::text::Millis;
 use crate::tagged::{self, Schema, TaggedError};
 
-/// The version of the form that descriptions are written in.
-pub const COMMAND_SCHEMA: u32 = 1;
+/// The highest version of the form that descriptions are written in. Each is written in the lowest one
+/// that can say it.
+pub const COMMAND_SCHEMA: u32 = 2;
+
+/// The version that says what follows an attempt.
+const ROUTE_SCHEMA: u32 = 2;
 
 /// What a session of an item runs, and within which limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct CommandSpec {
-    /// [`COMMAND_SCHEMA`] of the version that wrote it.
+    /// The lowest version of the form that can say it: 1, or 2 if it says what follows an attempt.
     pub schema: u32,
     pub run: Invocation,
     /// The directory that it runs in: the plan file's, absolute.
@@ -55,6 +60,9 @@ pub struct CommandSpec {
     pub check: Option<CheckSpec>,
     /// How tokens and cost are read.
     pub usage: UsageReader,
+    /// What follows an attempt. Came with schema 2.
+    #[serde(default, skip_serializing_if = "RouteRules::is_empty")]
+    pub route: RouteRules,
     /// What it reads, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, InputSource>,
@@ -85,7 +93,7 @@ pub enum CommandSpecError {
     /// It was written by a version that knows more.
     #[error(
         "the description of this command has schema {found}, but this version reads \
-        {COMMAND_SCHEMA}; use the version that submitted it"
+        up to {COMMAND_SCHEMA}; use the version that submitted it"
     )]
     Schema { found: u32 },
     /// It is not a description of a command.
@@ -108,12 +116,33 @@ impl CommandSpec {
     /// # Errors
     /// [`CommandSpecError`] if they are no description, or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandSpecError> {
-        tagged::read(bytes, |tag: Schema| tag.schema, &COMMAND_SCHEMA).map_err(
-            |error| match error {
-                TaggedError::Version { found } => CommandSpecError::Schema { found },
-                TaggedError::Malformed(error) => CommandSpecError::Malformed(error),
-            },
-        )
+        let known = 1..=COMMAND_SCHEMA;
+        let newer = |tag: Schema| Some(tag.schema).filter(|schema| !known.contains(schema));
+        let read = tagged::read(bytes, newer, &None).map_err(|error| match error {
+            TaggedError::Version { found } => {
+                CommandSpecError::Schema { found: found.unwrap_or_default() }
+            }
+            TaggedError::Malformed(error) => CommandSpecError::Malformed(error),
+        });
+        read.and_then(|spec: Self| {
+            let needed = spec.lowest();
+            if spec.schema < needed {
+                let message = format!("it says what only schema {needed} can");
+                return Err(CommandSpecError::Malformed(serde::de::Error::custom(message)));
+            }
+            Ok(spec)
+        })
+    }
+
+    /// The lowest version that can say it.
+    fn lowest(&self) -> u32 {
+        if self.route.is_empty() { 1 } else { ROUTE_SCHEMA }
+    }
+
+    /// The same in the lowest version that can say it.
+    #[must_use]
+    pub(in crate::plan) fn in_lowest_schema(self) -> Self {
+        Self { schema: self.lowest(), ..self }
     }
 
     /// What the engine has to know of the command.

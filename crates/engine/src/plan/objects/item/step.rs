@@ -21,6 +21,7 @@ use crate::plan::objects::input::{self, InputSource};
 use crate::plan::objects::limits::{LimitsAst, SessionLimits};
 use crate::plan::objects::output::OutputSource;
 use crate::plan::objects::retry::RetryAst;
+use crate::plan::objects::route::{RouteRules, Routes};
 use crate::plan::objects::runner::{RunnerAst, RunnerAsts};
 use crate::plan::objects::settings::SettingsAst;
 use crate::plan::objects::stdin::ResolvedStdin;
@@ -40,6 +41,8 @@ pub(in crate::plan::objects) struct ItemDefaults<'p> {
     runners: &'p RunnerAsts,
     /// The gates that each item scores.
     scored: &'p BTreeMap<WorkId, Vec<KeyName>>,
+    /// Who routes to whom.
+    routes: &'p Routes,
 }
 
 impl<'p> ItemDefaults<'p> {
@@ -49,8 +52,9 @@ impl<'p> ItemDefaults<'p> {
         budget: &'p BudgetAst,
         runners: &'p RunnerAsts,
         scored: &'p BTreeMap<WorkId, Vec<KeyName>>,
+        routes: &'p Routes,
     ) -> Self {
-        Self { env, retry, budget, runners, scored }
+        Self { env, retry, budget, runners, scored, routes }
     }
 }
 
@@ -82,6 +86,8 @@ pub(in crate::plan) struct Step {
     shared: Vec<KeyName>,
     /// The gates that it scores.
     scores: Vec<KeyName>,
+    routes_to: Vec<WorkId>,
+    visits: Option<u32>,
     pub(in crate::plan) work: StepWork,
 }
 
@@ -107,6 +113,7 @@ pub(in crate::plan) struct StepCommand {
     grace: Millis,
     check: Option<CheckSpec>,
     usage: UsageReader,
+    route: RouteRules,
     inputs: BTreeMap<String, (InputSource, Span)>,
     outputs: BTreeMap<String, OutputSource>,
 }
@@ -133,6 +140,9 @@ impl ItemAst {
         let usage = self.settings.usage.or(shared.and_then(|shared| shared.usage));
         let usage = usage.unwrap_or_default();
         resolver.needs(&self.needs);
+        if let Some(span) = self.routed {
+            resolver.wait_for_route(defaults.routes.sources(&self.id.value), span);
+        }
         let work = if resolver.is_spent() {
             None
         } else if let How::Plan(plan) = &self.how {
@@ -168,6 +178,8 @@ impl ItemAst {
             on_failure: self.on_failure,
             shared: self.shared.clone(),
             scores: defaults.scored.get(id).cloned().unwrap_or_default(),
+            routes_to: defaults.routes.targets(&self.id.value).to_vec(),
+            visits: self.visits,
             work,
         });
         (wait, step)
@@ -215,7 +227,9 @@ impl ItemAst {
         let grace = self.settings.grace.or(shared.and_then(|shared| shared.grace));
         let limits = limits.of_session();
         let grace = grace.unwrap_or(DEFAULT_GRACE);
-        Some(StepCommand { run, env, stdin, limits, grace, check, usage, inputs, outputs })
+        let route = self.route.iter().map(|rule| rule.resolve(resolver)).collect();
+        let route = RouteRules::new(route);
+        Some(StepCommand { run, env, stdin, limits, grace, check, usage, route, inputs, outputs })
     }
 
     /// The plan's variables, then the runner's, then its own.
@@ -260,6 +274,8 @@ impl Step {
             on_failure: self.on_failure,
             shared: self.shared.clone(),
             scores: self.scores.clone(),
+            routes_to: self.routes_to.clone(),
+            visits: self.visits,
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }
@@ -279,6 +295,11 @@ impl StepCommand {
     /// Whether its sessions report what they use.
     pub(in crate::plan) fn reports_usage(&self) -> bool {
         self.usage.reports()
+    }
+
+    /// What follows its attempts.
+    pub(in crate::plan) fn route(&self) -> &RouteRules {
+        &self.route
     }
 
     /// The paths of the files that it makes.
@@ -317,7 +338,7 @@ impl StepCommand {
             .map(|(name, (input, span))| (name.clone(), input.record(*span, caller, diagnostics)));
         let inputs = inputs.collect();
         let stdin = self.stdin.as_ref().map(|stdin| stdin.record(dir, caller, diagnostics));
-        CommandSpec {
+        let spec = CommandSpec {
             schema: COMMAND_SCHEMA,
             run: self.run.clone(),
             dir: dir.to_owned(),
@@ -327,8 +348,10 @@ impl StepCommand {
             grace: self.grace,
             check: self.check.clone(),
             usage: self.usage,
+            route: self.route.clone(),
             inputs,
             outputs: self.outputs.clone(),
-        }
+        };
+        spec.in_lowest_schema()
     }
 }

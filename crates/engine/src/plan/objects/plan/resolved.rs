@@ -10,6 +10,7 @@ use crate::id::GroupName;
 use crate::plan::objects::breaker::BreakerAst;
 use crate::plan::objects::item::{ItemDefaults, Step};
 use crate::plan::objects::on_end::OnEndCommand;
+use crate::plan::objects::route::Routes;
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
 
@@ -54,9 +55,16 @@ impl PlanAst {
                 self.gates.check_need(gate, span, diagnostics);
             }
         }
+        let routes = Routes::resolve(&self.items, &names, diagnostics);
         let mut expansion = Expansion::new();
-        let defaults =
-            ItemDefaults::new(&self.env, &self.retry, &self.budget, &self.runners, &scored);
+        let defaults = ItemDefaults::new(
+            &self.env,
+            &self.retry,
+            &self.budget,
+            &self.runners,
+            &scored,
+            &routes,
+        );
         let (mut steps, mut waits) = (Vec::new(), Vec::new());
         for (item, named) in self.items.iter().zip(names.items()) {
             let mut used = BTreeSet::new();
