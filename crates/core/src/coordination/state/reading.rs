@@ -281,7 +281,7 @@ impl Coordination {
     /// How a need stands now, whoever waits for it.
     #[must_use]
     pub fn standing(&self, need: &Need) -> NeedStanding {
-        self.work.standing_of(need, Told::new(&self.signals, &self.keys))
+        self.work.standing_of(need, Told::new(&self.signals, &self.keys, &self.questions))
     }
 
     /// What the next session of an item is given to go by: the key `context/<agent>`. A nested

@@ -4,8 +4,9 @@ use super::need::{Need, SignalNeed};
 use super::needs_met::{Told, was_sent};
 use super::state::{WorkItemOutcome, WorkState};
 use super::{Work, WorkItem};
+use crate::coordination::approval::Answer;
 use crate::coordination::signal::SignalType;
-use crate::id::{Version, WorkId};
+use crate::id::{QuestionId, Version, WorkId};
 
 /// How a need stands at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub enum Met {
     Signal {
         /// Where the last one is that was sent.
         version: Option<Version>,
+    },
+    /// A person has answered what the run asked for its items, whichever the answer is.
+    Answer {
+        /// Which question it was.
+        question: QuestionId,
+        /// Yes or no.
+        answer: Answer,
     },
     /// A key is as it should be.
     Key {
@@ -81,6 +89,12 @@ impl Work {
                 return NeedStanding::LeftMemory;
             }
             Need::Signal(_) => None,
+            Need::Approval(text) => told.answer(text).map(|(question, answer)| {
+                let question = question.clone();
+                Met::Answer { question, answer }
+            }),
+            // Nothing routes to a caller.
+            Need::Routed => None,
             Need::Key(key) => told.keys.get(key.key.as_str()).and_then(|state| {
                 key.is_met_by(Some(&state.value)).then_some(Met::Key { version: state.version })
             }),
