@@ -322,7 +322,8 @@ impl Coordination {
     pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let mut reasons = self.kept_by(work, now, runners)?;
         let item = self.work().known(work)?;
-        reasons.extend(item.decided().map(|routed| Blocked::Decided {
+        let decided = item.decided().filter(|_| !reasons.is_empty());
+        reasons.extend(decided.map(|routed| Blocked::Decided {
             session: self.session_id(routed.session),
             decision: routed.decision,
             to: routed.to.clone(),
