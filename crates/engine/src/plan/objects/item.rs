@@ -23,7 +23,7 @@ use super::need::{self, NEEDS};
 use super::output::{OUTPUT, OutputAst};
 use super::process_text;
 use super::retry::{RETRY, RetryAst};
-use super::route::{self, ROUTE, RuleAst};
+use super::route::{self, ROUTE, RoutedItem, RuleAst};
 use super::runner::RunnerAsts;
 use super::settings::SettingsAst;
 use super::shared::{self, SHARED};
@@ -431,24 +431,11 @@ impl ItemAst {
         &self.id.value
     }
 
-    /// Where it is named.
-    pub(super) fn span(&self) -> Span {
-        self.id.span
-    }
-
-    /// What follows its attempts.
-    pub(super) fn route(&self) -> &[RuleAst] {
-        &self.route
-    }
-
-    /// Whether it starts only by a route.
-    pub(super) fn is_routed(&self) -> bool {
-        self.routed.is_some()
-    }
-
-    /// Whether others may route to it; of what could not be read nobody knows.
-    pub(super) fn can_be_routed_to(&self) -> bool {
-        self.routed.is_some() || self.visits.is_some() || matches!(self.how, How::Broken)
+    /// How it routes and is routed to; of what could not be read nobody knows.
+    pub(super) fn routed(&self) -> RoutedItem<'_> {
+        let waits = self.routed.is_some();
+        let is_target = waits || self.visits.is_some() || matches!(self.how, How::Broken);
+        RoutedItem::new(&self.id, &self.route, waits, is_target)
     }
 
     pub(super) fn width(&self) -> Option<u32> {

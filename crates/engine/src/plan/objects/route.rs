@@ -4,7 +4,6 @@ mod rule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::item::ItemAst;
 use crate::expression::Expression;
 use crate::id::WorkId;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
@@ -206,6 +205,31 @@ fn within(node: &Node, text: &Spanned<String>, at: usize) -> Span {
     }
 }
 
+/// An item as one that routes and is routed to.
+pub(super) struct RoutedItem<'a> {
+    name: &'a Spanned<String>,
+    rules: &'a [RuleAst],
+    /// Whether it starts only by a route.
+    waits: bool,
+    /// Whether others may route to it.
+    is_target: bool,
+}
+
+impl<'a> RoutedItem<'a> {
+    pub(super) fn new(
+        name: &'a Spanned<String>,
+        rules: &'a [RuleAst],
+        waits: bool,
+        is_target: bool,
+    ) -> Self {
+        Self { name, rules, waits, is_target }
+    }
+
+    fn id(&self) -> &'a str {
+        &self.name.value
+    }
+}
+
 /// Where the items of a plan route to.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
@@ -219,20 +243,21 @@ impl Routes {
     /// Finds out who routes to whom, and reports routes that cannot be taken, and items that wait for
     /// one in vain.
     pub(super) fn resolve(
-        items: &[ItemAst],
+        items: &[RoutedItem<'_>],
         names: &Names<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Self {
-        let by_id: BTreeMap<&str, &ItemAst> = items.iter().map(|item| (item.id(), item)).collect();
+        let by_id: BTreeMap<&str, &RoutedItem<'_>> =
+            items.iter().map(|item| (item.id(), item)).collect();
         let mut routes = Self::default();
         for item in items {
-            for named in item.route().iter().flat_map(RuleAst::items) {
+            for named in item.rules.iter().flat_map(RuleAst::items) {
                 let members: Vec<WorkId> =
                     names.members(named, diagnostics).into_iter().cloned().collect();
                 let of: BTreeSet<&str> =
                     members.iter().filter_map(|id| names.item_of(id.as_str())).collect();
                 for target in of {
-                    let may_be = by_id.get(target).is_none_or(|target| target.can_be_routed_to());
+                    let may_be = by_id.get(target).is_none_or(|target| target.is_target);
                     if !may_be {
                         let message = format!("`{target}` does not wait to be routed to");
                         let hint = format!(
@@ -255,9 +280,9 @@ impl Routes {
     }
 
     /// Reports items that wait for a route, and to which none leads from what starts by itself.
-    fn refuse_unreachable(&self, items: &[ItemAst], diagnostics: &mut Diagnostics<'_>) {
+    fn refuse_unreachable(&self, items: &[RoutedItem<'_>], diagnostics: &mut Diagnostics<'_>) {
         let mut reached: BTreeSet<&str> = BTreeSet::new();
-        let starts = items.iter().filter(|item| !item.is_routed()).map(ItemAst::id);
+        let starts = items.iter().filter(|item| !item.waits).map(RoutedItem::id);
         let mut left: Vec<&str> = starts.collect();
         while let Some(name) = left.pop() {
             if reached.insert(name) {
@@ -268,7 +293,7 @@ impl Routes {
         for item in items.iter().filter(|item| !reached.contains(item.id())) {
             let message = format!("nothing routes to `{}`", shorten(item.id()));
             let hint = format!("name it in the `route` of another item: `{{ to: {} }}`", item.id());
-            diagnostics.error(DiagnosticCode::MissingKey, item.span(), message).hint(hint);
+            diagnostics.error(DiagnosticCode::MissingKey, item.name.span, message).hint(hint);
         }
     }
 

@@ -8,9 +8,9 @@ use super::plan_spec::{PLAN_SCHEMA, PlanSpec};
 use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
 use crate::plan::objects::breaker::BreakerAst;
-use crate::plan::objects::item::{ItemDefaults, Step};
+use crate::plan::objects::item::{ItemAst, ItemDefaults, Step};
 use crate::plan::objects::on_end::OnEndCommand;
-use crate::plan::objects::route::Routes;
+use crate::plan::objects::route::{RoutedItem, Routes};
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
 
@@ -55,7 +55,8 @@ impl PlanAst {
                 self.gates.check_need(gate, span, diagnostics);
             }
         }
-        let routes = Routes::resolve(&self.items, &names, diagnostics);
+        let routed: Vec<RoutedItem<'_>> = self.items.iter().map(ItemAst::routed).collect();
+        let routes = Routes::resolve(&routed, &names, diagnostics);
         let mut expansion = Expansion::new();
         let defaults = ItemDefaults::new(
             &self.env,
