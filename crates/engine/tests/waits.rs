@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use antiphon::approvals::Answer;
 use antiphon::keys::{JsonText, KeyWrite};
 use antiphon::ledger::failing::{FailingStore, Faults};
 use antiphon::signals::Signal;
@@ -172,6 +173,8 @@ async fn a_run_that_ends_and_an_item_that_never_comes_are_told() -> Result {
     let run = engine.submit(CoordinationConfig::of_work(work, budget()?)?.with_id("run")?).await?;
     let none = run.wait_for([item("later")], None).await;
     assert!(matches!(none, Err(WaitError::NoSuchItem { .. })), "{none:?}");
+    let again = run.wait_for([item("stay#2")], Some(Duration::ZERO)).await?;
+    assert!(matches!(again, Waited::TimedOut { .. }), "it may be routed to again: {again:?}");
     let all_kinds = [signal("built"), gate("coverage", 1), item("stay")];
     let wait = waiting(&run, all_kinds.clone()).await;
     run.cancel("enough").await?;
@@ -356,6 +359,28 @@ async fn agents_that_would_wait_for_each_other_are_refused_by_name() -> Result {
     let stale = run.wait_for_from(&"run.9".parse()?, [item("c")], None).await;
     assert!(matches!(stale, Err(WaitError::Stale { .. })), "{stale:?}");
     run.cancel("enough").await?;
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_waits_for_an_approval_is_told_the_answer_whichever_it_is() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut builder = Engine::builder(dir.path().join("state"))?;
+    builder.register("deploy", |_: SessionContext| async { Ok(Output::none()) })?;
+    let engine = builder.start().await?;
+    let approval = Need::Approval("Deploy?".to_owned());
+    let deploy = WorkSpec::function("deploy", "deploy")?.with_need(approval.clone());
+    let config = CoordinationConfig::open(vec![deploy], budget()?)?.with_id("run")?;
+    let run = engine.submit(config).await?;
+    let mut wait = waiting(&run, [approval.clone()]).await;
+    run.signal(Signal::new("other".parse()?)).await?;
+    assert!(is_pending(&mut wait).await);
+    let question = run.questions().await?.pop().unwrap().id;
+    run.answer(question.clone(), Answer::No, None).await?;
+    let answered = Waited::Met(vec![Met::Answer { question, answer: Answer::No }]);
+    assert_eq!(wait.await?, answered);
+    assert_eq!(run.wait_for([approval], None).await?, answered);
     engine.close().await?;
     Ok(())
 }

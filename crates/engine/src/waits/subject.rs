@@ -14,6 +14,8 @@ pub(super) enum Subject {
     Group(GroupName),
     Signal(SignalType, About),
     Key(KeyName),
+    /// The answer to a question, whichever it is.
+    Answer,
     /// Whatever happens may meet it.
     Anything,
 }
@@ -25,6 +27,7 @@ impl Subject {
             Need::Group(name) => Self::Group(name.clone()),
             Need::Signal(signal) => Self::Signal(signal.kind.clone(), signal.subject()),
             Need::Key(key) => Self::Key(key.key.clone()),
+            Need::Approval(_) => Self::Answer,
             _ => Self::Anything,
         }
     }
@@ -54,6 +57,9 @@ impl Touched {
             CoordinationEvent::KeySet(set) => {
                 let keys = set.changes.into_iter().map(|change| Subject::Key(change.key));
                 self.subjects.extend(keys);
+            }
+            CoordinationEvent::Answered(_) => {
+                self.subjects.insert(Subject::Answer);
             }
             CoordinationEvent::SessionBound(bound) => self.item(state, &bound.work, Self::began),
             CoordinationEvent::SessionUnbound(unbound) => {

@@ -106,7 +106,7 @@ impl Wait {
                     found = Looked::LeftMemory;
                     None
                 }
-                (NeedStanding::NoSuchItem, Need::Work(id)) if is_complete(state) => {
+                (NeedStanding::NoSuchItem, Need::Work(id)) if never_comes(id, state) => {
                     return Looked::NoSuchItem(id.clone());
                 }
                 _ => None,
@@ -125,7 +125,8 @@ impl Wait {
     }
 }
 
-/// Whether no items are added any more.
-fn is_complete(state: &Coordination) -> bool {
-    state.started().mode == Mode::Closed && !state.is_starting()
+/// Whether an item that is not there is added no more. Other items may route back to one that is.
+fn never_comes(item: &WorkId, state: &Coordination) -> bool {
+    let first = item.first_visit().and_then(|first| state.work_tracking(first));
+    state.started().mode == Mode::Closed && !state.is_starting() && first.is_none()
 }

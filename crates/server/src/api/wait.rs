@@ -15,7 +15,7 @@ pub struct WaitRequest {
     pub timeout_ms: Option<u64>,
 }
 
-/// One thing that is waited for, as plans spell it: one of the first five members, with what belongs
+/// One thing that is waited for, as plans spell it: one of the first six members, with what belongs
 /// to it.
 #[derive(Debug, Clone, Default, Serialize)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
@@ -35,6 +35,9 @@ pub struct NeedRequest {
     /// A key that is there, or as it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The answer to this question, which the run asks for its items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +89,9 @@ pub struct MetNeed {
     /// The outcome of the item: `succeeded`, `failed` or `skipped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// The answer to the question: `yes` or `no`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// The item of the group that failed, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -118,6 +124,7 @@ impl MetNeed {
                 Self { failed: failed.as_ref().map(ToString::to_string), ..told }
             }
             Met::Signal { version } => Self { version: version.map(|version| version.0), ..told },
+            Met::Answer { answer, .. } => Self { answer: Some(answer.as_str().to_owned()), ..told },
             Met::Key { version } => Self { version: Some(version.0), ..told },
             _ => told,
         }

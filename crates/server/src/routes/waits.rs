@@ -16,7 +16,7 @@ use crate::request::{Addressed, Fields, JsonBody, Reader};
 use crate::state::Shared;
 
 /// What a need can be about.
-const SUBJECTS: [&str; 5] = ["item", "group", "signal", "gate", "key"];
+const SUBJECTS: [&str; 6] = ["item", "group", "signal", "gate", "key", "approval"];
 
 /// Longest time of a wait.
 const MAX_TIMEOUT_MS: u64 = 366 * 24 * 60 * 60 * 1_000;
@@ -78,6 +78,7 @@ fn about(body: &mut Fields, subject: &str, name: &str) -> Option<Need> {
         "item" => read(body, "/item", name.parse()).map(Need::Work),
         "group" => read(body, "/group", name.parse()).map(Need::Group),
         "signal" => signal(body, name),
+        "approval" => Some(Need::Approval(name.to_owned())),
         "gate" => {
             let key = read(body, "/gate", format!("gate/{name}").parse());
             let least = number(body);
