@@ -153,3 +153,35 @@ review: parallel to ship, tell, by good: three lines are enough"
     assert!(!dir.path().join(".antiphon").exists());
     Ok(())
 }
+
+#[test]
+fn a_retry_routes_anew_where_something_of_the_route_runs_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    let plan = "name: again
+budget: { sessions: 20, duration: 1m }
+work:
+  start: { shell: 'echo start >> said.txt', route: [{ to: [good, bad] }] }
+  good: { when: routed, shell: 'echo good >> said.txt' }
+  bad: { when: routed, shell: 'test -e mended', retry: { attempts: 1 } }
+  turn: { shell: 'echo turn >> said.txt', visits: 2, route: [{ when: visit == 1, to: turn }] }
+  odd: { shell: 'true', route: [{ then: error, because: it is odd }] }
+";
+    std::fs::write(dir.path().join("plan.yaml"), plan)?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(6), "{run:?}");
+    let failed = "failed odd: it was decided that it has failed: it is odd; `antiphon logs r odd`";
+    assert!(printed(&run).contains(failed), "{}", printed(&run));
+    std::fs::write(dir.path().join("mended"), "")?;
+    std::fs::write(dir.path().join("said.txt"), "")?;
+    let again = ran(dir.path(), &["retry", "r"])?;
+    // `odd` is decided as before; `turn` and its visit were taken over.
+    assert_eq!(again.status.code(), Some(6), "{again:?}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("said.txt"))?, "start\ngood\n");
+    let receipt = told(dir.path(), &["receipt", "show", "r@2"])?;
+    assert!(receipt.contains("work          4 succeeded, 1 failed, 0 skipped"), "{receipt}");
+    let shown = told(dir.path(), &["plan", "show", "plan.yaml"])?;
+    assert!(shown.contains("good   sh    -      a route"), "{shown}");
+    let drawn = told(dir.path(), &["plan", "show", "plan.yaml", "--mermaid"])?;
+    assert!(drawn.contains("  n0 -.-> n1\n  n0 -.-> n2\n  n3 -.-> n3"), "{drawn}");
+    Ok(())
+}

@@ -3,12 +3,13 @@
 use super::error::{ApplyError, RecordError, StateError, UnbindError};
 use super::event::{Aborted, Completed, CoordinationEvent, SessionUnbound};
 use super::receipt::{CoordinationReceipt, Ending};
-use super::session::{SessionEnd, StopCause};
+use super::session::{SessionEnd, SessionOutcome, StopCause};
 use super::state::Coordination;
 use crate::digest::Digest;
 use crate::envelope::{Blob, CommitTip, Meta, Recorded};
 use crate::id::{StreamName, Version};
 use crate::live::{Aggregate, EmitError, Live, Stamp};
+use crate::routing::RoutingDecision;
 use crate::time::LedgerTime;
 
 /// A coordination that ended.
@@ -93,6 +94,13 @@ impl Live<Coordination> {
             decided.map_or_else(Default::default, |decided| (decided.added, Some(decided.routed)));
         for event in &added {
             self.record(event, stamp)?;
+        }
+        if let Some(routed) = &routed
+            && routed.decision == RoutingDecision::Error
+            && end.outcome == SessionOutcome::Success
+        {
+            // Its own words do not say why it has failed.
+            end = end.noting(format!("it was decided that it has failed: {}", routed.reasoning));
         }
         match self.state().decide_scores(number, &end)? {
             Ok(Some(scored)) => {

@@ -43,6 +43,12 @@ pub struct OutlineItem {
     pub group: Option<String>,
     /// The items and groups that it waits for.
     pub needs: Vec<String>,
+    /// The items that what follows its attempts may lead to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes_to: Vec<String>,
+    /// Whether it starts only once another item routes to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub routed: bool,
     /// Whether the run has failed if it does not succeed.
     pub critical: bool,
 }
@@ -121,6 +127,9 @@ impl Outline {
             text.push_str("  end\n");
         }
         for item in &self.items {
+            for target in item.routes_to.iter().filter_map(|target| nodes.get(target.as_str())) {
+                let _infallible = writeln!(text, "  {} -.-> {target}", nodes[item.id.as_str()]);
+            }
             for need in &item.needs {
                 if let Some(from) =
                     nodes.get(need.as_str()).or_else(|| group_nodes.get(need.as_str()))
@@ -164,11 +173,20 @@ fn items(steps: &[Step]) -> Vec<OutlineItem> {
                 runs: step.label.clone(),
                 group,
                 needs: Vec::new(),
+                routes_to: Vec::new(),
+                routed: false,
                 critical: step.critical,
             });
         }
         let Some(item) = items.last_mut() else { continue };
         item.cells += 1;
+        item.routed = step.needs.contains(&Need::Routed);
+        for target in &step.routes_to {
+            let name = of.get(target.as_str()).copied().unwrap_or(target.as_str());
+            if !item.routes_to.iter().any(|known| known == name) {
+                item.routes_to.push(name.to_owned());
+            }
+        }
         for need in &step.needs {
             let name = match need {
                 Need::Work(id) => of.get(id.as_str()).copied().unwrap_or(id.as_str()),

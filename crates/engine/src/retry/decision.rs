@@ -56,6 +56,13 @@ impl Retry<'_, '_> {
                     left.push_back(*dependent);
                 }
             }
+            for target in &item.routes_to {
+                let Some(target) = needs.at.get(target).copied() else { continue };
+                if !runs(&decided[target]) {
+                    decided[target] = Decision::Run(Reason::Needs(item.id.clone()));
+                    left.push_back(target);
+                }
+            }
             let by_rule =
                 Reason::NotSucceeded(Some(WorkItemOutcome::Skipped(SkipReason::NotRouted)));
             // What nobody routed to is no reason to ask again who does.
@@ -103,6 +110,8 @@ fn changed(
 struct Needs<'a> {
     of_work: BTreeMap<&'a WorkId, Vec<usize>>,
     of_group: BTreeMap<&'a GroupName, Vec<usize>>,
+    /// Where an item is.
+    at: BTreeMap<&'a WorkId, usize>,
     /// Who can route to an item.
     routes: BTreeMap<&'a WorkId, Vec<usize>>,
     /// Who scores a gate.
@@ -116,11 +125,13 @@ impl<'a> Needs<'a> {
         let mut needs = Self {
             of_work: BTreeMap::new(),
             of_group: BTreeMap::new(),
+            at: BTreeMap::new(),
             routes: BTreeMap::new(),
             scores: BTreeMap::new(),
             speaks: BTreeMap::new(),
         };
         for (at, item) in work.iter().enumerate() {
+            needs.at.insert(&item.id, at);
             for target in &item.routes_to {
                 needs.routes.entry(target).or_default().push(at);
             }

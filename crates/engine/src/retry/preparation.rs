@@ -1,10 +1,10 @@
 //! A retry that is ready to be submitted: what it starts with, and what it does with each item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{ConfigError, CoordinationConfig, Reused, WorkSpec};
 use antiphon_core::digest::Digest;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::{CoordinationId, WorkId};
 
 use super::asked::alike;
 use super::recorded::RecordedPlan;
@@ -158,7 +158,11 @@ impl Retried {
     /// The plan as it is recorded, with the files that it names as they are now.
     fn recorded(&self, environment: Option<&Environment>) -> Result<Planned, ConfigError> {
         let mut recorded = RecordedPlan::new(&self.blobs);
-        let work = recorded.items(self.run.items.iter().map(|item| &item.spec));
+        // Further visits are no items of the plan: what routes to them decides about them anew.
+        let ids: BTreeSet<&str> = self.run.items.iter().map(|item| item.spec.id.as_str()).collect();
+        let is_visit = |id: &WorkId| id.first_visit().is_some_and(|first| ids.contains(first));
+        let planned = self.run.items.iter().filter(|item| !is_visit(&item.spec.id));
+        let work = recorded.items(planned.map(|item| &item.spec));
         let mut inputs = recorded.into_blobs();
         let mut config = CoordinationConfig::as_started(&self.started, work)?;
         if let (Some(origin), Some(environment)) = (&self.origin, environment) {

@@ -17,7 +17,7 @@ use crate::text::printable;
 ///
 /// Items come after what they need; a matrix is one line. With --json, prints one object: name,
 /// sessions, duration_ms, tokens, cost, concurrency, items (id, cells, runs, group, needs,
-/// critical).
+/// routes_to, routed, critical).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file; `-` reads it from standard input
@@ -65,11 +65,13 @@ fn print(outline: &Outline, output: &mut Stdout) -> Result<(), CommandError> {
 fn row(item: &OutlineItem) -> [String; 4] {
     let cells = if item.cells == 1 { String::new() } else { format!(" x{}", item.cells) };
     let critical = if item.critical { " (critical)" } else { "" };
+    let route = item.routed.then(|| "a route".to_owned());
+    let needs: Vec<String> = item.needs.iter().cloned().chain(route).collect();
     let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     [
         format!("{}{cells}{critical}", item.id),
         item.runs.clone(),
         or_none(item.group.clone().unwrap_or_default()),
-        or_none(item.needs.join(", ")),
+        or_none(needs.join(", ")),
     ]
 }

@@ -44,6 +44,11 @@ impl WorkItem {
         routed.map(|(at, _)| at).find(|at| !self.is_done() && !self.is_latched(*at))
     }
 
+    /// Whether it was carried out, here or in the run that this one retries.
+    fn was_carried_out(&self) -> bool {
+        self.has_begun() || self.spec().reused.is_some()
+    }
+
     fn most_visits(&self) -> u32 {
         self.spec().visits.unwrap_or(DEFAULT_VISITS)
     }
@@ -135,7 +140,7 @@ impl Work {
     fn may_be_visited_again(&self, name: &WorkId) -> bool {
         self.find(name.as_str()).is_some_and(|first| {
             let visits = self.visits(name.as_str()).count();
-            first.has_begun() && visits < first.most_visits() as usize
+            first.was_carried_out() && visits < first.most_visits() as usize
         })
     }
 
@@ -154,7 +159,7 @@ impl Work {
             return Ok(Destination::Item(open.id().clone()));
         }
         let (visits, most) = (self.visits(target.as_str()).count(), first.most_visits());
-        if !first.has_begun() {
+        if !first.was_carried_out() {
             return Err(format!("{target} was skipped"));
         }
         let next = u32::try_from(visits + 1).unwrap_or(u32::MAX);

@@ -126,7 +126,8 @@ fn read(number: u32, node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<R
             let message = format!("a reason has at most {MAX_REASON_BYTES} bytes");
             diagnostics.error(DiagnosticCode::TooLarge, text.span, message);
         }
-        Some(text.value)
+        // It is told in one line.
+        Some(text.value.split_whitespace().collect::<Vec<_>>().join(" "))
     });
     let named = match fields.get("name").and_then(|node| diagnostics.text(node)) {
         None => Name::new(format!("rule {number}")).ok(),

@@ -86,7 +86,7 @@ pub(in crate::plan) struct Step {
     shared: Vec<KeyName>,
     /// The gates that it scores.
     scores: Vec<KeyName>,
-    routes_to: Vec<WorkId>,
+    pub(in crate::plan) routes_to: Vec<WorkId>,
     visits: Option<u32>,
     pub(in crate::plan) work: StepWork,
 }
