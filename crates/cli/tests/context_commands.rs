@@ -105,3 +105,38 @@ fn what_is_left_of_a_budget_is_told_and_to_a_session_what_it_may_use() -> Result
     assert_eq!((lines.len(), &lines[1][..]), (3, &["sessions", "7", "9"][..]), "{said}");
     Ok(())
 }
+
+#[test]
+fn a_plan_gives_its_sessions_contexts_which_a_person_may_replace() -> Result {
+    let dir = tempfile::tempdir()?;
+    let read = "python3 -c 'import json, os; c = json.load(open(os.environ[\"ANTIPHON_CONTEXT\"]))[\"context\"]; \
+                print(c[\"agent_assignment\"][\"objective\"], c[\"resource_allocation\"][\"quality_threshold\"])'";
+    let plan = format!(
+        "name: given
+budget: {{ sessions: 9, duration: 1m }}
+work:
+  models:
+    context: {{ agent_assignment: {{ objective: write models, tasks: [a, b] }} }}
+    shell: {}
+  other: {{ shell: 'true', context: {{ agent_assignment: {{ tasks: [1] }}, resource_allocation: {{ quality_threshold: 2 }} }} }}
+",
+        serde_json::Value::from(read)
+    );
+    let path = dir.path().join("plan.yaml");
+    std::fs::write(&path, &plan)?;
+    let refused = ran(dir.path(), &["plan", "check", "plan.yaml"])?;
+    let refused = String::from_utf8_lossy(&refused.stderr).into_owned();
+    for wrong in ["/agent_assignment/tasks", "/resource_allocation/quality_threshold"] {
+        assert!(refused.contains(wrong), "{refused}");
+    }
+    std::fs::write(
+        &path,
+        plan.lines().filter(|line| !line.contains("other")).collect::<Vec<_>>().join("\n"),
+    )?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let logs = ran(dir.path(), &["logs", "r"])?;
+    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
+    assert!(logs.contains("write models 0.8"), "{logs}");
+    Ok(())
+}

@@ -34,11 +34,13 @@
 //! ```
 
 mod distributing;
+mod error;
 mod fault;
 mod limits;
 mod package;
 
 pub use distributing::{Contexts, IntelligenceUpdate};
-pub use fault::{ContextError, ContextFault};
+pub use error::ContextError;
+pub use fault::ContextFault;
 pub use limits::ContextLimits;
 pub use package::AgentContext;

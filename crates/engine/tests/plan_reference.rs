@@ -79,7 +79,7 @@ fn the_plans_of_the_reference_can_be_run() {
     let plans: Vec<&str> =
         text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let plans: Vec<&str> = plans.into_iter().filter(|plan| plan.starts_with("name:")).collect();
-    assert_eq!(plans.len(), 5);
+    assert_eq!(plans.len(), 6);
     for plan in plans {
         parse(plan, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
     }

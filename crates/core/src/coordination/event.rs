@@ -245,8 +245,8 @@ impl WorkAdded {
 
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
     /// them out; schema 4 waits for signals and keys, and for no longer than it says; schema 6 lends
-    /// keys that all share; schema 7 waits for approvals and routes, and says who scores gates and routes
-    /// where. The reason of a retry was written before
+    /// keys that all share; schema 7 waits for approvals and routes, says who scores gates and routes
+    /// where, and gives contexts. The reason of a retry was written before
     /// it had a schema.
     fn needed(&self) -> u32 {
         if self.all().any(WorkSpec::waits_for_people_or_routes) {

@@ -150,7 +150,7 @@ impl World {
             token: session.token(number, now),
             outputs: session.outputs_for(spec),
             origin: session.started().origin,
-            context: session.context_of(spec).cloned(),
+            context: session.context_of(spec),
             spec: spec.clone(),
         })));
     }

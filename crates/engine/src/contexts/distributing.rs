@@ -6,7 +6,7 @@ use antiphon_core::coordination::{Expected, KeyWrite};
 use antiphon_core::id::{AgentId, CommandId, CoordinationId, KeyName, Version};
 use serde_json::{Map, Value};
 
-use super::fault::ContextError;
+use super::error::ContextError;
 use super::package::{AgentContext, shared_fields};
 use crate::keys::FoundKey;
 use crate::mailbox::Handle;

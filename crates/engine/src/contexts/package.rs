@@ -148,6 +148,13 @@ impl AgentContext {
         }
     }
 
+    /// A context with what it does not say filled in; what is none stays as it is.
+    pub(crate) fn completed(run: &CoordinationId, agent: &AgentId, given: JsonText) -> JsonText {
+        let read = serde_json::from_str(given.as_str()).ok();
+        let context = read.and_then(|value| Self::read(run, agent, value).ok());
+        context.map_or(given, |context| context.json())
+    }
+
     /// Its members.
     #[must_use]
     pub fn members(&self) -> &Map<String, Value> {

@@ -8,6 +8,7 @@ mod breaker;
 mod budget;
 mod check;
 mod command;
+mod context;
 mod env;
 mod exhausted;
 mod gate;

@@ -32,6 +32,8 @@ pub enum Change {
     Usage,
     /// What follows its attempts.
     Route,
+    /// What its sessions are given to go by.
+    Context,
     /// This input.
     Input(String),
     /// Of this input it was not recorded what it held.
@@ -61,6 +63,7 @@ impl fmt::Display for Change {
             Self::Check => f.write_str("check"),
             Self::Usage => f.write_str("usage"),
             Self::Route => f.write_str("route"),
+            Self::Context => f.write_str("context"),
             Self::Input(name) => write!(f, "input {name}"),
             Self::UnknownInput(name) => {
                 write!(f, "input {name}, of which it is not recorded what it held")
@@ -130,6 +133,9 @@ impl<'a, 'b> Comparison<'a, 'b> {
         new: &WorkSpec,
         makers: &Makers<'_>,
     ) -> Option<Change> {
+        if old.context != new.context {
+            return Some(Change::Context);
+        }
         match (&old.runner, &new.runner) {
             (Runner::Process { .. }, Runner::Process { .. }) => self.command(old, new, makers),
             (Runner::Nested { .. }, Runner::Nested { .. }) => match (old.input, new.input) {

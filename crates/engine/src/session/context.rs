@@ -17,6 +17,7 @@ use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::{AskedQuestion, SessionQuestion, Spawn, Written};
 use tokio_util::sync::CancellationToken;
 
+use crate::contexts::AgentContext;
 use crate::keys::{FoundKey, JsonText, read_value};
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::{AskError, Handle, QueryError, SubmitError, Unavailable};
@@ -428,7 +429,13 @@ impl SessionContext {
 
     /// The same, tried once.
     pub(crate) async fn context_now(&self) -> Result<Option<JsonText>, Unavailable> {
-        match &self.parts.spawn.context {
+        let spawn = &self.parts.spawn;
+        match &spawn.context {
+            // What its plan says, of which only that was recorded.
+            Some(KeyValue::Here(text)) if spawn.spec.context.as_ref() == Some(text) => {
+                let agent = spawn.spec.speaks_as();
+                Ok(Some(AgentContext::completed(self.coordination(), &agent, text.clone())))
+            }
             Some(KeyValue::Here(text)) => Ok(Some(text.clone())),
             Some(KeyValue::Blob(digest)) => Ok(read_value(self.blob_now(*digest).await?)),
             _ => Ok(None),

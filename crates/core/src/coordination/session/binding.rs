@@ -161,7 +161,7 @@ impl Coordination {
             token: Digest::of(self.token(session, now).as_bytes()),
             nested: item.spec().runner.is_plan(),
             leases: Vec::new(),
-            context: self.context_of(item.spec()).map(KeyValue::digest),
+            context: self.context_of(item.spec()).as_ref().map(KeyValue::digest),
         }
     }
 
@@ -193,7 +193,7 @@ impl Coordination {
         }
         // One that is not named was given to nobody.
         if bound.context.is_some()
-            && bound.context != self.context_of(item.spec()).map(KeyValue::digest)
+            && bound.context != self.context_of(item.spec()).as_ref().map(KeyValue::digest)
         {
             return Err(IllegalBinding::Context);
         }

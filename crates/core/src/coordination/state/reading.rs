@@ -284,12 +284,16 @@ impl Coordination {
         self.work.standing_of(need, Told::new(&self.signals, &self.keys, &self.questions))
     }
 
-    /// What the next session of an item is given to go by: the key `context/<agent>`. A nested
+    /// What the next session of an item is given to go by: the key `context/<agent>`, else what its
+    /// description says. A nested
     /// coordination has contexts of its own.
-    pub(crate) fn context_of(&self, item: &WorkSpec) -> Option<&KeyValue> {
+    pub(crate) fn context_of(&self, item: &WorkSpec) -> Option<KeyValue> {
         match item.runner.is_plan() {
             true => None,
-            false => self.keys.context(&item.speaks_as()),
+            false => {
+                let set = self.keys.context(&item.speaks_as()).cloned();
+                set.or_else(|| item.context.clone().map(KeyValue::Here))
+            }
         }
     }
 

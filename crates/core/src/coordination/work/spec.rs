@@ -11,6 +11,7 @@ use crate::coordination::limits::{MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES};
 use crate::coordination::reused::Reused;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, KeyName, RunnerName, WorkId};
+use crate::json_text::JsonText;
 
 /// How sessions of an item are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -205,6 +206,14 @@ pub struct WorkSpec {
     /// How often it may be carried out as others route to it, the first time included. Came with schema 7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits: Option<u32>,
+    /// What its sessions are given to go by, unless the key `context/<agent>` says something else. Came
+    /// with schema 7.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::json_text::present"
+    )]
+    pub context: Option<JsonText>,
     /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
     /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,12 +240,14 @@ impl WorkSpec {
         !self.need_timeouts.is_empty() || self.needs.iter().any(|need| !need.is_of_items())
     }
 
-    /// Whether a person's answer or a route decides when it may start, or it scores or routes.
+    /// Whether a person's answer or a route decides when it may start, it scores or routes, or its
+    /// sessions are given something to go by.
     pub(in crate::coordination) fn waits_for_people_or_routes(&self) -> bool {
         let is_new = |need: &Need| matches!(need, Need::Approval(_) | Need::Routed);
         !self.scores.is_empty()
             || !self.routes_to.is_empty()
             || self.visits.is_some()
+            || self.context.is_some()
             || self.needs.iter().any(is_new)
     }
 
@@ -273,6 +284,7 @@ impl WorkSpec {
             scores: Vec::new(),
             routes_to: Vec::new(),
             visits: None,
+            context: None,
             again: None,
         }
     }
@@ -390,6 +402,13 @@ impl WorkSpec {
     pub fn may_score(mut self, gate: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.scores.push(gate_key(gate.as_ref())?);
         Ok(self)
+    }
+
+    /// The same, with sessions that are given this to go by, unless the key `context/<agent>` says
+    /// something else.
+    #[must_use]
+    pub fn with_context(self, context: JsonText) -> Self {
+        Self { context: Some(context), ..self }
     }
 
     /// The same, starting only once an item routes to it.

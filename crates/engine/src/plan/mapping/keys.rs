@@ -42,6 +42,8 @@ pub enum ValueKind {
     Template,
     /// A parameter's value: a text with placeholders, or a number or truth value as it is written.
     Value,
+    /// Anything: a text, a number, a truth value, a list or a mapping.
+    Json,
     /// `true` or `false`.
     Flag,
     /// A whole number from the first to the second.
@@ -73,6 +75,7 @@ impl fmt::Display for ValueKind {
             Self::Text => f.write_str("text"),
             Self::Template => f.write_str("text with placeholders"),
             Self::Value => f.write_str("value with placeholders"),
+            Self::Json => f.write_str("anything"),
             Self::Flag => f.write_str("`true` or `false`"),
             Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min > 0 => {
                 write!(f, "whole number from {min}")

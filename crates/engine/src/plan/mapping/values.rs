@@ -1,5 +1,7 @@
 //! Reading values of each kind that a key can take.
 
+use serde_json::Value;
+
 use crate::plan::text::{
     Bytes, Cost, Count, DiagnosticCode, Diagnostics, Millis, Node, Reported, Share, Spanned,
     UnitError, Yaml, enumerate, shorten,
@@ -222,6 +224,24 @@ impl Diagnostics<'_> {
     }
 
     /// The entries of a mapping with names of the user's own.
+    /// Anything, as JSON: what reads as JSON without quotes is what it reads as.
+    pub(in crate::plan) fn json(&mut self, node: &Node) -> Option<Value> {
+        match &node.value {
+            Yaml::Broken => None,
+            Yaml::Plain(_) if node.is_null() => Some(Value::Null),
+            Yaml::Plain(text) => {
+                Some(serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()))
+            }
+            Yaml::Quoted(text) => Some(text.as_str().into()),
+            Yaml::List(nodes) => nodes.iter().map(|node| self.json(node)).collect(),
+            Yaml::Map(entries) => {
+                let members =
+                    entries.iter().map(|(name, node)| Some((name.value.clone(), self.json(node)?)));
+                members.collect::<Option<_>>().map(Value::Object)
+            }
+        }
+    }
+
     pub(in crate::plan) fn entries<'n>(
         &mut self,
         node: &'n Node,

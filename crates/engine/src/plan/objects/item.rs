@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{CHECK, CheckAst};
 use super::command::COMMAND;
+use super::context::{self, CONTEXT};
 use super::env::ENV_VALUE;
 use super::exhausted::{self, ON_EXHAUSTED};
 use super::input::{self, INPUT, InputsAst};
@@ -30,7 +31,7 @@ use super::shared::{self, SHARED};
 use super::stdin::STDIN;
 use super::usage::USAGE;
 use crate::coordination::FailurePolicy;
-use crate::keys::KeyName;
+use crate::keys::{JsonText, KeyName};
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{Cell, ItemTexts, NamedItem, NeedText, Parameter};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, shorten};
@@ -181,6 +182,13 @@ pub(super) static ITEM: Object = Object {
             "The name that its sessions are given as `ANTIPHON_AGENT`. Default: its id.",
         ),
         key(
+            "context",
+            CONTEXT,
+            "context: { agent_assignment: { objective: write the models } }",
+            "What its sessions are given to go by, in the context file; `antiphon context set` replaces it \
+            for an agent.",
+        ),
+        key(
             "shared",
             SHARED,
             "shared: [resource/gpu]",
@@ -238,7 +246,7 @@ pub(super) static ITEM: Object = Object {
 
 /// Keys that mean nothing for a nested plan, whose items say them.
 const NOT_OF_PLANS: &[&str] =
-    &["input", "output", "grace", "env", "stdin", "usage", "check", "shared", "route"];
+    &["input", "output", "grace", "env", "stdin", "usage", "check", "shared", "route", "context"];
 
 const POLICIES: [(&str, FailurePolicy); 3] = [
     ("skip_dependents", FailurePolicy::SkipDependents),
@@ -264,6 +272,7 @@ pub(super) struct ItemAst {
     pausing: Option<bool>,
     agent: Option<Spanned<Template>>,
     shared: Vec<KeyName>,
+    context: Option<JsonText>,
     routed: Option<Span>,
     visits: Option<u32>,
     route: Vec<RuleAst>,
@@ -319,6 +328,7 @@ impl ItemAst {
             .get("shared")
             .map(|node| shared::read_all(node, diagnostics))
             .unwrap_or_default();
+        item.context = fields.get("context").and_then(|node| context::read(id, node, diagnostics));
         item.routed = fields
             .get("when")
             .and_then(|node| diagnostics.choice(node, &[("routed", ())]).map(|()| node.span));
@@ -351,6 +361,7 @@ impl ItemAst {
             pausing: None,
             agent: None,
             shared: Vec::new(),
+            context: None,
             routed: None,
             visits: None,
             route: Vec::new(),

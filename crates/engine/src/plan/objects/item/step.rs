@@ -11,7 +11,7 @@ use super::command_spec::{COMMAND_SCHEMA, CommandSpec};
 use super::how::How;
 use crate::coordination::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
 use crate::id::{AgentId, GroupName, WorkId};
-use crate::keys::KeyName;
+use crate::keys::{JsonText, KeyName};
 use crate::plan::caller::CallerValues;
 use crate::plan::objects::budget::{BudgetAst, TICK_RATE_HZ};
 use crate::plan::objects::check::CheckSpec;
@@ -88,6 +88,7 @@ pub(in crate::plan) struct Step {
     scores: Vec<KeyName>,
     pub(in crate::plan) routes_to: Vec<WorkId>,
     visits: Option<u32>,
+    context: Option<JsonText>,
     pub(in crate::plan) work: StepWork,
 }
 
@@ -180,6 +181,7 @@ impl ItemAst {
             scores: defaults.scored.get(id).cloned().unwrap_or_default(),
             routes_to: defaults.routes.targets(&self.id.value).to_vec(),
             visits: self.visits,
+            context: self.context.clone(),
             work,
         });
         (wait, step)
@@ -276,6 +278,7 @@ impl Step {
             scores: self.scores.clone(),
             routes_to: self.routes_to.clone(),
             visits: self.visits,
+            context: self.context.clone(),
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }
