@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 const CODEGEN: &str = "cargo run --release -- run examples/codegen/plan.yaml";
 const LYING: &str = "cargo run --release -- run examples/codegen/lying.yaml";
+const RELEASE: &str = "cargo run --release -- run examples/codegen/release.yaml";
 const CODEGEN_STEPS: &str = "python3 -m unittest examples/codegen/test_steps.py";
 const AGENTS: &str = r#"PATH="$PWD/examples/agents/stand-in:$PATH" cargo run --release -- run examples/agents/plan.yaml"#;
 /// Spends money, so nobody runs it here.
@@ -34,7 +35,7 @@ fn page(example: &str) -> Vec<String> {
 
 #[test]
 fn the_pages_give_the_commands_that_are_run_here_and_no_others() {
-    assert_eq!(page("codegen"), [CODEGEN, LYING, CODEGEN_STEPS]);
+    assert_eq!(page("codegen"), [CODEGEN, LYING, RELEASE, CODEGEN_STEPS]);
     assert_eq!(page("agents"), [AGENTS, AGENTS_FOR_MONEY, AGENTS_STEPS]);
     assert_eq!(page("on-end"), [DESKTOP_FOR_REAL, WEBHOOK_FOR_REAL, DESKTOP, WEBHOOK]);
     let text = std::fs::read_to_string(examples().join("agents/README.md")).unwrap();
@@ -53,6 +54,10 @@ impl Clone {
 
     /// Runs a command of a page in a shell; `cargo run` is the binary that was built for this test.
     fn follow(&self, command: &str, stand_in: &str) -> Output {
+        self.shell(command, stand_in).output().unwrap()
+    }
+
+    fn shell(&self, command: &str, stand_in: &str) -> Command {
         let antiphon = format!("'{}'", env!("CARGO_BIN_EXE_antiphon"));
         let command = command.replace("cargo run --release --", &antiphon);
         let mut shell = Command::new("sh");
@@ -61,9 +66,8 @@ impl Clone {
             .env("NO_COLOR", "1")
             .env("TZ", "UTC")
             .env("CLAUDE_STAND_IN", stand_in)
-            .env_remove("ANTIPHON_DIR")
-            .output()
-            .unwrap()
+            .env_remove("ANTIPHON_DIR");
+        shell
     }
 
     /// The same, for what it tells and the exit code that it ends with; the record holds together
@@ -120,6 +124,33 @@ fn codegen_catches_a_generator_that_lies() {
         "{output}"
     );
     assert!(output.contains("skipped validators"), "{output}");
+}
+
+#[test]
+fn a_package_is_released_once_it_is_measured_reviewed_twice_and_approved() {
+    let clone = Clone::new();
+    let mut release = clone.shell(RELEASE, "");
+    let mut release = release.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let question = loop {
+        // It is asked when the review has led to the package.
+        let waiting = clone.follow("cargo run --release -- waiting --json", "");
+        let asked = String::from_utf8(waiting.stdout).unwrap();
+        if let Some((_, id)) = asked.split_once(r#""id":""#) {
+            assert!(asked.contains("Release the generated package?"), "{asked}");
+            break id.split('"').next().unwrap().to_owned();
+        }
+        assert_eq!(release.try_wait().unwrap(), None, "it ended without asking");
+    };
+    let approved = clone.follow(&format!("cargo run --release -- approve {question}"), "");
+    assert!(approved.status.success(), "{approved:?}");
+    let output = release.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((count(&told, "succeeded"), retried(&told)), (15, 3), "{told}");
+    assert!(told.contains("succeeded describe#2") && told.contains("succeeded in"), "{told}");
+    let receipt = clone.output("cargo run --release -- receipt show", "", 0);
+    assert!(receipt.contains("signals       3: 3 models_written"), "{receipt}");
+    assert!(receipt.contains("gates         coverage 1\n"), "{receipt}");
+    assert!(receipt.contains(&format!("approvals     {question} yes by operator")), "{receipt}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn every_plan_of_the_examples_can_be_run() {
             }
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

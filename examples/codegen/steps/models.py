@@ -1,8 +1,11 @@
 """Writes the models of a contract: a dataclass for each object and an enumeration for each list of values.
 
     models.py FOLDER        input: contract        output: FOLDER/models.py
+
+What its context requires as `license` is said in the file, and the signal that SIGNAL names is sent once it is there.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -16,7 +19,11 @@ def main(folder):
     [source] = session.inputs("contract")
     read = contract.read(source)
     session.write(Path(folder, "__init__.py"), "")
-    session.write(Path(folder, "models.py"), text(read))
+    license = session.requirement("license")
+    head = f"# SPDX-License-Identifier: {license}\n" if license else ""
+    session.write(Path(folder, "models.py"), head + text(read))
+    if kind := os.environ.get("SIGNAL"):
+        session.signal(kind, types=len(read.types))
     print(f"{read.title}: {len(read.records())} models, {len(read.choices())} enumerations")
 
 

@@ -17,4 +17,4 @@ pub(in crate::plan) use command_text::STANDARD_INPUT;
 pub(in crate::plan) use cycles::{Wait, refuse_cycles};
 pub(in crate::plan) use expansion::{Expansion, MAX_CELLS, PIECE_WEIGHT};
 pub(in crate::plan) use names::{Cell, NamedItem, Names};
-pub(in crate::plan) use need_text::{NeedText, Wanted};
+pub(in crate::plan) use need_text::{NeedText, Wanted, WantedAgent};

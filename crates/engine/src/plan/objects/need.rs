@@ -4,11 +4,10 @@
 use super::process_text;
 use crate::approvals::Question;
 use crate::coordination::{KeyCondition, KeyNeed, Need, SignalNeed};
-use crate::id::AgentId;
 use crate::keys::{JsonText, KeyName, millionths};
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
-use crate::plan::resolve::{NeedText, Wanted};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Spanned, Yaml};
+use crate::plan::resolve::{NeedText, Wanted, WantedAgent};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, Yaml};
 use crate::signals::SignalType;
 
 pub(super) const NEEDS: ValueKind =
@@ -32,13 +31,13 @@ pub(super) static NEED: Object = Object {
         ),
         key(
             "about",
-            ValueKind::Text,
+            ValueKind::Template,
             "about: reviewer",
             "With `signal`: the agent that it must be about.",
         ),
         key(
             "from",
-            ValueKind::Text,
+            ValueKind::Template,
             "from: reviewer",
             "With `signal`: the agent that must have sent it, instead of `about`.",
         ),
@@ -63,7 +62,7 @@ pub(super) static NEED: Object = Object {
         ),
         key(
             "approval",
-            ValueKind::Text,
+            ValueKind::Template,
             "approval: Deploy to production?",
             "The question that a person must answer with yes (`antiphon approve`). It is asked once all \
             items that are needed are done, and once for all items of the run that need the same. With no \
@@ -163,8 +162,11 @@ fn wanted(
     let named = fields.get(subject)?;
     Some(match subject {
         "item" => Wanted::Named(process_text::template(named, diagnostics)?),
-        "signal" => Wanted::Event(Need::Signal(signal(named, fields, diagnostics)?), span),
-        "approval" => Wanted::Event(approval(named, diagnostics)?, span),
+        "signal" => {
+            let (signal, agent) = signal(named, fields, diagnostics)?;
+            Wanted::Signal(signal, agent, span)
+        }
+        "approval" => Wanted::Approval(approval(named, diagnostics)?),
         "gate" => {
             let gate = diagnostics.text(named)?;
             let key =
@@ -199,7 +201,7 @@ fn signal(
     named: &Node,
     fields: &Fields<'_>,
     diagnostics: &mut Diagnostics<'_>,
-) -> Option<SignalNeed> {
+) -> Option<(SignalNeed, Option<WantedAgent>)> {
     let kind = diagnostics.text(named)?;
     let kind = match SignalType::new(&kind.value) {
         Ok(kind) => Some(kind),
@@ -214,38 +216,34 @@ fn signal(
         return None;
     }
     let mut wanted = SignalNeed::new(kind?);
-    if let Some(node) = fields.get("about") {
-        wanted = wanted.about(agent(node, diagnostics)?);
-    }
-    if let Some(node) = fields.get("from") {
-        wanted = wanted.from(agent(node, diagnostics)?);
-    }
+    let agent = match (fields.get("about"), fields.get("from")) {
+        (Some(node), _) => Some(WantedAgent::About(process_text::template(node, diagnostics)?)),
+        (None, Some(node)) => Some(WantedAgent::From(process_text::template(node, diagnostics)?)),
+        (None, None) => None,
+    };
     if let Some(node) = fields.get("success")
         && !diagnostics.flag(node)?
     {
         wanted = wanted.even_failed();
     }
-    Some(wanted)
+    Some((wanted, agent))
 }
 
-fn approval(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Need> {
+fn approval(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Template>> {
     let question = diagnostics.text(node)?;
-    match Question::new(question.value.as_str()) {
-        Ok(question) => Some(Need::Approval(question.text().to_owned())),
-        Err(error) => {
-            diagnostics.error(DiagnosticCode::BadValue, question.span, error.to_string());
-            None
-        }
+    if let Err(error) = Question::new(question.value.as_str()) {
+        diagnostics.error(DiagnosticCode::BadValue, question.span, error.to_string());
+        return None;
     }
-}
-
-fn agent(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<AgentId> {
-    let name = diagnostics.text(node)?;
-    let agent = AgentId::new(&name.value).map_err(|error| error.to_string());
-    agent.map_err(|error| diagnostics.error(DiagnosticCode::BadId, name.span, error)).ok()
+    process_text::template(node, diagnostics)
 }
 
 fn key_name(name: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) -> Option<KeyName> {
+    if name.value.contains("{{") {
+        let message = "placeholders cannot be used in the names of gates and keys";
+        diagnostics.error(DiagnosticCode::BadPlaceholder, name.span, message);
+        return None;
+    }
     let key = KeyName::new(&name.value).map_err(|error| error.to_string());
     key.map_err(|error| diagnostics.error(DiagnosticCode::BadId, name.span, error)).ok()
 }

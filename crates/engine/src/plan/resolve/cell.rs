@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::command_text::{CommandText, TextPart};
 use super::expansion::{Expansion, PIECE_WEIGHT};
 use super::names::{Cell, Names, OutputOf};
-use super::need_text::{NeedText, Wanted};
-use crate::coordination::Need;
-use crate::id::WorkId;
+use super::need_text::{NeedText, Wanted, WantedAgent};
+use crate::coordination::{Need, SignalNeed};
+use crate::id::{AgentId, WorkId};
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Millis, Piece, Span, Spanned, Template, enumerate, shorten,
 };
@@ -159,6 +159,16 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             let timeout = need.timeout();
             let (found, span) = match need.wants() {
                 Wanted::Event(need, span) => (vec![need.clone()], *span),
+                Wanted::Signal(signal, agent, span) => {
+                    match self.signal(signal.clone(), agent.as_ref()) {
+                        Some(signal) => (vec![Need::Signal(signal)], *span),
+                        None => continue,
+                    }
+                }
+                Wanted::Approval(text) => match self.name(&text.value) {
+                    Some(question) => (vec![Need::Approval(question)], text.span),
+                    None => continue,
+                },
                 Wanted::Named(need) => {
                     let Some(name) = self.name(&need.value) else {
                         self.lost = true;
@@ -183,6 +193,23 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 self.need(found, span);
             }
         }
+    }
+
+    /// A signal, of the agent that its template names; `None` if that is no name, which was reported.
+    fn signal(&mut self, signal: SignalNeed, agent: Option<&WantedAgent>) -> Option<SignalNeed> {
+        let Some(agent) = agent else { return Some(signal) };
+        let (WantedAgent::About(text) | WantedAgent::From(text)) = agent;
+        let name = match AgentId::new(self.name(&text.value)?) {
+            Ok(name) => name,
+            Err(error) => {
+                self.diagnostics.error(DiagnosticCode::BadId, text.span, error.to_string());
+                return None;
+            }
+        };
+        Some(match agent {
+            WantedAgent::About(_) => signal.about(name),
+            WantedAgent::From(_) => signal.from(name),
+        })
     }
 
     /// Has it wait for a route from one of these items.

@@ -1,6 +1,6 @@
 //! What an item needs as it is written.
 
-use crate::coordination::Need;
+use crate::coordination::{Need, SignalNeed};
 use crate::keys::gate_of;
 use crate::plan::text::{Millis, Span, Spanned, Template};
 
@@ -39,6 +39,19 @@ impl NeedText {
 pub(in crate::plan) enum Wanted {
     /// Items, by a name.
     Named(Spanned<Template>),
-    /// A signal or a key.
+    /// A gate or a key.
     Event(Need, Span),
+    /// A signal, of an agent whose name may have placeholders.
+    Signal(SignalNeed, Option<WantedAgent>, Span),
+    /// A person's answer to a question, which may have placeholders.
+    Approval(Spanned<Template>),
+}
+
+/// The agent of a signal.
+#[derive(Debug)]
+pub(in crate::plan) enum WantedAgent {
+    /// The signal is about it.
+    About(Spanned<Template>),
+    /// It has sent the signal.
+    From(Spanned<Template>),
 }
