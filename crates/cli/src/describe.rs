@@ -23,7 +23,7 @@ use antiphon::event::{
 
 pub(crate) use approval::{open_questions, questions_open};
 pub(crate) use json::json;
-pub(crate) use key::changed;
+pub(crate) use key::{changed, score_text};
 pub(crate) use narration::Narration;
 pub(crate) use sentence::{Sentence, shortened};
 pub(crate) use signal::heard;

@@ -2,11 +2,11 @@
 //! were answered, and what was decided to follow attempts.
 
 use antiphon::coordination::{
-    Approvals, CoordinationReceipt, GATE_SCALE, GateScores, MAX_WORK_OUTCOMES, RoutesTaken,
-    SignalCounts,
+    Approvals, CoordinationReceipt, GateScores, MAX_WORK_OUTCOMES, RoutesTaken, SignalCounts,
 };
 
 use crate::command_error::CommandError;
+use crate::describe::score_text;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
@@ -57,10 +57,7 @@ fn decisions(taken: &RoutesTaken) -> String {
 
 fn scores(gates: &GateScores) -> String {
     let shown = gates.gates.iter().take(SPELLED_OUT);
-    let shown = shown.map(|gate| {
-        let score = gate.score as f64 / GATE_SCALE as f64;
-        format!("{} {score}", gate.gate)
-    });
+    let shown = shown.map(|gate| format!("{} {}", gate.gate, score_text(gate.score)));
     let shown: Vec<String> = shown.collect();
     let rest = gates.gates.len().saturating_sub(SPELLED_OUT) as u64 + gates.others;
     let rest = if rest > 0 { format!(", {rest} others") } else { String::new() };
