@@ -166,7 +166,7 @@ fn the_items_of_a_run_share_its_keys_and_somebody_watches() -> Result {
     assert!(then.contains("\"value\":\"two\""), "{then}");
     assert_eq!(printed(ran(dir.path(), &["output", "refused"])?), "2\n2");
     let said = std::fs::read_to_string(dir.path().join("said.txt"))?;
-    assert!(said.contains("gate/coverage"), "{said}");
+    assert!(said.contains("gate coverage"), "{said}");
     Ok(())
 }
 
