@@ -103,3 +103,38 @@ gates: { coverage: { by: [tests, low] }, review: { by: [hand] } }";
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }
+
+#[test]
+fn a_gate_that_all_runs_share_lets_each_go_on_that_waits_for_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = "  build: { shell: 'true' }
+  release: { shell: 'true', needs: [build, { gate: staging, at_least: 1, of: shared }] }
+";
+    let keys = "name: release\nbudget: { sessions: 9, duration: 5m }\ngates: { coverage: {} }";
+    std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
+    let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    let waits = ["signal", "wait", "agent_completed", "--about", "build", "--timeout", "60s"];
+    loop {
+        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
+        match waited.status.code() {
+            Some(0) => break,
+            Some(12) => panic!("the item has not run: {waited:?}"),
+            // There is no run yet.
+            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
+        }
+    }
+    let why = printed(&ran(dir.path(), &["why", "r", "release"])?);
+    let needs =
+        "it needs gate staging of at least 1, in the run or in shared, and nothing is there";
+    assert!(why.contains(needs), "{why}");
+    let scored = ran(dir.path(), &["gate", "score", "staging", "1", "--run", "shared"])?;
+    assert_eq!(scored.status.code(), Some(0), "{scored:?}");
+    assert_eq!(engine.0.wait()?.code(), Some(0));
+    let log = printed(&ran(dir.path(), &["log", "r"])?);
+    assert!(
+        log.contains("running release (session 2, gate staging met in shared at version 2)"),
+        "{log}"
+    );
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}

@@ -126,9 +126,10 @@ pub use limits::{
     MAX_KEY_BYTES, MAX_KEY_BYTES_IN_STATE, MAX_KEYS, MAX_LATEST_SIGNALS, MAX_LENT_KEYS,
     MAX_OPEN_QUESTIONS, MAX_QUESTION_BYTES, MAX_REMEMBERED_COMMANDS, MAX_ROUTES,
     MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_SESSION_IDS_PER_OUTCOME, MAX_SESSION_IDS_PER_WORK,
-    MAX_SIGNAL_DATA_BYTES, MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES,
-    MAX_VISITS, MAX_VOTE_TEXT_BYTES, MAX_VOTES, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE,
-    SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND, TIER3_ESCALATION_THRESHOLD,
+    MAX_SHARED_NEEDS, MAX_SIGNAL_DATA_BYTES, MAX_SIGNAL_TYPE_BYTES, MAX_TEXT_BYTES,
+    MAX_TRACKED_OBJECTIVES, MAX_VISITS, MAX_VOTE_TEXT_BYTES, MAX_VOTES, MAX_WORK_OUTCOMES,
+    MAX_WORK_QUEUE_SIZE, SESSION_WRITE_BURST, SESSION_WRITES_PER_SECOND,
+    TIER3_ESCALATION_THRESHOLD,
 };
 pub use live::End;
 pub use pause::Pause;
@@ -159,7 +160,7 @@ pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCond
 pub use why::Blocked;
 pub(crate) use work::events as work_events;
 pub use work::{
-    ArchivedWork, Backoff, FailurePolicy, Finished, KeyCondition, KeyNeed, Met, Need, NeedStanding,
-    NeedTarget, Runner, SignalNeed, SkipReason, WorkItemOutcome, WorkItemTracking, WorkSpec,
-    WorkStage, WorkState, archived_items,
+    ArchivedWork, Backoff, FailurePolicy, Finished, KeyCondition, KeyNeed, KeyOwner, Met, Need,
+    NeedStanding, NeedTarget, Runner, SignalNeed, SkipReason, WorkItemOutcome, WorkItemTracking,
+    WorkSpec, WorkStage, WorkState, archived_items,
 };

@@ -18,6 +18,7 @@ mod member;
 mod nesting;
 mod own_stream;
 mod schedule;
+mod sharing;
 mod step;
 mod takeover;
 mod turn;
@@ -54,6 +55,8 @@ pub struct World {
     starting: VecDeque<(CoordinationId, VecDeque<CoordinationEvent>)>,
     /// Coordinations that may have something to do.
     runnable: BTreeSet<CoordinationId>,
+    /// Coordinations whose items may need keys that all share.
+    sharing: BTreeSet<CoordinationId>,
     ledger: own_stream::OwnStream,
     commit: CommitTip,
     epoch: Epoch,
@@ -75,6 +78,7 @@ impl World {
             swept: BTreeMap::new(),
             starting: VecDeque::new(),
             runnable: BTreeSet::new(),
+            sharing: BTreeSet::new(),
             ledger: own_stream::OwnStream::new(&facts),
             commit: facts.commit,
             epoch: facts.epoch,

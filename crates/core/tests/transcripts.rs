@@ -104,6 +104,7 @@ stories! {
     routes,
     reused,
     shared,
+    shared_needs,
     signals,
     skip_chains,
     spawn_failure,

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Answer, Backoff, Capability, CoordinationBudget, CoordinationConfig, Dedup, Expected,
-    FailurePolicy, Forerunner, KeyCondition, KeyNeed, KeyValue, KeyWrite, Need, Question, Raise,
-    Report, Reused, Route, Runner, Runners, SessionEnd, SessionOutcome, Signal, SignalNeed,
+    Answer, Backoff, Capability, Coordination, CoordinationBudget, CoordinationConfig, Dedup,
+    Expected, FailurePolicy, Forerunner, KeyCondition, KeyNeed, KeyValue, KeyWrite, Need, Question,
+    Raise, Report, Reused, Route, Runner, Runners, SessionEnd, SessionOutcome, Signal, SignalNeed,
     SkipReason, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
@@ -74,6 +74,12 @@ impl Desk {
         now(self.passed)
     }
 
+    /// When something happens next by itself; the end of what never ends is none.
+    fn next_deadline(&self) -> (Option<LedgerTime>, Option<WallTime>) {
+        let (at, wall) = self.audited.world.next_deadline();
+        (at.filter(|at| *at < LedgerTime(u64::MAX)), wall)
+    }
+
     fn tell(&mut self, command: Command) -> bool {
         let now = self.now();
         let told = self.audited.tell(command, &now).is_ok();
@@ -129,6 +135,9 @@ impl Desk {
 
     fn step(&mut self, (kind, a, b): Step) {
         match kind {
+            0..=3 if b.is_multiple_of(9) => {
+                self.share(b / 9);
+            }
             0..=3 => {
                 // A few ids come again, with the same configuration or another one.
                 let id = if b.is_multiple_of(5) {
@@ -185,6 +194,25 @@ impl Desk {
             28 => self.wait_for_what_is_due(),
             _ => self.operate(kind, a, b),
         }
+    }
+
+    /// Sets a key that all share, or removes it.
+    fn share(&mut self, b: u16) {
+        let coordination = CoordinationId::shared().clone();
+        if self.audited.world.coordination(&coordination).is_none() {
+            let (id, budget) =
+                (coordination.clone(), CoordinationBudget::new(1, u64::MAX, 1, None));
+            let config = CoordinationConfig::open(Vec::new(), budget.unwrap());
+            let config = Box::new(config.unwrap());
+            self.tell(Command::Start(commands::Start { id, config, blobs: Vec::new() }));
+        }
+        let key = format!("k{}", b % 6).parse().unwrap();
+        let write = match b % 4 {
+            0 => KeyWrite::delete(key),
+            1 => KeyWrite::set(key, enough()).unwrap(),
+            _ => KeyWrite::set(key, JsonText::new(b.to_string()).unwrap()).unwrap(),
+        };
+        self.tell(commands::SetKeys { coordination, writes: vec![write] }.into());
     }
 
     /// What an operator does to one coordination.
@@ -377,7 +405,7 @@ impl Desk {
     }
 
     fn wait_for_what_is_due(&mut self) {
-        let (at, wall) = self.audited.world.next_deadline();
+        let (at, wall) = self.next_deadline();
         let next = [at.map(|LedgerTime(at)| at), wall.map(|WallTime(wall)| wall)]
             .into_iter()
             .flatten()
@@ -396,9 +424,10 @@ impl Desk {
         self.turns();
         let mut waits = 0_u32;
         for _ in 0..2000 {
-            if self.audited.world.coordinations().next().is_none() {
+            // The one that keeps what all share never ends.
+            if self.audited.world.coordinations().all(Coordination::is_shared) {
                 assert_eq!(
-                    (self.running.len(), self.audited.world.next_deadline()),
+                    (self.running.len(), self.next_deadline()),
                     (0, (None, None)),
                     "nothing is left over"
                 );
@@ -424,7 +453,7 @@ impl Desk {
                     continue;
                 }
                 assert_ne!(
-                    self.audited.world.next_deadline(),
+                    self.next_deadline(),
                     (None, None),
                     "{:?} wait for nothing",
                     self.live()
@@ -502,8 +531,9 @@ impl Desk {
     }
 
     fn waiting_open(&self) -> Option<CoordinationId> {
-        let open = |session: &&antiphon_core::coordination::Coordination| {
-            session.started().mode == antiphon_core::event::Mode::Open
+        let open = |session: &&Coordination| {
+            !session.is_shared()
+                && session.started().mode == antiphon_core::event::Mode::Open
                 && session.stop_request().is_none()
         };
         self.audited
@@ -581,10 +611,13 @@ impl Dice {
     /// A need on a signal or a key, of those that operators send and set.
     fn told(&mut self) -> Need {
         let key = format!("k{}", self.below(6)).parse().unwrap();
-        match self.below(4) {
+        let some = KeyCondition::AtLeast(20_000_000_000);
+        match self.below(6) {
             0 => Need::Key(KeyNeed::new(key, KeyCondition::Exists)),
-            1 => Need::Key(KeyNeed::new(key, KeyCondition::AtLeast(20_000_000_000))),
-            2 => Need::Signal(SignalNeed::new(format!("t{}", self.below(4)).parse().unwrap())),
+            1 => Need::Key(KeyNeed::new(key, some)),
+            2 => Need::Key(KeyNeed::new(key, KeyCondition::Exists).or_shared()),
+            3 => Need::Key(KeyNeed::new(key, some).or_shared()),
+            4 => Need::Signal(SignalNeed::new(format!("t{}", self.below(4)).parse().unwrap())),
             _ => {
                 let agent = format!("a{}", self.below(3)).parse().unwrap();
                 let kind = format!("t{}", self.below(4)).parse().unwrap();

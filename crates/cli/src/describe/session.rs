@@ -1,7 +1,8 @@
 //! Events of sessions.
 
-use antiphon::coordination::{Usage, WorkStage};
+use antiphon::coordination::{NeedTarget, Usage, WorkStage};
 use antiphon::event::{SessionBound, SessionCleared, SessionUnbound, WriteRefused};
+use antiphon::id::StreamName;
 use antiphon::report::in_one_line;
 use antiphon::time::LedgerTime;
 
@@ -18,6 +19,11 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
     }
     if bound.nested {
         details.push_str(", a nested run");
+    }
+    for met in &bound.met {
+        let key = NeedTarget::Key(met.key.clone());
+        let run = met.stream.strip_prefix(StreamName::COORDINATIONS).unwrap_or(&met.stream);
+        details.push_str(&format!(", {key} met in {run} at version {}", met.version));
     }
     let stage = WorkStage::Running;
     Sentence::new(stage.as_str(), stage, format!(" {} ({details})", bound.work))

@@ -118,6 +118,7 @@ impl History {
             nested: false,
             leases: Vec::new(),
             context: None,
+            met: Vec::new(),
         }));
         self
     }

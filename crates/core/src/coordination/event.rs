@@ -16,10 +16,14 @@ use super::signal::{Dedup, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
 use super::{
-    MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_ROUTES, MAX_SCORES, MAX_VOTES,
+    MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_ROUTES, MAX_SCORES,
+    MAX_SHARED_NEEDS, MAX_VOTES,
 };
 use crate::digest::Digest;
-use crate::id::{Actor, AgentId, Epoch, GroupName, QuestionId, SessionId, Version, WorkId};
+use crate::id::{
+    Actor, AgentId, CoordinationId, Epoch, GroupName, KeyName, QuestionId, SessionId, StreamName,
+    Version, WorkId,
+};
 use crate::json_text::JsonText;
 use crate::routing::{Name, RoutingDecision};
 use crate::schema::events;
@@ -33,10 +37,10 @@ events! {
         Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
             read by needed_for_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added" up to 7 by WorkAdded::lowest;
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 8 by WorkAdded::lowest;
             read by WorkAdded::needed,
         /// A session was bound to an item.
-        SessionBound(SessionBound) = "coordination.session_bound" up to 2 by SessionBound::lowest,
+        SessionBound(SessionBound) = "coordination.session_bound" up to 3 by SessionBound::lowest,
         /// A session ended; what follows for its item is inside.
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
             up to 3 by SessionUnbound::lowest,
@@ -246,9 +250,12 @@ impl WorkAdded {
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
     /// them out; schema 4 waits for signals and keys, and for no longer than it says; schema 6 lends
     /// keys that all share; schema 7 waits for approvals and routes, says who scores gates and routes
-    /// where, and gives contexts. The reason of a retry was written before
-    /// it had a schema.
+    /// where, and gives contexts; schema 8 needs keys that all share. The reason of a retry was written
+    /// before it had a schema.
     fn needed(&self) -> u32 {
+        if self.all().any(WorkSpec::looks_at_shared) {
+            return 8;
+        }
         if self.all().any(WorkSpec::waits_for_people_or_routes) {
             return 7;
         }
@@ -290,12 +297,52 @@ pub struct SessionBound {
     /// Digest of the context it was given, the value of the key `context/<agent>`. Came with schema 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Digest>,
+    /// What met needs of the item outside of this stream. Came with schema 3.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_SHARED_NEEDS, _, _>"
+    )]
+    pub met: Vec<MetElsewhere>,
 }
 
 impl SessionBound {
-    /// Schema 2 says which context the session was given.
+    /// Schema 2 says which context the session was given; schema 3 says what met needs elsewhere.
     fn lowest(&self) -> u32 {
-        if self.context.is_some() { 2 } else { 1 }
+        match (self.met.is_empty(), self.context.is_some()) {
+            (false, _) => 3,
+            (true, true) => 2,
+            (true, false) => 1,
+        }
+    }
+}
+
+fn shared_stream() -> String {
+    StreamName::Coordination(CoordinationId::shared().clone()).to_string()
+}
+
+/// A key of another stream that met what an item needs of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetElsewhere {
+    /// The key.
+    pub key: KeyName,
+    /// The stream whose key it is: that of the run `shared`.
+    pub stream: String,
+    /// The version at which it was set there.
+    pub version: Version,
+}
+
+impl MetElsewhere {
+    /// A key that all runs share, as it was set at a version.
+    #[must_use]
+    pub fn by_shared(key: KeyName, version: Version) -> Self {
+        Self { key, stream: shared_stream(), version }
+    }
+
+    /// Whether it is a key of the run that keeps what all share.
+    pub(super) fn is_of_shared(&self) -> bool {
+        self.stream == shared_stream()
     }
 }
 

@@ -96,3 +96,5 @@ pub const MAX_KEY_BYTES_IN_STATE: usize = 256;
 pub const MAX_KEY_BYTES: usize = 1024 * 1024;
 /// Most keys of those that all share which sessions of an item may change.
 pub const MAX_LENT_KEYS: usize = 100;
+/// Most needs of an item on keys that all share.
+pub const MAX_SHARED_NEEDS: usize = 100;

@@ -129,7 +129,10 @@ impl Coordination {
                         break;
                     }
                     let item = self.work().item(key.2);
-                    if expanding.contains(item.id()) || self.may_bind_item(item, now.at).is_err() {
+                    let met = self.work().met_elsewhere(item);
+                    if expanding.contains(item.id())
+                        || self.may_bind_item(item, now.at, &met).is_err()
+                    {
                         continue;
                     }
                     let Ok(grant) = self.grant(item, now.at, capability) else { break };
@@ -160,8 +163,12 @@ impl Coordination {
     /// Whether it is carried out and something of it that could start lacks secrets.
     pub(crate) fn lacks_secrets(&self) -> bool {
         let lacks = |item: &WorkItem| {
-            matches!(item.state(), WorkState::Ready | WorkState::Delayed(_))
-                && !self.has_secrets_for(&item.spec().runner)
+            let is_next = match item.state() {
+                WorkState::Ready | WorkState::Delayed(_) => true,
+                WorkState::Waiting(_) => self.work().is_listed(item),
+                _ => false,
+            };
+            is_next && !self.has_secrets_for(&item.spec().runner)
         };
         self.is_carried()
             && self.pause_reason().is_none()

@@ -54,6 +54,8 @@ pub enum Blocked {
         need: KeyNeed,
         /// Its value as people write it.
         value: Option<String>,
+        /// The value of the key that all runs share, where that counts, too.
+        shared: Option<String>,
     },
     /// It waits for a person's yes to this question.
     NeedsApproval {
@@ -191,11 +193,17 @@ impl fmt::Display for Blocked {
                 }
                 Ok(())
             }
-            Self::NeedsKey { need, value: None } => {
+            Self::NeedsKey { need, value: None, shared: None } => {
                 write!(f, "it needs {need}, and nothing is there")
             }
-            Self::NeedsKey { need, value: Some(value) } => {
+            Self::NeedsKey { need, value: Some(value), shared: None } => {
                 write!(f, "it needs {need}, and it is {value}")
+            }
+            Self::NeedsKey { need, value: None, shared: Some(shared) } => {
+                write!(f, "it needs {need}, and that of shared is {shared}")
+            }
+            Self::NeedsKey { need, value: Some(value), shared: Some(shared) } => {
+                write!(f, "it needs {need}, and it is {value} in the run and {shared} in shared")
             }
             Self::NeedsApproval { question, asked: Some(id) } => {
                 write!(f, "it needs an answer to question {id}: {question}")
@@ -455,11 +463,12 @@ impl Coordination {
     /// The signals and keys that an item waits for, and when it waits no more.
     fn missing(&self, item: &WorkItem) -> Vec<Blocked> {
         let needs = (0..).zip(&item.spec().needs);
-        let unmet =
-            needs.filter(|(at, need)| !need.is_of_items() && self.work().is_unmet(item, *at));
+        let is_open =
+            |at| self.work().is_unmet(item, at) && !self.work().is_met_by_shared(item, at);
+        let unmet = needs.filter(|(at, need)| !need.is_of_items() && is_open(*at));
         let mut reasons: Vec<Blocked> =
             unmet.filter_map(|(_, need)| self.unmet_told(need)).collect();
-        for (need, age) in item.deadlines() {
+        for (need, age) in item.deadlines().iter().filter(|(need, _)| is_open(**need)) {
             if let Some(at) = self.reaches_age(*age) {
                 let need = item.spec().needs[*need as usize].target();
                 reasons.push(Blocked::TimesOut { need, until: Deadline::Ledger(at) });
@@ -485,7 +494,9 @@ impl Coordination {
             }
             Need::Key(need) => {
                 let value = self.key(need.key.as_str()).map(|key| need.shown(&key.value));
-                Some(Blocked::NeedsKey { need: need.clone(), value })
+                let shared = self.work().shared_key(&need.key).filter(|_| need.looks_at_shared());
+                let shared = shared.map(|key| need.shown(&key.value));
+                Some(Blocked::NeedsKey { need: need.clone(), value, shared })
             }
             Need::Approval(question) => {
                 let asked = self.question_of_items(question).cloned();

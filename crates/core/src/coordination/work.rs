@@ -19,6 +19,7 @@ mod ready;
 mod reuse;
 mod routed;
 mod schedule;
+mod shared;
 mod skip;
 mod spec;
 mod stage;
@@ -37,7 +38,7 @@ pub use finished::Finished;
 pub(super) use illegal::{IllegalAddition, IllegalSkip};
 pub(super) use item::WorkItem;
 pub use item::WorkItemTracking;
-pub use need::{KeyCondition, KeyNeed, Need, NeedTarget, SignalNeed};
+pub use need::{KeyCondition, KeyNeed, KeyOwner, Need, NeedTarget, SignalNeed};
 pub(super) use needs::Done;
 pub(super) use needs_met::{Moment, Told};
 pub(super) use ready::ReadyKey;
@@ -53,6 +54,7 @@ use self::archive::Archive;
 use self::group::Group;
 use self::ready::{Ready, Rules};
 use self::routed::Routers;
+use self::shared::SharedNeeds;
 use super::condition::Conditions;
 use super::error::WorkError;
 use super::event::Started;
@@ -94,6 +96,8 @@ pub(super) struct Work {
     denied: BTreeSet<(QuestionId, u32)>,
     #[serde(skip)]
     routers: Routers,
+    #[serde(skip)]
+    shared: SharedNeeds,
     #[serde(skip)]
     ready: Ready,
 }

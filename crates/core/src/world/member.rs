@@ -7,11 +7,11 @@ use super::turn::Draft;
 use crate::append::HeadRow;
 use crate::coordination::event::{CoordinationEvent, SessionUnbound};
 use crate::coordination::{
-    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, StopCause, UnbindError,
-    WriteRate,
+    Coordination, End, Ending, KeyState, Proposal, RecordError, Runners, SessionEnd, StopCause,
+    UnbindError, WriteRate,
 };
 use crate::envelope::{CommitTip, StreamTip};
-use crate::id::{Version, WorkId};
+use crate::id::{KeyName, Version, WorkId};
 use crate::live::{EmitError, Live, Stamp};
 use crate::time::{LedgerTime, Now, WallTime};
 
@@ -157,6 +157,16 @@ impl Member {
     pub(super) fn resume_now(&mut self) {
         self.unrecorded.resumes_later = false;
         self.leave();
+    }
+
+    /// Takes out the shared keys that items need and that nobody has told yet.
+    pub(super) fn take_untold(&mut self) -> BTreeSet<KeyName> {
+        self.live.derived().take_untold()
+    }
+
+    /// Says what a key is that all share.
+    pub(super) fn see_shared(&mut self, key: &KeyName, is: Option<&KeyState>) {
+        self.live.derived().see_shared(key, is);
     }
 
     pub(super) fn hold_secrets(&mut self) {

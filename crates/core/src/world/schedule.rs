@@ -91,6 +91,7 @@ impl World {
     /// Lets one coordination do what it can until it waits for something.
     fn schedule(&mut self, id: &CoordinationId, now: &Now) {
         loop {
+            self.tell_shared_keys(id);
             if !self.draft.has_room() {
                 self.runnable.insert(id.clone());
                 return;

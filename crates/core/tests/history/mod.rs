@@ -144,6 +144,7 @@ impl History {
             nested: false,
             leases: Vec::new(),
             context: None,
+            met: Vec::new(),
         }
     }
 

@@ -79,8 +79,12 @@ fn payload(event: &Event) -> String {
         CoordinationEvent::SessionBound(bound) => {
             let nested = if bound.nested { " nested" } else { "" };
             let context = bound.context.map_or("", |_| " with a context");
+            let met = bound.met.iter();
+            let met: String = met
+                .map(|met| format!(", {} met at {} {}", met.key, met.stream, met.version))
+                .collect();
             format!(
-                "session {} for {}, attempt {}, {}{nested}{context}",
+                "session {} for {}, attempt {}, {}{nested}{context}{met}",
                 bound.session,
                 name(&bound.work),
                 bound.attempt,

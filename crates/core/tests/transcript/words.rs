@@ -295,8 +295,9 @@ fn signal_need(text: &str) -> Need {
     Need::Signal(if failed { need.even_failed() } else { need })
 }
 
-/// `name`, `name>800000` or `name:'value'`.
+/// `name`, `name>800000` or `name:'value'`, with `~` before it if that of all runs counts, too.
 fn key_need(text: &str) -> Need {
+    let (text, shared) = (text.trim_start_matches('~'), text.starts_with('~'));
     let (name, holds) = match (text.split_once('>'), text.split_once(':')) {
         (Some((name, least)), _) => (name, KeyCondition::AtLeast(least.parse().unwrap())),
         (None, Some((name, value))) => {
@@ -305,7 +306,8 @@ fn key_need(text: &str) -> Need {
         }
         (None, None) => (text, KeyCondition::Exists),
     };
-    Need::Key(KeyNeed::new(name.parse().unwrap(), holds))
+    let need = KeyNeed::new(name.parse().unwrap(), holds);
+    Need::Key(if shared { need.or_shared() } else { need })
 }
 
 fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
@@ -331,7 +333,7 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
         }
     }
     item.needs.extend(words.get("signal").map(signal_need));
-    item.needs.extend(words.get("key").map(key_need));
+    item.needs.extend(words.get("key").into_iter().flat_map(|keys| keys.split(',')).map(key_need));
     item.needs.extend(words.get("approval").map(|text| Need::Approval(text.to_owned())));
     item.needs.extend(words.has("routed").then_some(Need::Routed));
     let targets = words.get("routes_to").into_iter().flat_map(|all| all.split(','));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use antiphon_core::coordination::{Met, Need, NeedError};
-use antiphon_core::id::{AgentId, CoordinationId, SessionId, WorkId};
+use antiphon_core::id::{AgentId, CoordinationId, KeyName, SessionId, WorkId};
 use tokio::sync::oneshot;
 
 use super::error::{QueryError, Unavailable};
@@ -71,6 +71,12 @@ pub enum WaitError {
     /// Something that it names cannot be waited for.
     #[error(transparent)]
     Need(#[from] NeedError),
+    /// A caller waits in one run.
+    #[error(
+        "a caller waits for keys of one run; wait for {key} in the run `shared` where that of all runs \
+         is meant"
+    )]
+    OfShared { key: KeyName },
     /// No more callers may wait in this run.
     #[error(
         "{max} callers wait in run {run} already, and no more may; wait for several things at once, \

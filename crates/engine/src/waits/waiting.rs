@@ -107,5 +107,10 @@ fn check(needs: &[Need]) -> Result<(), WaitError> {
         _ if actual > max => return Err(WaitError::TooManyNeeds { actual, max }),
         _ => {}
     }
-    needs.iter().try_for_each(|need| Ok(need.check()?))
+    needs.iter().try_for_each(|need| match need {
+        Need::Key(key) if key.looks_at_shared() => {
+            Err(WaitError::OfShared { key: key.key.clone() })
+        }
+        need => Ok(need.check()?),
+    })
 }

@@ -54,8 +54,12 @@ impl Why {
                     .collect();
                 ("needs_signal", json!({ "need": need, "failed": failed, "items": items }))
             }
-            Blocked::NeedsKey { need, value } => {
-                ("needs_key", json!({ "need": need, "value": value }))
+            Blocked::NeedsKey { need, value, shared } => {
+                let mut members = json!({ "need": need, "value": value });
+                if need.looks_at_shared() {
+                    members["shared"] = json!(shared);
+                }
+                ("needs_key", members)
             }
             Blocked::NeedsApproval { question, asked } => {
                 ("needs_approval", json!({ "question": question, "asked": asked }))
@@ -169,8 +173,17 @@ mod tests {
                 Blocked::NeedsKey {
                     need: KeyNeed::new("state/phase".parse()?, KeyCondition::Exists),
                     value: None,
+                    shared: None,
                 },
                 r#""needs_key",{"need":{"holds":"exists","key":"state/phase"},"value":null}"#,
+            ),
+            (
+                Blocked::NeedsKey {
+                    need: KeyNeed::new("state/phase".parse()?, KeyCondition::Exists).or_shared(),
+                    value: None,
+                    shared: Some("1".to_owned()),
+                },
+                r#""needs_key",{"need":{"holds":"exists","key":"state/phase","of":"shared"},"shared":"1","value":null}"#,
             ),
             (
                 Blocked::NeedsApproval {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::illegal::IllegalBinding;
 use crate::coordination::budget::Grant;
 use crate::coordination::error::{BindError, NotNow, WorkError};
-use crate::coordination::event::SessionBound;
+use crate::coordination::event::{MetElsewhere, SessionBound};
 use crate::coordination::key::KeyValue;
 use crate::coordination::life::Change;
 use crate::coordination::runners::{Capability, Runners};
@@ -19,8 +19,8 @@ use crate::time::{Deadline, LedgerTime, Now, nanos};
 const NOT_READY: &str = "only work that is ready can be bound";
 
 impl Coordination {
-    /// Whether a session may be bound to an item, by a caller that looked at it at a version. A
-    /// decision and the check of a recorded binding both ask here.
+    /// Whether a session may be bound to an item, by a caller that looked at it at a version, where
+    /// these meet needs of it elsewhere. A decision and the check of a recorded binding both ask here.
     ///
     /// # Errors
     /// A [`BindError`] says what is in the way.
@@ -29,6 +29,7 @@ impl Coordination {
         work: &str,
         looked_at: Version,
         at: LedgerTime,
+        met: &[MetElsewhere],
     ) -> Result<&WorkItem, BindError> {
         let item = self.work().known(work)?;
         self.allow(Change::Bind)?;
@@ -53,7 +54,7 @@ impl Coordination {
                 current: item.changed(),
             });
         }
-        self.may_bind_item(item, at)?;
+        self.may_bind_item(item, at, met)?;
         Ok(item)
     }
 
@@ -62,13 +63,17 @@ impl Coordination {
         &self,
         item: &WorkItem,
         at: LedgerTime,
+        met: &[MetElsewhere],
     ) -> Result<(), BindError> {
         let may_start = match item.state() {
+            WorkState::Waiting(unmet) => {
+                !met.is_empty() && self.work().needs_met_by(item, met) == Some(*unmet as usize)
+            }
             // Wall time may be set back after the decision; ledger time may not.
             WorkState::Delayed(Deadline::Ledger(until)) => *until <= at,
             state => state.after(WorkMove::Bind(self.sessions().last() + 1)).is_some(),
         };
-        if !may_start || self.work().waits_for_key(item) {
+        if !may_start || self.work().waits_for_key(item, met) {
             return Err(not_ready(item).into());
         }
         if let Some(group) = &item.spec().group
@@ -103,6 +108,7 @@ impl Coordination {
         match item.state() {
             WorkState::Ready => true,
             WorkState::Delayed(until) => until.has_come(now) || self.work().is_listed(item),
+            WorkState::Waiting(_) => self.work().is_listed(item),
             _ => false,
         }
     }
@@ -120,7 +126,8 @@ impl Coordination {
         now: &Now,
     ) -> Result<SessionBound, BindError> {
         let looked_at = looked_at.unwrap_or(self.version());
-        let item = self.may_bind(work, looked_at, now.at)?;
+        let met = self.work().met_elsewhere(self.work().known(work)?);
+        let item = self.may_bind(work, looked_at, now.at, &met)?;
         if !self.is_due(item, now) {
             return Err(not_ready(item).into());
         }
@@ -162,6 +169,7 @@ impl Coordination {
             nested: item.spec().runner.is_plan(),
             leases: Vec::new(),
             context: self.context_of(item.spec()).as_ref().map(KeyValue::digest),
+            met: self.work().met_elsewhere(item),
         }
     }
 
@@ -179,7 +187,13 @@ impl Coordination {
         bound: &SessionBound,
         meta: &Meta,
     ) -> Result<(), IllegalBinding> {
-        let item = self.may_bind(bound.work.as_str(), bound.looked_at, meta.at)?;
+        let item = self.may_bind(bound.work.as_str(), bound.looked_at, meta.at, &bound.met)?;
+        if self.work().needs_met_by(item, &bound.met).is_none()
+            || bound.met.iter().any(|met| !met.is_of_shared())
+            || !bound.met.is_sorted()
+        {
+            return Err(IllegalBinding::Met);
+        }
         let last = self.sessions().last();
         if bound.session != last + 1 {
             return Err(IllegalBinding::Number { session: bound.session, last });

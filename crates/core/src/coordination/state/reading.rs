@@ -1,5 +1,7 @@
 //! What can be asked of a coordination. Nothing here changes it.
 
+use std::collections::BTreeSet;
+
 use super::Coordination;
 use crate::coordination::approval::{Question, QuestionState};
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
@@ -271,6 +273,21 @@ impl Coordination {
     #[must_use]
     pub fn key(&self, key: &str) -> Option<&KeyState> {
         self.keys.get(key)
+    }
+
+    /// Whether an item needs keys that all runs share.
+    pub(crate) fn looks_at_shared(&self) -> bool {
+        self.work.looks_at_shared()
+    }
+
+    /// Takes out the shared keys that items need and that nobody has told yet.
+    pub(crate) fn take_untold(&mut self) -> BTreeSet<KeyName> {
+        self.work.take_untold()
+    }
+
+    /// Says what a key is that all runs share. Items that need it may start, or may no more.
+    pub(crate) fn see_shared(&mut self, key: &KeyName, is: Option<&KeyState>) {
+        self.work.see_shared(key, is);
     }
 
     /// The items in memory that speak under a name.

@@ -15,7 +15,8 @@ use super::spec::{Runner, WorkSpec};
 use crate::coordination::error::{ConfigError, NeedError};
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{
-    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES, MAX_VISITS,
+    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES,
+    MAX_SHARED_NEEDS, MAX_VISITS,
 };
 use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
@@ -185,6 +186,11 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     if item.shared.len() > MAX_LENT_KEYS {
         let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);
         return Err(ConfigError::OutOfRange { field: "shared", actual, min: 0, max });
+    }
+    let shared = item.needs.iter().filter(|need| need.looks_at_shared()).count();
+    if shared > MAX_SHARED_NEEDS {
+        let (actual, max) = (shared as u64, MAX_SHARED_NEEDS as u64);
+        return Err(ConfigError::OutOfRange { field: "needs on shared keys", actual, min: 0, max });
     }
     check_needs(item).map_err(|problem| ConfigError::Need { work_id: item.id.clone(), problem })?;
     let positive = |field, value: Option<u64>, max: u64| match value {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use key::{KeyCondition, KeyNeed};
+pub use key::{KeyCondition, KeyNeed, KeyOwner};
 pub use signal::SignalNeed;
 pub use target::NeedTarget;
 
@@ -54,6 +54,12 @@ impl Need {
     #[must_use]
     pub fn is_of_items(&self) -> bool {
         matches!(self, Self::Work(_) | Self::Group(_) | Self::Routed)
+    }
+
+    /// Whether a key that all runs share may meet it.
+    #[must_use]
+    pub fn looks_at_shared(&self) -> bool {
+        matches!(self, Self::Key(key) if key.looks_at_shared())
     }
 
     /// Whether it is one of the outcome of this item.

@@ -128,6 +128,10 @@ impl Work {
         let position = self.by_id[work];
         self.unschedule(position);
         let item = &mut self.items[position];
+        if let WorkState::Waiting(_) = item.state() {
+            // Keys of another stream meet what it waits for.
+            item.step(WorkMove::Needs(0), moment.version());
+        }
         item.step(WorkMove::Bind(session), moment.version());
         item.note_session(session);
         if let Some(group) = item.spec().group.as_ref() {

@@ -7,7 +7,7 @@ use super::spec::WorkSpec;
 use super::state::{SkipReason, WorkItemOutcome, WorkState};
 use super::{Work, WorkItem};
 use crate::coordination::approval::{Answer, Questions};
-use crate::coordination::event::{Signalled, WorkSkipped};
+use crate::coordination::event::{MetElsewhere, Signalled, WorkSkipped};
 use crate::coordination::key::{KeyChange, KeyValue, Keys};
 use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
 use crate::coordination::signal::{About, SignalType, Signals};
@@ -67,7 +67,7 @@ impl WorkItem {
         due.any(|(need, _)| self.spec().needs[*need as usize].target() == *target)
     }
 
-    fn key_needs(&self) -> impl Iterator<Item = (u32, &KeyNeed)> {
+    pub(super) fn key_needs(&self) -> impl Iterator<Item = (u32, &KeyNeed)> {
         (0..).zip(&self.spec().needs).filter_map(|(at, need)| match need {
             Need::Key(key) => Some((at, key)),
             _ => None,
@@ -108,6 +108,7 @@ impl Work {
             self.conditions.await_key(&key.key, (position, at), holds);
             unmet += u32::from(!holds);
         }
+        self.link_shared(position);
         heard.into_iter().for_each(|at| self.items[position].latch(at));
         unmet
     }
@@ -131,6 +132,7 @@ impl Work {
             let holds = key.is_met_by(told.keys.get(key.key.as_str()).map(|key| &key.value));
             self.conditions.await_key(&key.key, (position, at), holds);
         }
+        self.link_shared(position);
         self.link_approvals_again(position, told);
     }
 
@@ -139,6 +141,7 @@ impl Work {
         self.time_needs(position, moment);
         self.forget_approvals(position);
         self.forget_routes(position);
+        self.forget_shared(position);
         let Self { items, conditions, .. } = self;
         let item = &items[position];
         for (at, signal) in item.signal_needs().filter(|(at, _)| !item.is_latched(*at)) {
@@ -296,10 +299,17 @@ impl Work {
         }
     }
 
-    /// Whether a key keeps an item from starting now.
-    pub(in crate::coordination) fn waits_for_key(&self, item: &WorkItem) -> bool {
+    /// Whether a key keeps an item from starting now, where these meet needs of it elsewhere.
+    pub(in crate::coordination) fn waits_for_key(
+        &self,
+        item: &WorkItem,
+        met: &[MetElsewhere],
+    ) -> bool {
         let Some(position) = self.by_id.get(item.id()) else { return false };
-        item.key_needs().any(|(at, key)| !self.holds(key, (*position, at)))
+        let is_met = |need: &KeyNeed| {
+            need.looks_at_shared() && met.iter().any(|elsewhere| elsewhere.key == need.key)
+        };
+        item.key_needs().any(|(at, key)| !self.holds(key, (*position, at)) && !is_met(key))
     }
 
     fn holds(&self, need: &KeyNeed, waiter: (u32, u32)) -> bool {
@@ -348,7 +358,9 @@ impl Work {
             self.timeouts.remove(&(*until, position, *at));
         }
         for (at, until) in &deadlines {
-            self.timeouts.insert((*until, position, *at));
+            if !self.is_met_by_shared(&self.items[position], *at) {
+                self.timeouts.insert((*until, position, *at));
+            }
         }
         self.items[position].set_deadlines(deadlines);
     }

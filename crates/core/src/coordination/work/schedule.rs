@@ -13,6 +13,9 @@ impl Work {
         match item.state() {
             WorkState::Ready => self.ready.insert(&self.rules, item, position),
             WorkState::Delayed(until) => self.ready.wait(*until, position),
+            WorkState::Waiting(_) if self.waits_for_shared_alone(position) => {
+                self.ready.insert(&self.rules, item, position);
+            }
             _ => {}
         }
     }
@@ -22,6 +25,7 @@ impl Work {
         let item = &self.items[position];
         match item.state() {
             WorkState::Ready => {}
+            WorkState::Waiting(_) if self.looks_at_shared() => {}
             WorkState::Delayed(until) => self.ready.stop_waiting(*until, position),
             _ => return,
         }
@@ -60,7 +64,8 @@ impl Work {
         }
     }
 
-    /// Whether an item is among the ready ones: it is ready, or its moment has come.
+    /// Whether an item is among the ready ones: it is ready, its moment has come, or shared keys meet
+    /// what it waits for.
     pub(in crate::coordination) fn is_listed(&self, item: &WorkItem) -> bool {
         self.ready.contains(&self.rules, item, self.by_id[item.id()])
     }

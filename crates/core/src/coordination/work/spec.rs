@@ -240,6 +240,12 @@ impl WorkSpec {
         !self.need_timeouts.is_empty() || self.needs.iter().any(|need| !need.is_of_items())
     }
 
+    /// Whether keys that all runs share may meet needs of it.
+    #[must_use]
+    pub fn looks_at_shared(&self) -> bool {
+        self.needs.iter().any(Need::looks_at_shared)
+    }
+
     /// Whether a person's answer or a route decides when it may start, it scores or routes, or its
     /// sessions are given something to go by.
     pub(in crate::coordination) fn waits_for_people_or_routes(&self) -> bool {

@@ -148,12 +148,15 @@ fn set(
     let Some((set, blobs)) = state.decide_keys(writes, asker.actor.clone(), scored)? else {
         return Ok(Done { version: state.version() });
     };
-    let event = CoordinationEvent::KeySet(set);
+    let event = CoordinationEvent::KeySet(set.clone());
     let (actual, max) = (event.encode().len(), MAX_PAYLOAD_BYTES);
     if actual > max {
         return Err(KeyError::TooManyBytes { actual, max }.into());
     }
     let done = world.record_all(id, vec![event], asker, now)?;
     world.draft.add_blobs(blobs);
+    if id.is_shared() {
+        world.share(&set);
+    }
     Ok(done)
 }

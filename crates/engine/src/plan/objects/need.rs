@@ -81,6 +81,12 @@ pub(super) static NEED: Object = Object {
             "With `key`: the text, number or truth value that it must be.",
         ),
         key(
+            "of",
+            ValueKind::Word(&["shared"]),
+            "of: shared",
+            "With `gate` or `key`: where that of the run does not meet it, the one of the run `shared` may.",
+        ),
+        key(
             "timeout",
             ValueKind::Duration,
             "timeout: 10m",
@@ -96,12 +102,13 @@ pub(super) static NEED: Object = Object {
 const SUBJECTS: [&str; 5] = ["item", "signal", "gate", "key", "approval"];
 
 /// What only goes with some of them.
-const PARTS: [(&str, &[&str]); 5] = [
+const PARTS: [(&str, &[&str]); 6] = [
     ("about", &["signal"]),
     ("from", &["signal"]),
     ("success", &["signal"]),
     ("at_least", &["gate", "key"]),
     ("equals", &["key"]),
+    ("of", &["gate", "key"]),
 ];
 
 pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<NeedText> {
@@ -178,7 +185,7 @@ fn wanted(
                 return None;
             };
             let holds = KeyCondition::AtLeast(number(least, diagnostics)?);
-            Wanted::Event(Need::Key(KeyNeed::new(key?, holds)), span)
+            Wanted::Event(Need::Key(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
         }
         _ => {
             let key = diagnostics.text(named).and_then(|name| key_name(&name, diagnostics));
@@ -192,9 +199,17 @@ fn wanted(
                 (None, Some(value)) => KeyCondition::Equals(scalar(value, diagnostics)?),
                 (None, None) => KeyCondition::Exists,
             };
-            Wanted::Event(Need::Key(KeyNeed::new(key?, holds)), span)
+            Wanted::Event(Need::Key(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
         }
     })
+}
+
+/// A need on a key of those that it says.
+fn owned(need: KeyNeed, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<KeyNeed> {
+    match fields.get("of") {
+        None => Some(need),
+        Some(of) => diagnostics.choice(of, &[("shared", ())]).map(|()| need.or_shared()),
+    }
 }
 
 fn signal(

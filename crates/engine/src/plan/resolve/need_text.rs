@@ -20,10 +20,12 @@ impl NeedText {
         &self.wants
     }
 
-    /// The gate that is needed, if one is, and where that is written.
+    /// The gate of the run that is needed, if one is, and where that is written.
     pub(in crate::plan) fn gate(&self) -> Option<(&str, Span)> {
         match &self.wants {
-            Wanted::Event(Need::Key(need), span) => Some((gate_of(&need.key)?, *span)),
+            Wanted::Event(Need::Key(need), span) if !need.looks_at_shared() => {
+                Some((gate_of(&need.key)?, *span))
+            }
             _ => None,
         }
     }

@@ -11,6 +11,24 @@ use crate::coordination::limits::MAX_KEY_BYTES_IN_STATE;
 use crate::id::KeyName;
 use crate::json_text::JsonText;
 
+/// Whose keys a need looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeyOwner {
+    /// Those of the item's own run alone.
+    #[default]
+    Run,
+    /// Those of its run and, where they do not meet it, those that all runs share.
+    Shared,
+}
+
+impl KeyOwner {
+    fn is_run(&self) -> bool {
+        *self == Self::Run
+    }
+}
+
 /// What a key must be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +37,9 @@ pub struct KeyNeed {
     pub key: KeyName,
     /// What must hold of it.
     pub holds: KeyCondition,
+    /// Whose keys count.
+    #[serde(default, skip_serializing_if = "KeyOwner::is_run")]
+    pub of: KeyOwner,
 }
 
 /// What must hold of a key.
@@ -35,10 +56,22 @@ pub enum KeyCondition {
 }
 
 impl KeyNeed {
-    /// A condition on a key.
+    /// A condition on a key of the item's own run.
     #[must_use]
     pub fn new(key: KeyName, holds: KeyCondition) -> Self {
-        Self { key, holds }
+        Self { key, holds, of: KeyOwner::Run }
+    }
+
+    /// Met as well where the key that all runs share is so.
+    #[must_use]
+    pub fn or_shared(self) -> Self {
+        Self { of: KeyOwner::Shared, ..self }
+    }
+
+    /// Whether a key that all runs share may meet it.
+    #[must_use]
+    pub fn looks_at_shared(&self) -> bool {
+        self.of == KeyOwner::Shared
     }
 
     /// Whether it is met where the key has this value, or none.
@@ -117,9 +150,13 @@ impl fmt::Display for KeyNeed {
             None => write!(f, "key {}", self.key)?,
         }
         match &self.holds {
-            KeyCondition::Exists => f.write_str(" to be there"),
-            KeyCondition::AtLeast(least) => write!(f, " of at least {}", Millionths(*least)),
-            KeyCondition::Equals(value) => write!(f, " to be {}", value.as_str()),
+            KeyCondition::Exists => f.write_str(" to be there")?,
+            KeyCondition::AtLeast(least) => write!(f, " of at least {}", Millionths(*least))?,
+            KeyCondition::Equals(value) => write!(f, " to be {}", value.as_str())?,
+        }
+        match self.of {
+            KeyOwner::Run => Ok(()),
+            KeyOwner::Shared => f.write_str(", in the run or in shared"),
         }
     }
 }
