@@ -82,6 +82,7 @@ stories! {
     cancel_and_drain,
     charged_by_the_grant,
     command_ids,
+    capable,
     contexts,
     cut_off_start,
     deadlines,

@@ -119,6 +119,7 @@ impl History {
             leases: Vec::new(),
             context: None,
             met: Vec::new(),
+            assigned: None,
         }));
         self
     }

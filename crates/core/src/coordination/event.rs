@@ -14,7 +14,7 @@ use super::route::RouteVote;
 use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::signal::{Dedup, SignalType};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
-use super::work::{Finished, SkipReason, WorkSpec};
+use super::work::{Assigned, Finished, SkipReason, WorkSpec};
 use super::{
     MAX_ADDRESSEES, MAX_CHANGES_PER_EVENT, MAX_ITEMS_PER_EVENT, MAX_ROUTES, MAX_SCORES,
     MAX_SHARED_NEEDS, MAX_VOTES,
@@ -37,10 +37,10 @@ events! {
         Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
             read by needed_for_started,
         /// Items were added.
-        WorkAdded(WorkAdded) = "coordination.work_added" up to 8 by WorkAdded::lowest;
+        WorkAdded(WorkAdded) = "coordination.work_added" up to 9 by WorkAdded::lowest;
             read by WorkAdded::needed,
         /// A session was bound to an item.
-        SessionBound(SessionBound) = "coordination.session_bound" up to 3 by SessionBound::lowest,
+        SessionBound(SessionBound) = "coordination.session_bound" up to 4 by SessionBound::lowest,
         /// A session ended; what follows for its item is inside.
         SessionUnbound(SessionUnbound) = "coordination.session_unbound"
             up to 3 by SessionUnbound::lowest,
@@ -250,9 +250,12 @@ impl WorkAdded {
     /// Schema 2 adds items that have their outcome already; schema 3 names the sessions that carried
     /// them out; schema 4 waits for signals and keys, and for no longer than it says; schema 6 lends
     /// keys that all share; schema 7 waits for approvals and routes, says who scores gates and routes
-    /// where, and gives contexts; schema 8 needs keys that all share. The reason of a retry was written
-    /// before it had a schema.
+    /// where, and gives contexts; schema 8 needs keys that all share; schema 9 names runners that have what
+    /// an item wants. The reason of a retry was written before it had a schema.
     fn needed(&self) -> u32 {
+        if self.all().any(|item| item.capable.is_some()) {
+            return 9;
+        }
         if self.all().any(WorkSpec::looks_at_shared) {
             return 8;
         }
@@ -304,15 +307,20 @@ pub struct SessionBound {
         deserialize_with = "crate::bounded::list::<MAX_SHARED_NEEDS, _, _>"
     )]
     pub met: Vec<MetElsewhere>,
+    /// The runner that it was given to, of those that have what its item wants. Came with schema 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Box<Assigned>>,
 }
 
 impl SessionBound {
-    /// Schema 2 says which context the session was given; schema 3 says what met needs elsewhere.
+    /// Schema 2 says which context the session was given, schema 3 what met needs elsewhere, schema 4 to
+    /// which runner it was given.
     fn lowest(&self) -> u32 {
-        match (self.met.is_empty(), self.context.is_some()) {
-            (false, _) => 3,
-            (true, true) => 2,
-            (true, false) => 1,
+        match self {
+            Self { assigned: Some(_), .. } => 4,
+            Self { met, .. } if !met.is_empty() => 3,
+            Self { context: Some(_), .. } => 2,
+            _ => 1,
         }
     }
 }

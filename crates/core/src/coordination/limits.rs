@@ -96,5 +96,9 @@ pub const MAX_KEY_BYTES_IN_STATE: usize = 256;
 pub const MAX_KEY_BYTES: usize = 1024 * 1024;
 /// Most keys of those that all share which sessions of an item may change.
 pub const MAX_LENT_KEYS: usize = 100;
+/// Most runners that the sessions of an item are given to.
+pub const MAX_CAPABLE_RUNNERS: usize = 100;
+/// Most capabilities that an item wants.
+pub const MAX_WANTED_CAPABILITIES: usize = 20;
 /// Most needs of an item on keys that all share.
 pub const MAX_SHARED_NEEDS: usize = 100;

@@ -43,9 +43,9 @@ impl CoordinationEvent {
 }
 
 impl WorkSpec {
-    /// The blobs that it names: its input, and what was taken over.
+    /// The blobs that it names: its inputs, and what was taken over.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> {
-        self.input.into_iter().chain(self.reused.iter().flat_map(Reused::blobs))
+        self.inputs().chain(self.reused.iter().flat_map(Reused::blobs))
     }
 }
 

@@ -25,6 +25,7 @@ use super::budget::Grant;
 use super::event::{SessionBound, WriteRefused};
 use super::work::WorkState;
 use crate::id::Version;
+use crate::routing::Name;
 use crate::time::LedgerTime;
 
 /// One live session of a coordination.
@@ -46,6 +47,9 @@ pub struct Binding {
     pub fence: Version,
     /// Whether it is a nested coordination.
     pub nested: bool,
+    /// The runner that it was given to, of those that have what its item wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Name>,
 }
 
 impl Binding {
@@ -91,6 +95,9 @@ pub(super) struct Sessions {
     refused: BTreeSet<(u64, String)>,
     #[serde(skip)]
     reserved: Reserved,
+    /// How many live sessions each runner has that sessions were given to.
+    #[serde(skip)]
+    loads: BTreeMap<Name, u64>,
     /// When time is over, for those that were not named overdue yet.
     #[serde(skip)]
     deadlines: BTreeSet<(LedgerTime, u64)>,
@@ -155,10 +162,24 @@ impl Sessions {
             deadline: bound.deadline,
             fence,
             nested: bound.nested,
+            assigned: bound.assigned.as_ref().map(|assigned| assigned.to.clone()),
         };
+        self.enter(&binding);
+        self.bound.insert(bound.session, binding);
+    }
+
+    /// Notes what follows from a live session.
+    fn enter(&mut self, binding: &Binding) {
         self.reserved.add(&binding.grant);
         self.deadlines.insert((binding.deadline, binding.session));
-        self.bound.insert(bound.session, binding);
+        if let Some(runner) = &binding.assigned {
+            *self.loads.entry(runner.clone()).or_default() += 1;
+        }
+    }
+
+    /// How many live sessions were given to a runner.
+    pub(super) fn load(&self, runner: &Name) -> u64 {
+        self.loads.get(runner).copied().unwrap_or_default()
     }
 
     /// Ends a session that is bound.
@@ -166,6 +187,14 @@ impl Sessions {
         let binding = self.bound.remove(&number).expect("BUG: check found the binding");
         self.reserved.subtract(&binding.grant);
         self.deadlines.remove(&(binding.deadline, number));
+        if let Some(runner) = &binding.assigned
+            && let Some(load) = self.loads.get_mut(runner)
+        {
+            *load -= 1;
+            if *load == 0 {
+                self.loads.remove(runner);
+            }
+        }
         binding
     }
 
@@ -242,10 +271,9 @@ impl Sessions {
 
     /// Builds again what is derived, after a snapshot was read.
     pub(super) fn rebuild(&mut self) {
-        (self.reserved, self.deadlines) = Default::default();
-        for binding in self.bound.values() {
-            self.reserved.add(&binding.grant);
-            self.deadlines.insert((binding.deadline, binding.session));
+        (self.reserved, self.deadlines, self.loads) = Default::default();
+        for binding in self.bound.values().cloned().collect::<Vec<_>>() {
+            self.enter(&binding);
         }
     }
 }

@@ -152,7 +152,8 @@ impl World {
             outputs: session.outputs_for(spec),
             origin: session.started().origin,
             context: session.context_of(spec),
-            spec: spec.clone(),
+            assigned: binding.assigned.clone(),
+            spec: spec.clone().given_to(binding.assigned.as_ref()),
         })));
     }
 

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_INLINE_BLOB_BYTES, Recorded};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::live::{Aggregate, Live};
+use crate::routing::Name;
 use crate::time::LedgerTime;
 
 /// Bytes of payload from which nothing that continues by itself is added to a turn: what comes
@@ -90,6 +91,9 @@ pub struct Spawn {
     pub origin: Option<Digest>,
     /// What it is given to go by.
     pub context: Option<KeyValue>,
+    /// The runner that it was given to, of those that have what its item wants.
+    pub assigned: Option<Name>,
+    /// Its item; the input is that of the runner.
     pub spec: WorkSpec,
 }
 

@@ -145,6 +145,7 @@ impl History {
             leases: Vec::new(),
             context: None,
             met: Vec::new(),
+            assigned: None,
         }
     }
 

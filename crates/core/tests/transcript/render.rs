@@ -83,8 +83,12 @@ fn payload(event: &Event) -> String {
             let met: String = met
                 .map(|met| format!(", {} met at {} {}", met.key, met.stream, met.version))
                 .collect();
+            let assigned = bound.assigned.as_ref();
+            let assigned = assigned.map_or_else(String::new, |given| {
+                format!(", by {}: {}", given.to, given.reasoning)
+            });
             format!(
-                "session {} for {}, attempt {}, {}{nested}{context}{met}",
+                "session {} for {}, attempt {}, {}{nested}{context}{met}{assigned}",
                 bound.session,
                 name(&bound.work),
                 bound.attempt,
@@ -525,6 +529,10 @@ fn item(spec: &WorkSpec) -> String {
     }
     if let Some(visits) = spec.visits {
         out.push_str(&format!(" {visits} visits"));
+    }
+    if let Some(capable) = &spec.capable {
+        let names: Vec<&str> = capable.inputs.keys().map(|name| name.as_str()).collect();
+        out.push_str(&format!(" wants {} of {}", capable.wanted, names.join(" ")));
     }
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner,
-    KeyCondition, KeyNeed, KeyWrite, Need, Question, Raise, Reused, Route, RouteVote, Runner,
-    Signal, SignalNeed, WorkSpec,
+    Backoff, CapableRunners, CoordinationBudget, CoordinationConfig, Dedup, Expected,
+    FailurePolicy, Forerunner, KeyCondition, KeyNeed, KeyWrite, Need, Question, Raise, Reused,
+    Route, RouteVote, Runner, Signal, SignalNeed, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::OnTripped;
@@ -357,6 +357,15 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     if !matches!(item.runner, Runner::Function(_) | Runner::Plan(_)) && !words.has("undescribed") {
         item.input = Some(Digest::of(id.as_bytes()));
     }
+    item.capable = words.get("wants").map(|wants| {
+        let names = words.get("of").into_iter().flat_map(|names| names.split(','));
+        Box::new(CapableRunners {
+            wanted: wants.split('+').map(|name| name.parse().unwrap()).collect(),
+            inputs: names
+                .map(|name| (name.parse().unwrap(), Digest::of(name.as_bytes())))
+                .collect(),
+        })
+    });
     item.attempts = words.number("attempts");
     item.backoff = words.duration("backoff").map(|initial_ns| Backoff {
         initial_ns,

@@ -49,6 +49,11 @@ pub enum ConfigError {
     /// An item is carried out by a process or a nested coordination, and nothing says which.
     #[error("work {work_id} has no input that says what to run")]
     NoDescription { work_id: WorkId },
+    /// Plans are no runners that sessions are given to by what they can.
+    #[error(
+        "work {work_id} is a plan, which is not carried out by runners that have what it wants"
+    )]
+    CapableOfPlan { work_id: WorkId },
     /// One item's description is too large to be recorded.
     #[error(
         "the description of work {work_id} takes {actual} bytes; at most {max} are allowed: \

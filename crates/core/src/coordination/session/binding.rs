@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::illegal::IllegalBinding;
+use super::outcome::shortened;
 use crate::coordination::budget::Grant;
 use crate::coordination::error::{BindError, NotNow, WorkError};
 use crate::coordination::event::{MetElsewhere, SessionBound};
 use crate::coordination::key::KeyValue;
 use crate::coordination::life::Change;
+use crate::coordination::limits::MAX_TEXT_BYTES;
 use crate::coordination::runners::{Capability, Runners};
 use crate::coordination::state::Coordination;
-use crate::coordination::work::{WorkItem, WorkMove, WorkState};
+use crate::coordination::work::{Assigned, WorkItem, WorkMove, WorkState};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::Meta;
 use crate::id::{GroupName, Version, WorkId};
@@ -170,7 +172,16 @@ impl Coordination {
             leases: Vec::new(),
             context: self.context_of(item.spec()).as_ref().map(KeyValue::digest),
             met: self.work().met_elsewhere(item),
+            assigned: self.assign(item).map(Box::new),
         }
+    }
+
+    /// The runner that the next session of an item is given to, if it may be given to several.
+    fn assign(&self, item: &WorkItem) -> Option<Assigned> {
+        let assigned =
+            item.spec().capable.as_ref()?.assign(|name| self.sessions().load(name)).ok()?;
+        let reasoning = shortened(assigned.reasoning, MAX_TEXT_BYTES);
+        Some(Assigned { reasoning, ..assigned })
     }
 
     /// The secret that a session shows; the record holds only its digest.
@@ -193,6 +204,11 @@ impl Coordination {
             || !bound.met.is_sorted()
         {
             return Err(IllegalBinding::Met);
+        }
+        // Why it was chosen is in words, which another version may choose otherwise.
+        let to = |assigned: &Assigned| assigned.to.clone();
+        if bound.assigned.as_deref().map(to) != self.assign(item).as_ref().map(to) {
+            return Err(IllegalBinding::Assigned);
         }
         let last = self.sessions().last();
         if bound.session != last + 1 {

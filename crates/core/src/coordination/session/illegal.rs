@@ -18,6 +18,8 @@ pub(in crate::coordination) enum IllegalBinding {
     Overdue,
     #[error("its context is not the one that its agent has")]
     Context,
+    #[error("it is not given to the least loaded runner that has what its item wants")]
+    Assigned,
     #[error("it names as met elsewhere what its item does not need there")]
     Met,
     #[error(transparent)]

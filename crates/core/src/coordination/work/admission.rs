@@ -15,8 +15,8 @@ use super::spec::{Runner, WorkSpec};
 use crate::coordination::error::{ConfigError, NeedError};
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{
-    MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES,
-    MAX_SHARED_NEEDS, MAX_VISITS,
+    MAX_ATTEMPTS_LIMIT, MAX_CAPABLE_RUNNERS, MAX_ITEMS_PER_EVENT, MAX_LENT_KEYS, MAX_ROUTES,
+    MAX_SCORES, MAX_SHARED_NEEDS, MAX_VISITS, MAX_WANTED_CAPABILITIES,
 };
 use crate::coordination::reused::Forerunner;
 use crate::envelope::MAX_PAYLOAD_BYTES;
@@ -186,6 +186,22 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     if item.shared.len() > MAX_LENT_KEYS {
         let (actual, max) = (item.shared.len() as u64, MAX_LENT_KEYS as u64);
         return Err(ConfigError::OutOfRange { field: "shared", actual, min: 0, max });
+    }
+    if let Some(capable) = &item.capable {
+        if item.runner.is_plan() {
+            return Err(ConfigError::CapableOfPlan { work_id: item.id.clone() });
+        }
+        let range = |field, actual: usize, max: usize| match actual {
+            0 => Err((field, actual, max)),
+            actual if actual > max => Err((field, actual, max)),
+            _ => Ok(()),
+        };
+        let wanted = range("capabilities", capable.wanted.iter().count(), MAX_WANTED_CAPABILITIES);
+        let runners = range("runners", capable.inputs.len(), MAX_CAPABLE_RUNNERS);
+        wanted.and(runners).map_err(|(field, actual, max)| {
+            let (actual, max) = (actual as u64, max as u64);
+            ConfigError::OutOfRange { field, actual, min: 1, max }
+        })?;
     }
     let shared = item.needs.iter().filter(|need| need.looks_at_shared()).count();
     if shared > MAX_SHARED_NEEDS {

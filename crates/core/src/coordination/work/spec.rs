@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::capable::CapableRunners;
 use super::need::Need;
 use crate::coordination::key::gate_key;
 use crate::coordination::limits::{MAX_LENT_KEYS, MAX_ROUTES, MAX_SCORES};
@@ -12,6 +13,7 @@ use crate::coordination::reused::Reused;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, KeyName, RunnerName, WorkId};
 use crate::json_text::JsonText;
+use crate::routing::Name;
 
 /// How sessions of an item are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -214,6 +216,10 @@ pub struct WorkSpec {
         deserialize_with = "crate::json_text::present"
     )]
     pub context: Option<JsonText>,
+    /// The runners that have what it wants, of which each session is given to the least loaded; what that
+    /// one runs is its input then. Came with schema 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capable: Option<Box<CapableRunners>>,
     /// Why a retry carries it out, in words. Nothing follows from it. Has schema 3 of `work_added`
     /// since, and was written in lower ones before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -270,6 +276,7 @@ impl WorkSpec {
             id,
             runner,
             agent: None,
+            capable: None,
             needs: Vec::new(),
             need_timeouts: BTreeMap::new(),
             group: None,
@@ -367,10 +374,41 @@ impl WorkSpec {
         Self { input: Some(input), ..self }
     }
 
-    /// The same carried out as another item is, with the input of that one.
+    /// Has each session given to the least loaded of the runners that have what it wants.
+    #[must_use]
+    pub fn with_capable(self, capable: CapableRunners) -> Self {
+        Self { capable: Some(Box::new(capable)), ..self }
+    }
+
+    /// The same with other inputs in place of those that it names.
+    #[must_use]
+    pub fn with_inputs(mut self, mut now: impl FnMut(Digest) -> Digest) -> Self {
+        self.input = self.input.map(&mut now);
+        let capable = self.capable.iter_mut().flat_map(|capable| capable.inputs.values_mut());
+        capable.for_each(|input| *input = now(*input));
+        self
+    }
+
+    /// The inputs that its sessions may be given.
+    pub fn inputs(&self) -> impl Iterator<Item = Digest> + '_ {
+        let capable = self.capable.iter().flat_map(|capable| capable.inputs.values());
+        self.input.into_iter().chain(capable.copied())
+    }
+
+    /// The same as a session gets it that was given to this runner.
+    #[must_use]
+    pub fn given_to(self, runner: Option<&Name>) -> Self {
+        let capable = self.capable.as_ref();
+        let input = capable.zip(runner).and_then(|(capable, name)| capable.inputs.get(name));
+        let input = input.copied().or(self.input);
+        Self { input, ..self }
+    }
+
+    /// The same carried out as another item is, with the inputs of that one.
     #[must_use]
     pub fn described_as(self, other: &Self) -> Self {
-        Self { runner: other.runner.clone(), input: other.input, ..self }
+        let (runner, capable) = (other.runner.clone(), other.capable.clone());
+        Self { runner, capable, input: other.input, ..self }
     }
 
     /// The same taken over from where it succeeded before.
