@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Answer, Backoff, Capability, Coordination, CoordinationBudget, CoordinationConfig, Dedup,
-    Expected, FailurePolicy, Forerunner, KeyCondition, KeyNeed, KeyValue, KeyWrite, Need, Question,
-    Raise, Report, Reused, Route, Runner, Runners, SessionEnd, SessionOutcome, Signal, SignalNeed,
-    SkipReason, WorkSpec, WorkState,
+    Answer, Backoff, Capability, CapableRunners, Coordination, CoordinationBudget,
+    CoordinationConfig, Dedup, Expected, FailurePolicy, Forerunner, KeyCondition, KeyNeed,
+    KeyValue, KeyWrite, Need, Question, Raise, Report, Reused, Route, Runner, Runners, SessionEnd,
+    SessionOutcome, Signal, SignalNeed, SkipReason, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{OnTripped, StopKind};
@@ -643,6 +643,13 @@ impl Dice {
             0 => item.group = Some("g".parse().unwrap()),
             1 => item.needs.push(Need::Group("g".parse().unwrap())),
             _ => {}
+        }
+        if self.below(5) == 0 && !item.runner.is_plan() {
+            let names = (0..=self.below(3)).map(|name| format!("r{name}").parse().unwrap());
+            item = item.with_capable(CapableRunners {
+                wanted: std::iter::once("can".parse().unwrap()).collect(),
+                inputs: names.map(|name| (name, Digest::of(b"input"))).collect(),
+            });
         }
         if !item.needs.is_empty() && self.below(6) == 0 {
             item = item.within(self.some_time());

@@ -79,7 +79,7 @@ fn the_plans_of_the_reference_can_be_run() {
     let plans: Vec<&str> =
         text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let plans: Vec<&str> = plans.into_iter().filter(|plan| plan.starts_with("name:")).collect();
-    assert_eq!(plans.len(), 6);
+    assert_eq!(plans.len(), 7);
     for plan in plans {
         parse(plan, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
     }
@@ -165,6 +165,10 @@ fn every_example_of_a_key_is_read() {
                             .replace("work: {", "work: { b: { command: [y] },"),
                     )
                 }
+                ("item", "capabilities") => head(&format!(
+                    "runners: {{ r: {{ command: [x], {0} }} }}\nwork: {{ a: {{ {0} }} }}",
+                    key.example
+                )),
                 ("item", "limits") => head(&in_item(&format!("usage: result, {}", key.example))),
                 ("item", _) => head(&in_item(key.example)),
                 ("on_end", _) => head(&format!(

@@ -26,7 +26,15 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
         details.push_str(&format!(", {key} met in {run} at version {}", met.version));
     }
     let stage = WorkStage::Running;
-    Sentence::new(stage.as_str(), stage, format!(" {} ({details})", bound.work))
+    let sentence = Sentence::new(stage.as_str(), stage, format!(" {} ({details})", bound.work));
+    match &bound.assigned {
+        Some(assigned) => sentence.with_details(format!(
+            ", by {}{}",
+            assigned.to,
+            said(&in_one_line(&assigned.reasoning))
+        )),
+        None => sentence,
+    }
 }
 
 /// How a session ended, how long it took, and what its item does if that has no outcome by then.

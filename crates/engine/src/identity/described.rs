@@ -143,6 +143,17 @@ fn below(
                 if let Ok(command) = CommandSpec::from_bytes(bytes) {
                     keys.extend(of_command(&command));
                 }
+                let others = item.capable.iter().flat_map(|capable| &capable.inputs);
+                for (runner, input) in others.filter(|(_, input)| Some(**input) != item.input) {
+                    let command =
+                        blob(input).and_then(|bytes| CommandSpec::from_bytes(&bytes).ok());
+                    let of_runner = command.as_ref().map(of_command).unwrap_or_default();
+                    keys.extend(
+                        of_runner
+                            .into_iter()
+                            .map(|(key, value)| (format!("{runner}.{key}"), value)),
+                    );
+                }
             }
             (Runner::Nested { .. }, Some(bytes)) if levels > 0 => {
                 if let Ok(plan) = PlanSpec::from_bytes(bytes) {
@@ -175,6 +186,7 @@ fn of_item(item: &WorkSpec) -> Keys {
                 Runner::Nested { .. } => ("runner", Value::from("a plan")),
                 _ => ("runner", value.clone()),
             },
+            "capable" => ("capabilities", value["wanted"].clone()),
             "agent" => ("as", value.clone()),
             "attempts" => ("retry.attempts", value.clone()),
             "backoff" => ("retry.backoff", value.clone()),

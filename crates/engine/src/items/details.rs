@@ -77,7 +77,10 @@ impl ItemDetails {
     pub fn of_many(store: &dyn Store, items: &RunItems, item: &str) -> Result<Self, ItemError> {
         let record = items.find(item)?.clone();
         let needs = record.spec.needs.iter().map(|need| met(need, items)).collect();
-        let command = match (&record.spec.runner, record.spec.input) {
+        // Of several runners what the one runs that it was given to last.
+        let last = record.attempts.last().and_then(|attempt| attempt.assigned.as_ref());
+        let given = record.spec.clone().given_to(last.map(|assigned| &assigned.to));
+        let command = match (&record.spec.runner, given.input) {
             (Runner::Process { .. }, Some(digest)) => command(store, digest, items)?,
             _ => None,
         };

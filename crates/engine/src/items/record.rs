@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    Coordination, Grant, NextStep, SessionOutcome, SkipReason, WorkItemOutcome, WorkSpec, WorkStage,
+    Assigned, Coordination, Grant, NextStep, SessionOutcome, SkipReason, WorkItemOutcome, WorkSpec,
+    WorkStage,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
@@ -42,6 +43,8 @@ pub struct Attempt {
     /// Whether a nested run of the session's id carries it out; not if that could not be started.
     pub nested: bool,
     pub grant: Grant,
+    /// The runner that it was given to, and why, where its item may be given to several.
+    pub assigned: Option<Box<Assigned>>,
     pub started: Moment,
     /// Absent while it runs.
     pub end: Option<AttemptEnd>,
@@ -165,6 +168,7 @@ impl RunItems {
                         number: bound.attempt,
                         nested: bound.nested,
                         grant: bound.grant,
+                        assigned: bound.assigned,
                         started: when,
                         end: None,
                     });

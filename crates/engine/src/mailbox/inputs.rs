@@ -74,14 +74,15 @@ fn not_handed_in(items: &[WorkSpec], inputs: &[Blob]) -> BTreeMap<Digest, WorkId
     let mut seen = BTreeSet::new();
     let mut look = |items: &[WorkSpec], nested: &mut Vec<CoordinationConfig>| {
         for item in items {
-            let Some(input) = item.input else { continue };
-            match (given.get(&input), &item.runner) {
-                (None, _) => drop(absent.entry(input).or_insert_with(|| item.id.clone())),
-                // One that is no plan fails when it is expanded, and says why.
-                (Some(plan), Runner::Nested { .. }) if seen.insert(input) => {
-                    nested.extend(nested_config(&plan.bytes));
+            for input in item.inputs() {
+                match (given.get(&input), &item.runner) {
+                    (None, _) => drop(absent.entry(input).or_insert_with(|| item.id.clone())),
+                    // One that is no plan fails when it is expanded, and says why.
+                    (Some(plan), Runner::Nested { .. }) if seen.insert(input) => {
+                        nested.extend(nested_config(&plan.bytes));
+                    }
+                    (Some(_), _) => {}
                 }
-                (Some(_), _) => {}
             }
         }
     };

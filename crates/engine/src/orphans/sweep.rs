@@ -81,7 +81,8 @@ fn found(
     else {
         return Ok(None);
     };
-    let description = match spec.input {
+    // What the runner was given that it was assigned to.
+    let description = match spec.clone().given_to(binding.assigned.as_ref()).input {
         Some(input) => store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok()),
         None => None,
     };

@@ -115,10 +115,17 @@ impl Compilation<'_> {
         let mut inside: Option<PlanError> = None;
         let mut work = Vec::new();
         for step in plan.resolved().steps() {
-            let (runner, blob) = match &step.work {
+            let (runner, blob, capable) = match &step.work {
                 StepWork::Command(command) => {
                     let spec = command.record(plan.dir(), &mut self.caller, &mut diagnostics);
-                    (spec.runner(), self.keep(spec.to_bytes()))
+                    let (mut runner, blob) = (spec.runner(), self.keep(spec.to_bytes()));
+                    let mut blobs = vec![blob];
+                    for other in step.commands().skip(1) {
+                        let other = other.record(plan.dir(), &mut self.caller, &mut diagnostics);
+                        runner = runner.with_secrets_of(&other.runner());
+                        blobs.push(self.keep(other.to_bytes()));
+                    }
+                    (runner, blob, step.capable(&blobs))
                 }
                 StepWork::Plan { path, pausing } => {
                     let Some(below) = plan.nested(&path.value) else {
@@ -133,10 +140,10 @@ impl Compilation<'_> {
                             None => inside = Some(problems),
                         });
                     let Ok(Some((digest, sessions))) = compiled else { continue };
-                    (Runner::Nested { sessions }, digest)
+                    (Runner::Nested { sessions }, digest, None)
                 }
             };
-            let mut spec = step.record(runner, blob);
+            let mut spec = step.record(runner, blob, capable);
             if bytes_of(&spec) > MAX_ITEM_BYTES {
                 spec = step.record_without_members(spec);
             }

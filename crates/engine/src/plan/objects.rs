@@ -6,6 +6,7 @@
 
 mod breaker;
 mod budget;
+mod capabilities;
 mod check;
 mod command;
 mod context;

@@ -49,8 +49,10 @@ fn ask(plan: &Plan, caller: &mut CallerValues<'_>) -> Result<(), PlanError> {
     let mut inside: Option<PlanError> = None;
     for step in plan.resolved().steps() {
         match &step.work {
-            StepWork::Command(command) => {
-                command.environment(plan.dir(), caller, &mut diagnostics);
+            StepWork::Command(_) => {
+                for command in step.commands() {
+                    command.environment(plan.dir(), caller, &mut diagnostics);
+                }
             }
             StepWork::Plan { path, .. } => {
                 // Cells of a matrix and items may run the same plan; it takes the same.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use antiphon_core::coordination::{Need, Runner, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
+use antiphon_core::routing::Name;
 
 use super::EarlierItem;
 use crate::output_files::FileNow;
@@ -137,7 +138,7 @@ impl<'a, 'b> Comparison<'a, 'b> {
             return Some(Change::Context);
         }
         match (&old.runner, &new.runner) {
-            (Runner::Process { .. }, Runner::Process { .. }) => self.command(old, new, makers),
+            (Runner::Process { .. }, Runner::Process { .. }) => self.commands(old, new, makers),
             (Runner::Nested { .. }, Runner::Nested { .. }) => match (old.input, new.input) {
                 (Some(old), Some(new)) => self.plan(old, new),
                 _ => Some(Change::Unknown),
@@ -146,6 +147,22 @@ impl<'a, 'b> Comparison<'a, 'b> {
             _ if old.input != new.input => Some(Change::Input("input".to_owned())),
             _ => None,
         }
+    }
+
+    /// What has changed of the command, or of that of one of the runners that it may be given to.
+    fn commands(&self, old: &WorkSpec, new: &WorkSpec, makers: &Makers<'_>) -> Option<Change> {
+        let names = |item: &WorkSpec| {
+            let names = item.capable.as_ref().map(|capable| capable.inputs.keys().cloned());
+            names.into_iter().flatten().collect::<Vec<_>>()
+        };
+        if names(old) != names(new) {
+            return Some(Change::Runner);
+        }
+        let changed = |name: &Name| {
+            let given = |item: &WorkSpec| item.clone().given_to(Some(name));
+            self.command(&given(old), &given(new), makers)
+        };
+        self.command(old, new, makers).or_else(|| names(new).iter().find_map(changed))
     }
 
     fn command(&self, old: &WorkSpec, new: &WorkSpec, makers: &Makers<'_>) -> Option<Change> {

@@ -40,13 +40,12 @@ impl<'a> RecordedPlan<'a> {
 
     fn item(&mut self, item: &WorkSpec) -> WorkSpec {
         let item = item.clone().planned();
-        let Some(description) = item.input else { return item };
         let now = match item.runner {
-            Runner::Nested { .. } => self.described(description, Self::plan),
-            Runner::Process { .. } => self.described(description, Self::command),
+            Runner::Nested { .. } => Self::plan,
+            Runner::Process { .. } => Self::command,
             _ => return item,
         };
-        item.with_input(now)
+        item.with_inputs(|description| self.described(description, now))
     }
 
     /// What a description came to, each read once.

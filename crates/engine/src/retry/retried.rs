@@ -58,15 +58,16 @@ impl<E, F: FnMut(&Digest) -> Result<Option<Vec<u8>>, E>> Descriptions<F> {
         for item in items {
             let is_nested = matches!(item.runner, Runner::Nested { .. });
             let is_described = is_nested || matches!(item.runner, Runner::Process { .. });
-            let Some(digest) = item.input.filter(|_| is_described) else { continue };
-            if self.blobs.contains_key(&digest) {
-                continue;
-            }
-            let Some(bytes) = (self.fetch)(&digest)? else { continue };
-            let plan = is_nested.then(|| PlanSpec::from_bytes(&bytes).ok()).flatten();
-            self.blobs.insert(digest, bytes);
-            if let Some(plan) = plan {
-                self.of_items(plan.work.iter())?;
+            for digest in item.inputs().filter(|_| is_described) {
+                if self.blobs.contains_key(&digest) {
+                    continue;
+                }
+                let Some(bytes) = (self.fetch)(&digest)? else { continue };
+                let plan = is_nested.then(|| PlanSpec::from_bytes(&bytes).ok()).flatten();
+                self.blobs.insert(digest, bytes);
+                if let Some(plan) = plan {
+                    self.of_items(plan.work.iter())?;
+                }
             }
         }
         Ok(())

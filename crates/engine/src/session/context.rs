@@ -13,6 +13,7 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, Version, WorkId};
+use antiphon_core::routing::Name;
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::{AskedQuestion, SessionQuestion, Spawn, Written};
 use tokio_util::sync::CancellationToken;
@@ -348,6 +349,12 @@ impl SessionContext {
     #[must_use]
     pub fn agent(&self) -> Option<&AgentId> {
         self.parts.spawn.spec.agent.as_ref()
+    }
+
+    /// The runner that it was given to, where its item may be given to several.
+    #[must_use]
+    pub fn assigned_to(&self) -> Option<&Name> {
+        self.parts.spawn.assigned.as_ref()
     }
 
     /// Which attempt it is, from 1.

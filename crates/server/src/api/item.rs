@@ -181,6 +181,9 @@ pub struct ItemAttempt {
     pub attempt: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nested: bool,
+    /// The runner that it was given to, where its item may be given to several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<String>,
     /// When it started, in UTC.
     pub started: String,
     /// When it ended, in UTC; absent while it runs, like what follows.
@@ -362,6 +365,7 @@ impl From<&Attempt> for ItemAttempt {
             session: attempt.session,
             attempt: attempt.number,
             nested: attempt.nested,
+            runner: attempt.assigned.as_ref().map(|assigned| assigned.to.to_string()),
             started: utc(attempt.started.wall),
             ended: None,
             took_ms: None,

@@ -138,6 +138,7 @@ fn command(command: &ItemCommand, page: &mut Page<'_>) -> Result<(), CommandErro
 
 fn attempt(attempt: &ItemAttempt, run: &str, page: &mut Page<'_>) -> Result<(), CommandError> {
     let mut parts = vec![format!("session {}", attempt.session)];
+    parts.extend(attempt.runner.as_ref().map(|runner| format!("by {runner}")));
     parts.push(format!("started {}", time(&attempt.started)));
     if attempt.nested {
         parts.push(format!("`antiphon status {run}.{}` shows it", attempt.session));

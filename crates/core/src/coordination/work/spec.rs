@@ -55,6 +55,18 @@ impl Runner {
         matches!(self, Self::Process { secrets: true, .. })
     }
 
+    /// The same, which needs secrets where the other does, too.
+    #[must_use]
+    pub fn with_secrets_of(self, other: &Self) -> Self {
+        match self {
+            Self::Process { reports_tokens, reports_cost, secrets } => {
+                let secrets = secrets || other.needs_secrets();
+                Self::Process { reports_tokens, reports_cost, secrets }
+            }
+            other => other,
+        }
+    }
+
     /// Whether its sessions are coordinations.
     #[must_use]
     pub fn is_plan(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::plan::objects::{Step, StepWork};
+use crate::plan::objects::Step;
 use crate::plan::text::{DiagnosticCode, Diagnostics};
 
 /// How many files of a directory are searched for a similar name.
@@ -12,12 +12,7 @@ const LOOKED_THROUGH: usize = 1_000;
 
 /// Reports input files that are neither there nor made by an item of the plan.
 pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mut Diagnostics<'_>) {
-    let commands = || {
-        steps.iter().filter_map(|step| match &step.work {
-            StepWork::Command(command) => Some(command),
-            StepWork::Plan { .. } => None,
-        })
-    };
+    let commands = || steps.iter().flat_map(Step::commands);
     let made: BTreeSet<&Path> = commands().flat_map(|command| command.made_files()).collect();
     let mut looked_at: BTreeMap<PathBuf, bool> = BTreeMap::new();
     for (text, span) in commands().flat_map(|command| command.read_files()) {

@@ -8,9 +8,11 @@
 mod command_spec;
 mod how;
 mod step;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::capabilities::CAPABILITIES;
 use super::check::{CHECK, CheckAst};
 use super::command::COMMAND;
 use super::context::{self, CONTEXT};
@@ -53,6 +55,13 @@ pub(super) static ITEM: Object = Object {
             ValueKind::Text,
             "runner: py",
             "The runner to use. The parameters of the runner become further keys of the item.",
+        ),
+        key(
+            "capabilities",
+            CAPABILITIES,
+            "capabilities: [review]",
+            "What it wants of a runner, instead of naming one: each session is given to the least loaded \
+            of those that have it all.",
         ),
         key(
             "command",
@@ -426,10 +435,7 @@ impl ItemAst {
 
     /// What it gives to the texts of its cells.
     pub(super) fn texts(&self) -> ItemTexts<'_> {
-        let runner = match &self.how {
-            How::Runner(name) => Some(name.value.as_str()),
-            _ => None,
-        };
+        let runner = self.how.runners().first().map(|name| name.value.as_str());
         ItemTexts::new(&self.id, runner, &self.parameters, &self.input)
     }
 

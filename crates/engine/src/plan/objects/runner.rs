@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::capabilities::{self, CAPABILITIES};
 use super::command::{COMMAND, CommandAst};
 use super::env::ENV_VALUE;
 use super::limits::LIMITS;
@@ -10,6 +11,7 @@ use super::stdin::STDIN;
 use super::usage::USAGE;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Template};
+use crate::routing::Capabilities;
 
 pub(super) static RUNNER: Object = Object {
     name: "runner",
@@ -56,6 +58,12 @@ pub(super) static RUNNER: Object = Object {
             or as a stream of JSON (`claude-stream`).",
         ),
         key(
+            "capabilities",
+            CAPABILITIES,
+            "capabilities: [review, rust]",
+            "What it can, for items that say what they want instead of a `runner`.",
+        ),
+        key(
             "timeout",
             ValueKind::Duration,
             "timeout: 5m",
@@ -77,6 +85,7 @@ pub(super) static RUNNER: Object = Object {
 pub(super) struct RunnerAst {
     command: Option<CommandAst>,
     settings: SettingsAst,
+    capabilities: Capabilities,
     /// What its placeholders name.
     parameters: BTreeSet<String>,
 }
@@ -92,6 +101,9 @@ impl RunnerAst {
         let hint = format!("for example `{}`", RUNNER.keys[0].example);
         let command = CommandAst::read_one(&fields, missing, Some(hint), diagnostics);
         let settings = SettingsAst::read(&fields, diagnostics);
+        let capabilities = fields.get("capabilities");
+        let capabilities =
+            capabilities.map(|node| capabilities::read_all(node, diagnostics)).unwrap_or_default();
         let templates = command.iter().flat_map(CommandAst::templates).chain(settings.templates());
         let parameters: BTreeSet<String> =
             templates.flat_map(Template::parameters).map(str::to_owned).collect();
@@ -105,7 +117,7 @@ impl RunnerAst {
         }
         // What its items have to give is known once it is renamed.
         let command = command.filter(|_| taken.is_empty());
-        Self { command, settings, parameters }
+        Self { command, settings, capabilities, parameters }
     }
 
     /// `None` if it is broken, which was reported.
@@ -115,6 +127,10 @@ impl RunnerAst {
 
     pub(super) fn settings(&self) -> &SettingsAst {
         &self.settings
+    }
+
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     pub(super) fn parameters(&self) -> &BTreeSet<String> {

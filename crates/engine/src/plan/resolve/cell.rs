@@ -123,6 +123,11 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
     }
 
+    /// Resolves what follows as it is written for this runner.
+    pub(in crate::plan) fn write_for(&mut self, runner: &'p str) {
+        self.item.runner = Some(runner);
+    }
+
     pub(in crate::plan) fn diagnostics(&mut self) -> &mut Diagnostics<'a> {
         self.diagnostics
     }

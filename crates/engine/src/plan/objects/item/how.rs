@@ -3,21 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::wanted::Wanted;
 use crate::plan::mapping::{Fields, UnknownKey, unknown_key};
 use crate::plan::objects::command::{CommandAst, first_text};
 use crate::plan::objects::process_text;
-use crate::plan::objects::runner::RunnerAsts;
+use crate::plan::objects::runner::{RunnerAst, RunnerAsts};
 use crate::plan::resolve::Parameter;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten,
 };
 
 /// The ways to execute an item, of which each has one.
-const WAYS: &[&str] = &["runner", "command", "shell", "plan"];
+const WAYS: &[&str] = &["runner", "capabilities", "command", "shell", "plan"];
 
 #[derive(Debug)]
 pub(super) enum How {
     Runner(Spanned<String>),
+    /// By the runners that have what it wants.
+    Capable(Wanted),
     Own(CommandAst),
     Plan(Spanned<Template>),
     /// A problem was reported.
@@ -55,6 +58,10 @@ impl How {
                 .and_then(|node| diagnostics.text(node))
                 .and_then(|runner| known_runner(runner, runners, diagnostics))
                 .map(Self::Runner),
+            "capabilities" => fields
+                .get(way)
+                .and_then(|node| Wanted::read(node, runners, diagnostics))
+                .map(Self::Capable),
             "plan" => fields
                 .get(way)
                 .and_then(|node| process_text::template(node, diagnostics))
@@ -79,15 +86,16 @@ impl How {
         if !fields.present(WAYS).is_empty() {
             given.extend(WAYS);
         }
-        let runner = match self {
-            Self::Runner(runner) => runners.get(&runner.value),
-            _ => None,
-        };
-        let names: &BTreeSet<String> = match runner {
-            Some(runner) if runner.command().is_some() => runner.parameters(),
+        let chosen: Vec<&RunnerAst> =
+            self.runners().iter().filter_map(|name| runners.get(&name.value)).collect();
+        let is_whole = chosen.iter().all(|runner| runner.command().is_some());
+        let all: BTreeSet<String> =
+            chosen.iter().flat_map(|runner| runner.parameters()).cloned().collect();
+        let names: &BTreeSet<String> = match chosen.as_slice() {
+            [_, ..] if is_whole => &all,
             // Which keys are parameters of an unknown runner, or of a broken one, cannot be said;
             // those that are nearly keys of items are mistakes.
-            _ if fields.get("runner").is_some() => {
+            _ if !fields.present(&["runner", "capabilities"]).is_empty() => {
                 for (key, _) in others {
                     if !diagnostics.is_full()
                         && diagnostics.suggestion(&key.value, item.names().into_iter()).is_some()
@@ -124,10 +132,23 @@ impl How {
         parameters
     }
 
+    /// The names of the runners that may carry it out.
+    pub(super) fn runners(&self) -> &[Spanned<String>] {
+        match self {
+            Self::Runner(name) => std::slice::from_ref(name),
+            Self::Capable(wanted) => &wanted.runners,
+            Self::Own(_) | Self::Plan(_) | Self::Broken => &[],
+        }
+    }
+
     /// What it runs, in a few words.
     pub(super) fn label(&self) -> String {
         let text = match self {
-            Self::Runner(runner) => runner.value.clone(),
+            Self::Runner(_) | Self::Capable(_) => {
+                let names: Vec<&str> =
+                    self.runners().iter().map(|name| name.value.as_str()).collect();
+                names.join(" or ")
+            }
             Self::Own(command) => command.label(),
             Self::Plan(path) => format!("plan {}", first_text(&path.value)),
             Self::Broken => String::new(),

@@ -9,7 +9,7 @@ use antiphon_core::digest::Digest;
 use super::ItemAst;
 use super::command_spec::{COMMAND_SCHEMA, CommandSpec};
 use super::how::How;
-use crate::coordination::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
+use crate::coordination::{Backoff, CapableRunners, FailurePolicy, Need, Runner, WorkSpec};
 use crate::id::{AgentId, GroupName, WorkId};
 use crate::keys::{JsonText, KeyName};
 use crate::plan::caller::CallerValues;
@@ -27,7 +27,8 @@ use crate::plan::objects::settings::SettingsAst;
 use crate::plan::objects::stdin::ResolvedStdin;
 use crate::plan::objects::usage::UsageReader;
 use crate::plan::resolve::{CellResolver, CommandText, TextScope, Wait};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Span, Spanned};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Span, Spanned, shorten};
+use crate::routing::{Capabilities, Name};
 
 /// How long a session that was asked to end has, unless the plan says otherwise.
 const DEFAULT_GRACE: Millis = Millis(10_000);
@@ -90,6 +91,15 @@ pub(in crate::plan) struct Step {
     visits: Option<u32>,
     context: Option<JsonText>,
     pub(in crate::plan) work: StepWork,
+    /// The runners that may carry it out, where it says what it wants of one.
+    capable: Option<StepRunners>,
+}
+
+/// The runners that have what an item wants, with what each runs.
+#[derive(Debug, Clone)]
+struct StepRunners {
+    wanted: Capabilities,
+    commands: Vec<(Name, StepCommand)>,
 }
 
 /// How a step is executed.
@@ -122,24 +132,16 @@ pub(in crate::plan) struct StepCommand {
 impl ItemAst {
     /// What a cell waits for, and the step if there is one: an item that cannot be executed may
     /// be in a cycle all the same.
-    pub(in crate::plan::objects) fn resolve(
-        &self,
+    pub(in crate::plan::objects) fn resolve<'p>(
+        &'p self,
         id: &WorkId,
         group: Option<GroupName>,
         defaults: ItemDefaults<'_>,
-        mut resolver: CellResolver<'_, '_, '_>,
+        mut resolver: CellResolver<'_, '_, 'p>,
     ) -> (Wait, Option<Step>) {
-        let runner = match &self.how {
-            How::Runner(name) => defaults.runners.get(&name.value),
-            _ => None,
-        };
+        let runner = self.how.runners().first().and_then(|name| defaults.runners.get(&name.value));
         let shared = runner.map(RunnerAst::settings);
-        let limits = match shared {
-            Some(shared) => self.settings.limits.or(&shared.limits),
-            None => self.settings.limits.clone(),
-        };
-        let usage = self.settings.usage.or(shared.and_then(|shared| shared.usage));
-        let usage = usage.unwrap_or_default();
+        let (limits, usage) = (self.limits(shared), self.usage(shared));
         resolver.needs(&self.needs);
         if let Some(span) = self.routed {
             resolver.wait_for_route(defaults.routes.sources(&self.id.value), span);
@@ -151,9 +153,10 @@ impl ItemAst {
             let path = path.map(|path| Spanned::new(path, plan.span));
             path.map(|path| StepWork::Plan { path, pausing: self.pausing })
         } else {
-            let command = self.command(runner, defaults.env, &limits, usage, &mut resolver);
+            let command = self.command(runner, defaults.env, &mut resolver);
             command.map(|command| StepWork::Command(Box::new(command)))
         };
+        let capable = work.as_ref().and_then(|_| self.capable(&defaults, &mut resolver));
         let agent = self.agent(&mut resolver);
         let reports_usage = matches!(self.how, How::Plan(_)) || usage.reports();
         limits.check(defaults.budget, reports_usage, resolver.diagnostics());
@@ -173,7 +176,7 @@ impl ItemAst {
             critical: self.critical,
             attempts: self.retry.as_ref().and_then(RetryAst::attempts),
             backoff: self.retry.as_ref().unwrap_or(defaults.retry).backoff(),
-            timeout: self.settings.timeout.or(shared.and_then(|shared| shared.timeout)),
+            timeout: self.timeout(shared),
             tokens: limits.tokens(),
             cost_millionths: limits.cost_millionths(),
             on_failure: self.on_failure,
@@ -183,8 +186,74 @@ impl ItemAst {
             visits: self.visits,
             context: self.context.clone(),
             work,
+            capable,
         });
         (wait, step)
+    }
+
+    /// The limits of its sessions: its own, or those of the runner.
+    fn limits(&self, of_runner: Option<&SettingsAst>) -> LimitsAst {
+        match of_runner {
+            Some(shared) => self.settings.limits.or(&shared.limits),
+            None => self.settings.limits.clone(),
+        }
+    }
+
+    fn usage(&self, of_runner: Option<&SettingsAst>) -> UsageReader {
+        self.settings.usage.or(of_runner.and_then(|shared| shared.usage)).unwrap_or_default()
+    }
+
+    fn timeout(&self, of_runner: Option<&SettingsAst>) -> Option<Millis> {
+        self.settings.timeout.or(of_runner.and_then(|shared| shared.timeout))
+    }
+
+    /// What it wants, with what each runner runs that has it; `None` if it names a runner itself.
+    fn capable<'p>(
+        &'p self,
+        defaults: &ItemDefaults<'_>,
+        resolver: &mut CellResolver<'_, '_, 'p>,
+    ) -> Option<StepRunners> {
+        let How::Capable(wanted) = &self.how else { return None };
+        let mut commands = Vec::new();
+        let mut first: Option<(&str, &RunnerAst)> = None;
+        for name in &wanted.runners {
+            let runner = defaults.runners.get(&name.value)?;
+            let (first_name, first) = *first.get_or_insert((&name.value, runner));
+            if let Some(differs) = self.differs(first.settings(), runner.settings()) {
+                let message = format!(
+                    "`{}` may be given to `{}` and to `{}`, but they differ in `{differs}`",
+                    shorten(&self.id.value),
+                    shorten(first_name),
+                    shorten(&name.value)
+                );
+                let reported =
+                    resolver.diagnostics().error(DiagnosticCode::Conflict, name.span, message);
+                reported.hint(format!("set `{differs}` on the item"));
+            }
+            resolver.write_for(&name.value);
+            commands.push((
+                Name::new(&name.value).ok()?,
+                self.command(Some(runner), defaults.env, resolver)?,
+            ));
+        }
+        Some(StepRunners { wanted: wanted.capabilities.clone(), commands })
+    }
+
+    /// The setting that the engine itself goes by and in which two runners differ.
+    fn differs(&self, one: &SettingsAst, other: &SettingsAst) -> Option<&'static str> {
+        let (one, other) = (Some(one), Some(other));
+        let (ours, theirs) = (self.limits(one), self.limits(other));
+        if self.timeout(one) != self.timeout(other) {
+            Some("timeout")
+        } else if ours.tokens() != theirs.tokens()
+            || ours.cost_millionths() != theirs.cost_millionths()
+        {
+            Some("limits")
+        } else if self.usage(one).reports() != self.usage(other).reports() {
+            Some("usage")
+        } else {
+            None
+        }
     }
 
     fn agent(&self, resolver: &mut CellResolver<'_, '_, '_>) -> Option<AgentId> {
@@ -204,13 +273,13 @@ impl ItemAst {
         &self,
         runner: Option<&RunnerAst>,
         env_of_plan: &BTreeMap<String, EnvAst>,
-        limits: &LimitsAst,
-        usage: UsageReader,
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> Option<StepCommand> {
         let (command, scope) = match (&self.how, runner) {
             (How::Own(command), _) => (command, TextScope::Item),
-            (How::Runner(_), Some(runner)) => (runner.command()?, TextScope::Runner),
+            (How::Runner(_) | How::Capable(_), Some(runner)) => {
+                (runner.command()?, TextScope::Runner)
+            }
             _ => return None,
         };
         let shared = runner.map(RunnerAst::settings);
@@ -227,7 +296,7 @@ impl ItemAst {
         let inputs = input::resolve_all(&self.input, resolver)?;
         let outputs = self.output.resolve(resolver)?;
         let grace = self.settings.grace.or(shared.and_then(|shared| shared.grace));
-        let limits = limits.of_session();
+        let (limits, usage) = (self.limits(shared).of_session(), self.usage(shared));
         let grace = grace.unwrap_or(DEFAULT_GRACE);
         let route = self.route.iter().map(|rule| rule.resolve(resolver)).collect();
         let route = RouteRules::new(route);
@@ -259,8 +328,32 @@ impl ItemAst {
 }
 
 impl Step {
+    /// The commands that its sessions run: one, or one for each runner that may carry it out.
+    pub(in crate::plan) fn commands(&self) -> impl Iterator<Item = &StepCommand> {
+        let own = match &self.work {
+            StepWork::Command(command) => Some(&**command),
+            StepWork::Plan { .. } => None,
+        };
+        // The first of them is that of the step.
+        let others = self.capable.iter().flat_map(|capable| capable.commands.iter().skip(1));
+        own.into_iter().chain(others.map(|(_, command)| command))
+    }
+
+    /// The runners that have what it wants, with the inputs of their commands, in their order.
+    pub(in crate::plan) fn capable(&self, inputs: &[Digest]) -> Option<CapableRunners> {
+        let StepRunners { wanted, commands } = self.capable.as_ref()?;
+        let names = commands.iter().map(|(name, _)| name.clone());
+        let inputs = names.zip(inputs.iter().copied()).collect();
+        Some(CapableRunners { wanted: wanted.clone(), inputs })
+    }
+
     /// The item as the engine takes it.
-    pub(in crate::plan) fn record(&self, runner: Runner, input: Digest) -> WorkSpec {
+    pub(in crate::plan) fn record(
+        &self,
+        runner: Runner,
+        input: Digest,
+        capable: Option<CapableRunners>,
+    ) -> WorkSpec {
         WorkSpec {
             agent: self.agent.clone(),
             needs: self.needs.clone(),
@@ -279,6 +372,7 @@ impl Step {
             routes_to: self.routes_to.clone(),
             visits: self.visits,
             context: self.context.clone(),
+            capable: capable.map(Box::new),
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }
