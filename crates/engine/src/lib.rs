@@ -44,6 +44,9 @@
 //! # }
 //! ```
 //!
+//! The examples beside this crate show one thing each: `shared_state`, `signals`, `routing`,
+//! `contexts` and `needs`; `generators` has all of it in one run.
+//!
 //! A run is what the kernel, its events and the names of types call a *coordination*. The kernel by
 //! itself, as its seed has it, is [`coordination`]; plan files are read by [`plan`], sessions as
 //! processes are owned by [`process`], and [`ledger`] reads, verifies and copies a ledger without an
