@@ -40,6 +40,7 @@ mod verify;
 mod wait;
 mod waiting;
 mod why;
+mod work;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,7 @@ enum Command {
     Signal(signal::Args),
     Key(key::Args),
     Gate(gate::Args),
+    Work(work::Args),
     Ask(ask::Args),
     Waiting(waiting::Args),
     Approve(approve::Args),
@@ -117,6 +119,7 @@ impl CommandLine {
             Command::Signal(args) => args.run(&options),
             Command::Key(args) => args.run(&options),
             Command::Gate(args) => args.run(&options),
+            Command::Work(args) => args.run(&options),
             Command::Ask(args) => args.run(&options),
             Command::Waiting(args) => args.run(&options),
             Command::Approve(args) => args.run(&options),

@@ -35,6 +35,11 @@ impl Given {
         }
     }
 
+    /// The text itself.
+    pub(crate) fn text(self) -> String {
+        self.text
+    }
+
     /// The JSON that it is.
     pub(crate) fn json(self) -> Result<Box<RawValue>, CommandError> {
         let Self { text, place } = self;

@@ -17,6 +17,7 @@ mod labels;
 mod ledger;
 mod named;
 mod options;
+mod plan_text;
 mod run_outcome;
 mod runtime;
 mod session_end;

@@ -102,6 +102,7 @@ fn example(command: &str) -> &str {
         "key wait" => "key wait phase --run service",
         "gate wait" => "gate wait coverage --at-least=-1 --run service",
         "key watch" => "key watch --run service --after beginning",
+        "work add" => "work add more --run service -- true",
         "ask" => "ask Deploy? --id deploy --expires 1h --run service",
         "waiting" => "waiting",
         "approve" => "approve deploy",

@@ -261,7 +261,7 @@ impl Desk {
                     commands::AddWork { coordination, items, archived, blobs }.into()
                 } else {
                     let session = SessionId { coordination, number };
-                    let fence = Version(u64::from(b % 8));
+                    let fence = Some(Version(u64::from(b % 8)));
                     commands::AddSessionWork { session, fence, items, archived, blobs }.into()
                 }
             }

@@ -6,6 +6,7 @@
 //! name. The keys of a plan are in the tables of its [`OBJECTS`], from which the reader, the JSON
 //! [`schema`] and the check of the reference follow. Plans know nothing of a running engine.
 
+mod added;
 mod caller;
 mod compile;
 mod input_digests;
@@ -20,8 +21,9 @@ mod schema;
 mod text;
 mod wanted;
 
+pub use added::AddedWork;
 pub use caller::{Environment, SecretFrom, SecretSource};
-pub use compile::Compiled;
+pub use compile::{Compiled, CompiledWork};
 pub(crate) use input_digests::InputDigests;
 pub use load::{Plan, parse};
 pub use mapping::{Key, Object, ValueKind};

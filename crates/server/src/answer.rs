@@ -81,7 +81,16 @@ macro_rules! problems {
         }
     )*};
 }
-problems!(QueryError, SubmitError, Unavailable);
+problems!(QueryError, Unavailable);
+
+impl From<SubmitError> for Unanswered {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Rejected(rejection) => Self::Rejected(rejection),
+            error => Self::Problem(error.into()),
+        }
+    }
+}
 
 impl From<Unanswered> for Problem {
     fn from(unanswered: Unanswered) -> Self {

@@ -56,5 +56,5 @@ pub use retry::{Again, RetryAnswer, RetryRequest};
 pub use run::{ListPage, ListQuery, RunLine};
 pub use secrets::{ResumeRequest, RunSecrets};
 pub use signal::{SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest};
-pub use submission::{SubmitAnswer, SubmitRequest};
+pub use submission::{SubmitAnswer, SubmitRequest, WorkRequest};
 pub use wait::{MetNeed, NeedRequest, WaitAnswer, WaitEnd, WaitRequest};

@@ -19,6 +19,7 @@ mod logs;
 mod runs;
 mod signals;
 mod waits;
+mod work;
 
 use std::path::Path;
 

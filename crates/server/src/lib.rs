@@ -57,7 +57,7 @@ pub use api::{
     PlacedPage, Problem, PruneAnswer, PruneRequest, QuestionLine, QuestionPage, QuestionRequest,
     RaiseRequest, Reasons, ResumeRequest, RetryAnswer, RetryRequest, RunEnd, RunLine, RunSecrets,
     SignalDedup, SignalHistory, SignalLine, SignalQuery, SignalRequest, SpentMeter, Steer,
-    SubmitAnswer, SubmitRequest, WaitAnswer, WaitEnd, WaitRequest, Why,
+    SubmitAnswer, SubmitRequest, WaitAnswer, WaitEnd, WaitRequest, Why, WorkRequest,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

@@ -25,6 +25,7 @@ mod signals;
 mod submission;
 mod unfolded;
 mod waits;
+mod work;
 
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}/items/{item}/logs", get(printed::of_item))
         .route("/v1/runs/{id}/logs", get(printed::of_run))
         .route("/v1/runs/{id}/on_end", get(on_end::on_end))
+        .route("/v1/runs/{id}/work", post(work::add))
         .route("/v1/runs/{id}/work/{work}/why", get(reasons::why))
         .route("/v1/runs/{id}/cancel", commands::steered(Steer::Cancel))
         .route("/v1/runs/{id}/drain", commands::steered(Steer::Drain))

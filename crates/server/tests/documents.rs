@@ -165,7 +165,7 @@ async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
         text.push_str(&between[examples.len()]);
         std::fs::write(document("api.md"), text)?;
     }
-    assert_eq!(examples.len(), 50, "an example for each request");
+    assert_eq!(examples.len(), 51, "an example for each request");
     drop(process.stdin.take());
     let mut rest = String::new();
     lines.read_to_string(&mut rest).await?;

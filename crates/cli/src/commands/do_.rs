@@ -2,7 +2,6 @@
 //! receipt.
 
 mod exit;
-mod plan_text;
 mod standard_input;
 
 use std::collections::BTreeMap;
@@ -21,11 +20,11 @@ use crate::diagnostics::refused;
 use crate::follow::Outcome;
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::plan_text::{Entry, PlanText};
 use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 pub(crate) use exit::TROUBLE;
-use plan_text::{Entry, PlanText};
 use standard_input::Input;
 
 /// Sessions that are no attempts, as they were interrupted, lost with their engine or sent away by a

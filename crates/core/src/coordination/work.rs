@@ -176,6 +176,11 @@ impl Work {
         }
     }
 
+    /// Whether items are in a group of this name, or need one.
+    pub(super) fn has_group(&self, group: &GroupName) -> bool {
+        self.groups.contains_key(group)
+    }
+
     /// How many members of a group run, and how many may; `None` if it is not limited.
     pub(super) fn running_of(&self, group: &GroupName) -> Option<(u32, u32)> {
         let width = self.rules.width(group)?;

@@ -207,6 +207,7 @@ impl Story {
                 };
                 let session: SessionId = session.parse().unwrap();
                 let fence = self.fence(&session, words);
+                let fence = Some(fence);
                 let work = commands::AddSessionWork { session, fence, items, archived, blobs };
                 Ok(work.into())
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{Answer, KeyWrite, Question, Raise, Signal};
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CommandId, CoordinationId, QuestionId, SessionId, Version};
-use antiphon_core::world::{AskedQuestion, SessionQuestion, Written, commands};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, QuestionId, SessionId, Version};
+use antiphon_core::world::{AskedQuestion, Asker, SessionQuestion, Written, commands};
 
 use crate::contexts::Contexts;
 use crate::mailbox::{AskError, Handle, SubmitError, operator};
@@ -224,5 +224,19 @@ impl Once {
     pub async fn add_work(self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         let Addition { items, inputs } = work.into();
         self.handle.add_work(self.run, items, inputs, operator(self.id)).await
+    }
+
+    /// As [`Run::add_work_from`](super::Run::add_work_from).
+    ///
+    /// # Errors
+    /// [`SubmitError`], as there.
+    pub async fn add_work_from(
+        self,
+        session: &SessionId,
+        work: impl Into<Addition>,
+    ) -> Result<Written, SubmitError> {
+        let Addition { items, inputs } = work.into();
+        let asker = Asker { actor: Actor::session(session), id: self.id };
+        self.handle.add_session_work(session, None, items, inputs, asker).await
     }
 }

@@ -296,6 +296,19 @@ impl Run {
         self.command(None).add_work(work).await
     }
 
+    /// Adds work for a session of this run, for those who know who is calling, such as a server: only
+    /// while it runs, and nothing that outranks its own item or is given what that is not given.
+    ///
+    /// # Errors
+    /// [`SubmitError`], as for [`Run::add_work`].
+    pub async fn add_work_from(
+        &self,
+        session: &SessionId,
+        work: impl Into<Addition>,
+    ) -> Result<Written, SubmitError> {
+        self.command(None).add_work_from(session, work).await
+    }
+
     /// Sends a signal, and returns once it is durable, with its place in the run's stream. One that
     /// its sender has sent before under the same key is not recorded again, and gives the place of
     /// the first.

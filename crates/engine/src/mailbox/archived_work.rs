@@ -41,10 +41,10 @@ impl Handle {
     }
 
     /// Adds work for a session.
-    pub(super) async fn add_session_work(
+    pub(crate) async fn add_session_work(
         &self,
         session: &SessionId,
-        fence: Fence,
+        fence: Option<Fence>,
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
         asker: Asker,

@@ -227,7 +227,7 @@ impl Handle {
     ) -> Result<(), SubmitError> {
         let actor = Actor::new(format!("session:{session}")).map_err(SubmitError::Session)?;
         let asker = Asker { actor, id: None };
-        match self.add_session_work(session, fence, items, inputs, asker).await? {
+        match self.add_session_work(session, Some(fence), items, inputs, asker).await? {
             Written::Done(_) => Ok(()),
             Written::Refused => {
                 let error = TerminationError::SessionNotBound { session_id: session.to_string() };

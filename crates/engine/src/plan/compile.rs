@@ -43,6 +43,15 @@ pub struct Compiled {
     pub origin: Origin,
 }
 
+/// What items that are added to a run compile to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct CompiledWork {
+    pub items: Vec<WorkSpec>,
+    /// The blobs that they name, each once.
+    pub blobs: Vec<Vec<u8>>,
+}
+
 impl Plan {
     /// Compiles the plan, submitted from this environment.
     ///
@@ -62,13 +71,7 @@ impl Plan {
         environment: &Environment,
         wanted: &Wanted,
     ) -> Result<Compiled, PlanError> {
-        let mut compilation = Compilation {
-            wanted,
-            caller: CallerValues::new(environment, wanted.clone()),
-            blobs: BTreeMap::new(),
-            nested: BTreeMap::new(),
-            below: BTreeMap::new(),
-        };
+        let mut compilation = Compilation::new(environment, wanted);
         let (spec, mut config) = compilation.plan(self, None)?;
         if let Some(description) = compilation.on_end(self)? {
             config = config.with_on_end(description);
@@ -84,6 +87,30 @@ impl Plan {
             secrets: origin.secrets.clone(),
             origin,
         })
+    }
+}
+
+impl Plan {
+    /// Compiles items that are added to a run.
+    pub(super) fn compile_work(
+        &self,
+        environment: &Environment,
+        wanted: &Wanted,
+    ) -> Result<CompiledWork, PlanError> {
+        let mut compilation = Compilation::new(environment, wanted);
+        let items = compilation.work(self)?;
+        let Compilation { caller, blobs, .. } = compilation;
+        let (secrets, _) = caller.into_parts();
+        if let Some(secret) = secrets.first() {
+            let message = format!(
+                "items that are added cannot have secrets, but these name {}; a run gives its secrets to \
+                 the items that it began with",
+                secret.name
+            );
+            let path = self.source().path();
+            return Err(PlanError::of_file(DiagnosticCode::Conflict, path, message));
+        }
+        Ok(CompiledWork { items, blobs: blobs.into_values().collect() })
     }
 }
 
@@ -104,12 +131,35 @@ struct Compilation<'a> {
 /// A nested plan, by where it is in memory, and what it does at a ceiling.
 type Below = (*const Plan, Option<bool>);
 
-impl Compilation<'_> {
+impl<'a> Compilation<'a> {
+    fn new(environment: &'a Environment, wanted: &'a Wanted) -> Self {
+        Self {
+            wanted,
+            caller: CallerValues::new(environment, wanted.clone()),
+            blobs: BTreeMap::new(),
+            nested: BTreeMap::new(),
+            below: BTreeMap::new(),
+        }
+    }
+
     fn plan(
         &mut self,
         plan: &Plan,
         pausing: Option<bool>,
     ) -> Result<(PlanSpec, CoordinationConfig), PlanError> {
+        let work = self.work(plan)?;
+        let spec = plan.resolved().record(work, pausing);
+        // What the kernel refuses was refused before, with its place; this is for what only the
+        // kernel knows.
+        let refused = |error: ConfigError| {
+            PlanError::of_file(DiagnosticCode::BadValue, plan.source().path(), error.to_string())
+        };
+        let config = spec.config().map_err(refused)?;
+        Ok((spec, config))
+    }
+
+    /// The items of a plan as the engine takes them.
+    fn work(&mut self, plan: &Plan) -> Result<Vec<WorkSpec>, PlanError> {
         self.wanted.check(plan.source().path())?;
         let mut diagnostics = Diagnostics::new(plan.source());
         let mut inside: Option<PlanError> = None;
@@ -173,14 +223,7 @@ impl Compilation<'_> {
         if let Some(problems) = inside {
             return Err(problems);
         }
-        let spec = plan.resolved().record(work, pausing);
-        // What the kernel refuses was refused before, with its place; this is for what only the
-        // kernel knows.
-        let refused = |error: ConfigError| {
-            PlanError::of_file(DiagnosticCode::BadValue, plan.source().path(), error.to_string())
-        };
-        let config = spec.config().map_err(refused)?;
-        Ok((spec, config))
+        Ok(work)
     }
 
     /// The description of the command for the end of the outermost plan.

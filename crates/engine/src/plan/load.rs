@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::objects::{PlanAst, ResolvedPlan, RouteRules, Step, StepWork};
-use super::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span, numbered, read_tree};
+use super::text::{
+    DiagnosticCode, Diagnostics, Node, PlanError, SourceText, Span, numbered, read_tree,
+};
 use super::wanted::Wanted;
 use crate::coordination::MAX_DEPTH;
 use missing::{refuse_missing_inputs, similar_file};
@@ -46,7 +48,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     let dir = path.parent().unwrap_or(path);
     let source = SourceText::new(path, text);
     let mut diagnostics = Diagnostics::new(&source);
-    let resolved = resolve(dir, &mut diagnostics);
+    let resolved = resolve(dir, PlanAst::read, &mut diagnostics);
     if let Some(plan) = &resolved {
         plan.refuse_too_few_sessions(&mut diagnostics);
         // What nested plans count is not known here.
@@ -129,6 +131,17 @@ impl Plan {
         loader.text(text, shown.as_ref(), dir.as_ref())
     }
 
+    /// Reads items that are added to a run.
+    pub(super) fn read_added(
+        text: &str,
+        shown: &Path,
+        dir: &Path,
+        wanted: &Wanted,
+    ) -> Result<Self, PlanError> {
+        let loader = Loader { wanted: wanted.clone(), adds: true, ..Loader::default() };
+        loader.text(text, shown, dir)
+    }
+
     /// The text that it was read from.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -183,10 +196,13 @@ impl Plan {
 }
 
 /// Reads what the text says; there may be something to look at further even with problems.
-fn resolve(dir: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<ResolvedPlan> {
+fn resolve(
+    dir: &Path,
+    read: fn(&Node, &mut Diagnostics<'_>) -> PlanAst,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<ResolvedPlan> {
     let root = read_tree(diagnostics)?;
-    let plan = PlanAst::read(&root, diagnostics);
-    plan.resolve(dir, diagnostics)
+    read(&root, diagnostics).resolve(dir, diagnostics)
 }
 
 /// Whether sessions of a step count tokens and cost; `below` says it of a nested plan by its path.
@@ -218,6 +234,8 @@ struct Loader {
     wanted: Wanted,
     /// Whether items may be taken over, so that sessions may be fewer than items.
     retries: bool,
+    /// Whether what is read next is added to a run.
+    adds: bool,
 }
 
 impl Loader {
@@ -296,14 +314,17 @@ impl Loader {
             return Err(PlanError::of_file(DiagnosticCode::Unreadable, source.path(), message));
         }
         let mut diagnostics = Diagnostics::new(&source);
-        let resolved = resolve(&dir, &mut diagnostics);
+        // What they need of sessions the run has, or has not.
+        let adds = std::mem::take(&mut self.adds);
+        let read = if adds { PlanAst::read_added } else { PlanAst::read };
+        let resolved = resolve(&dir, read, &mut diagnostics);
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
         let mut silent_below = BTreeSet::new();
         // What is wrong with each nested plan, however many items name it in whatever way.
         let mut inside: Vec<Arc<PlanError>> = Vec::new();
         let mut broken = BTreeSet::new();
         let mut height = 0;
-        if let Some(plan) = resolved.as_ref().filter(|_| !self.retries) {
+        if let Some(plan) = resolved.as_ref().filter(|_| !self.retries && !adds) {
             plan.refuse_too_few_sessions(&mut diagnostics);
         }
         let steps = resolved.as_ref().map(ResolvedPlan::steps).unwrap_or_default();
@@ -352,6 +373,7 @@ impl Loader {
         });
         if let Some(plan) = &resolved
             && !self.retries
+            && !adds
             && (steps.len() as u64..sessions).contains(&u64::from(plan.budget().max_episodes()))
         {
             let message = format!(

@@ -42,6 +42,18 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The variables of an environment that the items read.
+    pub(super) fn read_variables(
+        &self,
+        environment: &Environment,
+    ) -> Result<BTreeMap<String, String>, PlanError> {
+        let mut caller = CallerValues::new(environment, Wanted::default());
+        ask(self, &mut caller)?;
+        Ok(caller.into_parts().1)
+    }
+}
+
 /// Asks for what a plan takes, and then for what each plan in it takes.
 fn ask(plan: &Plan, caller: &mut CallerValues<'_>) -> Result<(), PlanError> {
     let mut diagnostics = Diagnostics::new(plan.source());

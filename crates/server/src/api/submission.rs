@@ -25,6 +25,22 @@ pub struct SubmitRequest {
     pub id: Option<String>,
 }
 
+/// Items that are added to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkRequest {
+    /// The items in the words of a plan: a mapping with `work` and, where they need them, `runners` and
+    /// `env`. What they need and do not define are items of the run.
+    pub work: String,
+    /// What messages call the text, such as the path of its file.
+    pub name: String,
+    /// The directory that sessions run in and relative paths start from; absolute.
+    pub directory: String,
+    /// Variables of the caller's environment that the items read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+}
+
 impl fmt::Debug for SubmitRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubmitRequest")

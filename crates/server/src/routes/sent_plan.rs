@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use antiphon::plan::{Compiled, Environment, Plan, PlanError, SecretSource, Wanted};
+use antiphon::plan::{
+    AddedWork, Compiled, CompiledWork, Environment, Plan, PlanError, SecretSource, Wanted,
+};
 use antiphon::process::MIN_SECRET_BYTES;
 
 use crate::api::{Code, Problem};
@@ -62,10 +64,31 @@ pub(super) fn secrets(body: &mut Fields) -> BTreeMap<String, String> {
     secrets
 }
 
+fn directory(body: &mut Fields) -> PathBuf {
+    let directory = PathBuf::from(body.text("directory"));
+    if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+        body.fault(
+            "/directory".to_owned(),
+            "`directory` must be an absolute path: the engine may run in another directory",
+        );
+    }
+    directory
+}
+
 impl SentPlan {
     pub(super) fn read(body: &mut Fields) -> Self {
         let plan = body.text("plan");
         Self::with_text(body, plan)
+    }
+
+    /// Items that are added to a run, in the words of a plan. They have no secrets.
+    pub(super) fn read_added(body: &mut Fields) -> Self {
+        let text = body.text("work");
+        let name = body.text("name");
+        let directory = directory(body);
+        let environment = body.texts("environment");
+        let given = Given { environment, secrets: BTreeMap::new() };
+        Self { plan: text, name, directory, given, retries: false, continues: false }
     }
 
     /// The plan of a retry, which may be absent.
@@ -86,14 +109,8 @@ impl SentPlan {
 
     fn with_text(body: &mut Fields, plan: String) -> Self {
         let name = body.text("name");
-        let directory = PathBuf::from(body.text("directory"));
+        let directory = directory(body);
         let given = Given::read(body);
-        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
-            body.fault(
-                "/directory".to_owned(),
-                "`directory` must be an absolute path: the engine may run in another directory",
-            );
-        }
         Self { plan, name, directory, given, retries: false, continues: false }
     }
 
@@ -106,10 +123,7 @@ impl SentPlan {
     /// may block.
     pub(super) fn compile(&self, wanted: &Wanted) -> Result<Compiled, Problem> {
         let refused = |detail: String| Problem::new(Code::Refused, self.redacted(detail));
-        if !self.directory.is_dir() {
-            return Err(refused(format!("there is no directory {}", self.directory.display())));
-        }
-        let environment = Environment::Of(self.given.environment.clone());
+        let environment = self.environment()?;
         let read = if self.retries { Plan::read_text_for_retry } else { Plan::read_text };
         let plan = read(&self.plan, &self.name, &self.directory, wanted);
         let compiled = plan
@@ -123,6 +137,23 @@ impl SentPlan {
             ))),
             _ => Ok(compiled),
         }
+    }
+
+    /// What is added to a run, as for [`SentPlan::compile`].
+    pub(super) fn compile_added(&self, wanted: &Wanted) -> Result<CompiledWork, Problem> {
+        let environment = self.environment()?;
+        let work = AddedWork::read_text(&self.plan, &self.name, &self.directory, wanted);
+        work.and_then(|work| work.compile_while(&environment, wanted))
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// The environment that it is compiled in.
+    fn environment(&self) -> Result<Environment, Problem> {
+        if self.directory.is_dir() {
+            return Ok(Environment::Of(self.given.environment.clone()));
+        }
+        let detail = format!("there is no directory {}", self.directory.display());
+        Err(Problem::new(Code::Refused, self.redacted(detail)))
     }
 
     /// The same for a run that is there, which is continued without the secrets that are missing.

@@ -41,7 +41,7 @@ impl Args {
             .map_err(|error| CommandError::new(Kind::Usage, format!("{agent}: {error}")))?;
         let what = format!("context of {agent} set");
         let request = ContextsRequest { contexts: [(agent, context)].into() };
-        recorded(options, &run, &what, async |client, id, key| {
+        recorded(options, &run, &format!("{what} in"), async |client, id, key| {
             client.distribute_contexts(id, &request, Some(key)).await
         })
     }

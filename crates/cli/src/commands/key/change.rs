@@ -20,13 +20,13 @@ pub(in crate::commands) fn change(
     request: &KeysRequest,
     what: &str,
 ) -> Result<ExitCode, CommandError> {
-    recorded(options, run, what, async |client, id, key| {
+    recorded(options, run, &format!("{what} in"), async |client, id, key| {
         client.change_keys(id, request, Some(key)).await
     })
 }
 
 /// Has something recorded in the run that is meant, under a key that makes it one, and says what was
-/// done.
+/// done: `what` with its preposition, as in `docs added to`.
 pub(in crate::commands) fn recorded(
     options: &Options,
     run: &SpokenRun,
@@ -52,7 +52,7 @@ pub(in crate::commands) fn recorded(
         let mut output = Stdout::open();
         match options.json {
             true => output.json(&accepted)?,
-            false => output.line(format!("{what} in {id}, version {}", accepted.version))?,
+            false => output.line(format!("{what} {id}, version {}", accepted.version))?,
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)

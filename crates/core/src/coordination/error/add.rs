@@ -25,6 +25,11 @@ pub enum AddError {
          it cannot outrank it"
     )]
     OutranksAdder { work_id: WorkId, actual: i32, max: i32 },
+    /// A session added work that may change, or would know, what its own does not.
+    #[error(
+        "work {work_id} would be given {what}, which the item whose session adds it is not given itself"
+    )]
+    BeyondAdder { work_id: WorkId, what: String },
     /// The items do not fit one command.
     #[error("the work takes {actual} bytes; at most {max} can be added at once: add it in parts")]
     TooMuchAtOnce { actual: u64, max: u64 },

@@ -26,7 +26,8 @@ pub struct AddWork {
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct AddSessionWork {
     pub session: SessionId,
-    pub fence: Fence,
+    /// None where it is known otherwise that this session asks.
+    pub fence: Option<Fence>,
     pub items: Vec<WorkSpec>,
     /// What was found in the blobs that [`Rejection::ArchivesNeeded`] asked for.
     pub archived: Vec<ArchivedWork>,
@@ -71,8 +72,8 @@ impl CarryOut for AddSessionWork {
         if let Some(done) = world.repeated(&session.coordination, &asker, &effects)? {
             return Ok(Written::Done(done));
         }
-        if !world.member(&session.coordination)?.state().shows_fence(session.number, fence) {
-            world.refuse_write(&session, fence, "work", now)?;
+        if !world.member(&session.coordination)?.state().is_bound(session.number, fence) {
+            world.refuse_write(&session, fence.unwrap_or_default(), "work", now)?;
             return Ok(Written::Refused);
         }
         let work = AddWork { coordination: session.coordination, items, archived, blobs };

@@ -455,6 +455,11 @@ impl ItemAst {
         RoutedItem::new(&self.id, &self.route, waits, is_target)
     }
 
+    /// Where it is named.
+    pub(super) fn span(&self) -> Span {
+        self.id.span
+    }
+
     pub(super) fn width(&self) -> Option<u32> {
         self.width
     }

@@ -22,12 +22,45 @@ use super::on_end::{ON_END, OnEndAst};
 use super::retry::{RETRY, RetryAst};
 use super::runner::{RUNNER, RunnerAst, RunnerAsts};
 use super::secret_lint;
-use crate::plan::mapping::{Fields, Object, ValueKind, key, required};
+use crate::plan::mapping::{Fields, Key, Object, ValueKind, key, required};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Yaml};
 
 pub use plan_spec::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
 
 pub(in crate::plan) use resolved::ResolvedPlan;
+
+static AN_ITEM: ValueKind = ValueKind::Of(&ITEM);
+static A_RUNNER: ValueKind = ValueKind::Of(&RUNNER);
+
+const WORK: Key = required(
+    "work",
+    ValueKind::Names(&AN_ITEM),
+    "work: { build: { command: [make] } }",
+    "The items, by id.",
+);
+
+const RUNNERS: Key = key(
+    "runners",
+    ValueKind::Names(&A_RUNNER),
+    "runners: { py: { command: [python3, \"{{script}}\"] } }",
+    "Commands that several items share, by name.",
+);
+
+const ENV: Key = key(
+    "env",
+    ValueKind::Names(&ENV_VALUE),
+    "env: { LANG: C.UTF-8 }",
+    "Environment variables for every session.",
+);
+
+/// What may be added to a run that is there.
+static ADDED: Object = Object {
+    name: "added_work",
+    what: "added work",
+    keys: &[WORK, RUNNERS, ENV],
+    later: &[],
+    open: false,
+};
 
 pub(super) static PLAN: Object = Object {
     name: "plan",
@@ -45,18 +78,8 @@ pub(super) static PLAN: Object = Object {
             "budget: { sessions: 20, duration: 10m }",
             "What the whole run may use. A limit on sessions and on duration is required.",
         ),
-        required(
-            "work",
-            ValueKind::Names(&ValueKind::Of(&ITEM)),
-            "work: { build: { command: [make] } }",
-            "The items, by id.",
-        ),
-        key(
-            "runners",
-            ValueKind::Names(&ValueKind::Of(&RUNNER)),
-            "runners: { py: { command: [python3, \"{{script}}\"] } }",
-            "Commands that several items share, by name.",
-        ),
+        WORK,
+        RUNNERS,
         key(
             "gates",
             ValueKind::Names(&ValueKind::Of(&GATE)),
@@ -98,12 +121,7 @@ pub(super) static PLAN: Object = Object {
             "A command that is carried out once the run has ended, whatever the verdict. It changes \
             nothing of how the run went.",
         ),
-        key(
-            "env",
-            ValueKind::Names(&ENV_VALUE),
-            "env: { LANG: C.UTF-8 }",
-            "Environment variables for every session.",
-        ),
+        ENV,
         key(
             "labels",
             ValueKind::Names(&ValueKind::Text),
@@ -129,6 +147,8 @@ pub(in crate::plan) struct PlanAst {
     runners: RunnerAsts,
     gates: GateAsts,
     items: Vec<ItemAst>,
+    /// Whether the items are added to a run, whose items they may name.
+    is_added: bool,
 }
 
 impl PlanAst {
@@ -157,16 +177,32 @@ impl PlanAst {
         if let Some(node) = fields.get("labels") {
             plan.labels = labels(node, diagnostics);
         }
+        if let Some(node) = fields.get("gates") {
+            plan.gates = GateAsts::read(node, diagnostics);
+        }
+        plan.read_work(&fields, diagnostics);
+        plan
+    }
+
+    /// Reads items that are added to a run.
+    pub(in crate::plan) fn read_added(root: &Node, diagnostics: &mut Diagnostics<'_>) -> Self {
+        let mut plan = Self { is_added: true, ..Self::default() };
+        let Some(fields) = Fields::read(root, &ADDED, diagnostics) else { return plan };
+        if let Some(node) = fields.get("env") {
+            plan.env = EnvAst::read_all(node, false, diagnostics);
+        }
+        plan.read_work(&fields, diagnostics);
+        plan
+    }
+
+    fn read_work(&mut self, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) {
         if let Some(node) = fields.get("runners") {
             for (name, value) in diagnostics.entries(node, "runners").unwrap_or_default() {
                 check_name("runner", name, diagnostics);
                 // A broken runner is there, so that what names it is no second problem.
                 let runner = RunnerAst::read(value, &ITEM, diagnostics);
-                plan.runners.insert(name.value.clone(), runner);
+                self.runners.insert(name.value.clone(), runner);
             }
-        }
-        if let Some(node) = fields.get("gates") {
-            plan.gates = GateAsts::read(node, diagnostics);
         }
         if let Some(node) = fields.get("work") {
             let entries = diagnostics.entries(node, "items").unwrap_or_default();
@@ -177,10 +213,9 @@ impl PlanAst {
             }
             for (id, value) in entries {
                 check_name("item", id, diagnostics);
-                plan.items.push(ItemAst::read(id, value, &plan.runners, diagnostics));
+                self.items.push(ItemAst::read(id, value, &self.runners, diagnostics));
             }
         }
-        plan
     }
 }
 

@@ -406,6 +406,13 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         if self.diagnostics.is_full() {
             return None;
         }
+        if let Some(id) = names.elsewhere(of) {
+            if self.needed.contains(&Need::Work(id.clone())) {
+                return Some(TextPart::Output { output_of: id, name: name.map(str::to_owned) });
+            }
+            self.not_needed(of, span);
+            return None;
+        }
         let Some(OutputOf { item: source, ids, all_cells }) = names.output_of(of) else {
             let message = format!("unknown item `{}`", shorten(of));
             let hint = names.suggestion(of, &self.item.id.value, self.diagnostics);
@@ -432,15 +439,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         let is_needed = |id: &WorkId| self.needed.contains(&Need::Work(id.clone()));
         if !by_group && !from_sources && !ids.iter().all(is_needed) {
             if !self.lost {
-                let message = format!(
-                    "`{}` does not list `{of}` in its `needs`, so the output may be missing",
-                    self.cell.id()
-                );
-                // Brackets mean something else without quotes.
-                let quote = if of.contains('[') { "\"" } else { "" };
-                self.diagnostics
-                    .error(DiagnosticCode::UnknownNeed, span, message)
-                    .hint(format!("add `{quote}{of}{quote}` to its `needs`"));
+                self.not_needed(of, span);
             }
             return None;
         }
@@ -473,6 +472,19 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             [id] if !all_cells => Some(TextPart::Output { output_of: id.clone(), name }),
             _ => Some(TextPart::Outputs { outputs_of: ids, name }),
         }
+    }
+
+    /// Reports the output of something that is not needed.
+    fn not_needed(&mut self, of: &str, span: Span) {
+        let message = format!(
+            "`{}` does not list `{of}` in its `needs`, so the output may be missing",
+            self.cell.id()
+        );
+        // Brackets mean something else without quotes.
+        let quote = if of.contains('[') { "\"" } else { "" };
+        self.diagnostics
+            .error(DiagnosticCode::UnknownNeed, span, message)
+            .hint(format!("add `{quote}{of}{quote}` to its `needs`"));
     }
 
     /// Reports a parameter that is not defined; `is_name` says that outputs cannot stand there either.

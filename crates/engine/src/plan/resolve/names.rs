@@ -115,6 +115,8 @@ pub(in crate::plan) struct Names<'p> {
     groups: BTreeMap<&'p str, GroupName>,
     /// The names of items and groups, in order.
     own: Vec<&'p str>,
+    /// Whether a name that is none of them is that of an item of a run.
+    of_a_run: bool,
 }
 
 impl<'p> Names<'p> {
@@ -128,6 +130,7 @@ impl<'p> Names<'p> {
             by_name: BTreeMap::new(),
             groups: BTreeMap::new(),
             own: Vec::new(),
+            of_a_run: false,
         };
         for (index, item) in items.iter().enumerate() {
             for id in item.cell_ids() {
@@ -156,6 +159,19 @@ impl<'p> Names<'p> {
         names.own.dedup();
         names.items = items;
         names
+    }
+
+    /// The same where other names are those of items of a run, which the plan is added to.
+    pub(in crate::plan) fn with_those_of_a_run(self) -> Self {
+        Self { of_a_run: true, ..self }
+    }
+
+    /// The item of a run that a name stands for which is none of the plan.
+    pub(super) fn elsewhere(&self, name: &str) -> Option<WorkId> {
+        let is_here = self.by_id.contains_key(name)
+            || self.by_name.contains_key(name)
+            || self.groups.contains_key(name);
+        WorkId::new(name).ok().filter(|_| self.of_a_run && !is_here)
     }
 
     /// The items in the order of the plan.
@@ -199,6 +215,9 @@ impl<'p> Names<'p> {
         }
         if let Some(group) = self.groups.get(name) {
             return vec![Need::Group(group.clone())];
+        }
+        if let Some(id) = self.elsewhere(name) {
+            return vec![Need::Work(id)];
         }
         if diagnostics.is_full() {
             return Vec::new();

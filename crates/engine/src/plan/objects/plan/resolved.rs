@@ -49,6 +49,7 @@ impl PlanAst {
         diagnostics: &mut Diagnostics<'_>,
     ) -> Option<ResolvedPlan> {
         let names = self.names(diagnostics);
+        self.refuse_widths(diagnostics);
         let scored = self.gates.resolve(&names, diagnostics);
         for item in &self.items {
             for (gate, span) in item.needed_gates() {
@@ -121,7 +122,17 @@ impl PlanAst {
             left = left.saturating_sub(named.cells().len());
             items.push(named);
         }
-        Names::new(items, diagnostics)
+        let names = Names::new(items, diagnostics);
+        if self.is_added { names.with_those_of_a_run() } else { names }
+    }
+
+    /// Reports widths of matrices that are added: how many of a group run at a time is fixed when a run
+    /// begins.
+    fn refuse_widths(&self, diagnostics: &mut Diagnostics<'_>) {
+        for item in self.items.iter().filter(|item| self.is_added && item.width().is_some()) {
+            let message = "`width` cannot be used in items that are added to a run";
+            diagnostics.error(DiagnosticCode::Conflict, item.span(), message);
+        }
     }
 }
 

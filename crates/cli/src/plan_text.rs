@@ -1,5 +1,4 @@
-//! The plan that `do` writes of its command line, and its problems, told of the options that they
-//! are of.
+//! The plan that a command line comes to, and its problems, told of the options that they are of.
 
 use antiphon::plan::{Diagnostic, DiagnosticCode, PlanError};
 use serde_json::Value;
@@ -7,14 +6,14 @@ use serde_json::Value;
 /// A plan of which each line says one thing, so that the line of a problem tells the option that it
 /// is of. JSON leaves no line break in a text.
 #[derive(Debug, Default)]
-pub(super) struct PlanText {
+pub(crate) struct PlanText {
     text: String,
     /// The option that each line is of, if it is of one.
     options: Vec<Option<&'static str>>,
 }
 
 /// A key of the plan, what it says, and the option that says it.
-pub(super) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     key: &'a str,
     option: Option<&'static str>,
     said: Said<'a>,
@@ -26,21 +25,21 @@ enum Said<'a> {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn value(key: &'a str, value: impl Into<Value>) -> Self {
+    pub(crate) fn value(key: &'a str, value: impl Into<Value>) -> Self {
         Self { key, option: None, said: Said::Value(value.into()) }
     }
 
-    pub(super) fn entries(key: &'a str, entries: Vec<Self>) -> Self {
+    pub(crate) fn entries(key: &'a str, entries: Vec<Self>) -> Self {
         Self { key, option: None, said: Said::Entries(entries) }
     }
 
-    pub(super) fn of(self, option: &'static str) -> Self {
+    pub(crate) fn of(self, option: &'static str) -> Self {
         Self { option: Some(option), ..self }
     }
 }
 
 impl PlanText {
-    pub(super) fn of(entries: Vec<Entry<'_>>) -> Self {
+    pub(crate) fn of(entries: Vec<Entry<'_>>) -> Self {
         let mut plan = Self::default();
         plan.line(None, "{");
         plan.entries(entries);
@@ -48,7 +47,7 @@ impl PlanText {
         plan
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
@@ -73,7 +72,7 @@ impl PlanText {
     }
 
     /// The same problems without the plan, which nobody has written.
-    pub(super) fn told(&self, problems: PlanError) -> PlanError {
+    pub(crate) fn told(&self, problems: PlanError) -> PlanError {
         let tell = |problem: Diagnostic| {
             let line = problem.place.as_ref().and_then(|place| place.line.checked_sub(1));
             let option = line.and_then(|line| self.options.get(line).copied().flatten());
