@@ -1,6 +1,27 @@
 //! What an engine measures of itself while it runs: how long signals, contexts and decisions take.
 //!
-//! Nothing of it is recorded, and it takes the same room however much is measured.
+//! Nothing of it is recorded, and it takes the same room however much is measured. It is read in the
+//! process of the engine, by [`Engine::stats`](crate::Engine::stats) or
+//! [`SessionContext::stats`](crate::SessionContext::stats); the local API and the command line do not
+//! tell it.
+//!
+//! | name | a value for each |
+//! |---|---|
+//! | `signal_propagation_time_ms` | signal that is sent: from the call until it is durable |
+//! | `signals_sent` | the same: 1 |
+//! | `signals_received` | signal that is given to somebody who follows signals: 1 |
+//! | `context_size_bytes` | context that is distributed: its bytes as JSON, with what was filled in |
+//! | `context_distribution_time_ms` | distribution, until it is durable |
+//! | `context_distribution_per_agent_ms` | context of it: an equal share of that time |
+//! | `routing_decision_time_ms` | decision of routers that are [measured], and of the rules of an item |
+//! | `routing_decisions_count` | the same: 1 |
+//! | `dependency_resolution_time_ms` | caller's wait that was met: from the call until it was |
+//!
+//! What was refused, or not met, has no value, and neither has what sessions begin and end with as
+//! signals: nobody sends that. How long items wait for their needs is not here but on the record, whose
+//! events have their times.
+//!
+//! [measured]: crate::routing::SmartRoutingOrchestrator::measured_by
 //!
 //! ```
 //! use antiphon::Engine;

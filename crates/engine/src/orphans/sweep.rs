@@ -92,7 +92,7 @@ fn found(
         let (charged, now) = (Charged::default(), crate::clock::wall());
         let result = result_of(description, end.clone(), &folder, &files, &|| true, &charged, now);
         let attempt = Attempt::new(&spec.id, binding.attempt);
-        let (end, blobs) = end_of(attempt.routed(description, result));
+        let (end, blobs) = end_of(attempt.routed(&description.route, result, None));
         return Ok(Some((session, SweptEnd { end, blobs })));
     }
     let reported = description

@@ -23,6 +23,7 @@ use crate::keys::{FoundKey, JsonText, read_value};
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::{AskError, Handle, QueryError, SubmitError, Unavailable};
 use crate::shortages::{Shortages, WaitEnd};
+use crate::stats::Stats;
 use crate::submission::Addition;
 use crate::waits::{WaitError, Waited};
 
@@ -379,6 +380,13 @@ impl SessionContext {
     #[must_use]
     pub fn deadline(&self) -> LedgerTime {
         self.parts.spawn.deadline
+    }
+
+    /// What its engine measures, for routers that are to be
+    /// [measured](crate::routing::SmartRoutingOrchestrator::measured_by).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.parts.handle.stats().clone()
     }
 
     /// Waits until the session is asked to stop. It then has the engine's grace to return; after

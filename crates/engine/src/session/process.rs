@@ -102,7 +102,8 @@ impl Processes {
         let read = move || {
             let (is_wanted, now) = (|| !session.must_stop(), crate::clock::wall());
             let result = result_of(&spec, end, &folder, &before, &is_wanted, &charged, now);
-            Attempt::new(session.work(), session.attempt()).routed(&spec, result)
+            let attempt = Attempt::new(session.work(), session.attempt());
+            attempt.routed(&spec.route, result, Some(&session.stats()))
         };
         tokio::task::spawn_blocking(read)
             .await

@@ -1,12 +1,15 @@
 //! What the rules of an item decide to follow an attempt at it.
 
+use std::time::Instant;
+
 use antiphon_core::coordination::SessionOutcome;
 use antiphon_core::id::WorkId;
 use serde_json::{Map, Value, json};
 
 use crate::keys::GATE_SCALE;
-use crate::plan::CommandSpec;
+use crate::plan::RouteRules;
 use crate::session::SessionResult;
+use crate::stats::{Metric, Stats};
 
 /// The attempt of which an item's rules are asked.
 #[derive(Debug, Clone, Copy)]
@@ -21,12 +24,24 @@ impl<'a> Attempt<'a> {
         Self { work, number }
     }
 
-    /// The result with what the rules of its item decide to follow it.
-    pub(crate) fn routed(self, spec: &CommandSpec, result: SessionResult) -> SessionResult {
-        if spec.route.is_empty() {
+    /// The result with what the rules of its item decide to follow it. What they decide is measured where
+    /// there is an engine that measures.
+    pub(crate) fn routed(
+        self,
+        rules: &RouteRules,
+        result: SessionResult,
+        stats: Option<&Stats>,
+    ) -> SessionResult {
+        if rules.is_empty() {
             return result;
         }
-        match (spec.route.decide(&self.state(&result)), result) {
+        let began = Instant::now();
+        let route = rules.decide(&self.state(&result));
+        if let (Some(_), Some(stats)) = (&route, stats) {
+            stats.record_time(Metric::RoutingDecisionTime, began.elapsed());
+            stats.record(Metric::RoutingDecisions, 1);
+        }
+        match (route, result) {
             (Some(route), Ok(output)) => Ok(output.routed(route)),
             (Some(route), Err(failed)) => Err(failed.routed(route)),
             (None, result) => result,
@@ -77,6 +92,8 @@ fn scores(scores: &std::collections::BTreeMap<String, i64>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_core::routing::RoutingDecision;
+
     use super::*;
     use crate::session::{Failed, Output};
 
@@ -96,5 +113,20 @@ mod tests {
             Attempt::new(&work, 3).state(&Err(Failed::because("exit 1: no"))),
             json!({ "item": "a", "attempt": 3, "visit": 1, "outcome": "failure", "text": "exit 1: no" })
         );
+    }
+    #[test]
+    fn what_rules_decide_is_measured_and_what_they_leave_to_the_outcome_is_not() {
+        let rules = json!([{ "name": "again", "when": "attempt == 1", "decision": "retry" }]);
+        let rules: RouteRules = serde_json::from_value(rules).unwrap();
+        let (work, stats): (WorkId, _) = ("a".parse().unwrap(), Stats::default());
+        let mut decisions = Vec::new();
+        for attempt in 1..=3 {
+            let routed =
+                Attempt::new(&work, attempt).routed(&rules, Ok(Output::none()), Some(&stats));
+            decisions.push(routed.unwrap().route.map(|route| route.decision));
+        }
+        assert_eq!(decisions, [Some(RoutingDecision::Retry), None, None]);
+        let decided = ["routing_decisions_count", "routing_decision_time_ms"];
+        assert_eq!(decided.map(|name| stats.get(name).unwrap().count), [1, 1]);
     }
 }
