@@ -48,5 +48,8 @@ fn features(_: &Workspace) -> Result<Done, String> {
 }
 
 fn test(_: &Workspace) -> Result<Done, String> {
-    cargo(["test", "--workspace"]).run().map(|()| Done::Passed)
+    // With the points at which tests kill the engine.
+    cargo(["test", "--workspace", "--features", "antiphon-cli/crash-points"])
+        .run()
+        .map(|()| Done::Passed)
 }

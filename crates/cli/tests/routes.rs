@@ -7,6 +7,8 @@ mod plans;
 
 use std::path::Path;
 
+#[cfg(feature = "crash-points")]
+use plans::antiphon;
 use plans::{Ran, Result, Running, ran, story};
 
 const LOOP: &str = r#"name: loop
@@ -183,5 +185,65 @@ work:
     assert!(shown.contains("good   sh    -      a route"), "{shown}");
     let drawn = told(dir.path(), &["plan", "show", "plan.yaml", "--mermaid"])?;
     assert!(drawn.contains("  n0 -.-> n1\n  n0 -.-> n2\n  n3 -.-> n3"), "{drawn}");
+    Ok(())
+}
+
+/// Needs `crash-points`.
+#[cfg(feature = "crash-points")]
+#[test]
+fn no_decision_is_lost_or_taken_twice_wherever_the_engine_is_killed() -> Result {
+    let plan = r#"name: killed
+budget: { sessions: 30, duration: 1m }
+work:
+  a:
+    shell: 'echo a >> said.txt; echo "{\"output\": $(wc -l < said.txt)}" > $ANTIPHON_RESULT'
+    visits: 3
+    route: [{ when: output < 3, to: a }, { to: [b, c] }]
+  b: { when: routed, shell: 'true', route: [{ then: continue }] }
+  c: { when: routed, shell: 'exit 1', retry: { attempts: 2 }, route: [{ when: attempt < 2, then: retry }, { then: skip }] }
+"#;
+    let mut killed = 0;
+    for (point, times) in
+        [("append.before", 2..16), ("append.after", 2..16), ("release.before", 1..12)]
+    {
+        for count in times {
+            let dir = tempfile::tempdir()?;
+            std::fs::write(dir.path().join("plan.yaml"), plan)?;
+            let mut run = antiphon(dir.path(), &["run", "plan.yaml", "--id", "r"]);
+            let at = format!("{point}:{count}");
+            let run = run.env("ANTIPHON_CRASH_AT", &at).output()?;
+            let verdict = match run.status.code() {
+                Some(code) => code,
+                None => {
+                    killed += 1;
+                    let again = match ran(dir.path(), &["resume", "r"])?.status.code() {
+                        // It had not begun.
+                        Some(2) => {
+                            ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?.status.code()
+                        }
+                        code => code,
+                    };
+                    again.ok_or("the run was not resumed")?
+                }
+            };
+            let log = told(dir.path(), &["log", "r"])?;
+            assert_eq!(verdict, 0, "{at}: {log}");
+            let decided: Vec<&str> = log
+                .lines()
+                .filter_map(|line| line.split_once("decided ").map(|(_, told)| told))
+                .collect();
+            let sessions: std::collections::BTreeSet<&str> =
+                decided.iter().filter_map(|told| told.split(')').next()).collect();
+            assert_eq!(sessions.len(), decided.len(), "{at}: one for each session: {log}");
+            for (item, decisions) in [("a ", 1), ("a#2 ", 1), ("b ", 1), ("c ", 2)] {
+                let of_item = decided.iter().filter(|told| told.starts_with(item)).count();
+                // A session that is carried out again may have written one line more, and says so.
+                let fewer = item == "a#2 " && of_item == 0;
+                assert!(of_item == decisions || fewer, "{at}: {item}: {log}");
+            }
+            assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0), "{at}");
+        }
+    }
+    assert!(killed > 20, "the engine was killed {killed} times");
     Ok(())
 }
