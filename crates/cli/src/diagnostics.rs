@@ -16,6 +16,15 @@ use crate::text::printable;
 
 /// Tells why a plan cannot be run, as JSON on standard output or else for people.
 pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCode, CommandError> {
+    refused_as("cannot be run", problems, options)
+}
+
+/// The same of what cannot be done something else with, such as `cannot be added`.
+pub(crate) fn refused_as(
+    cannot: &str,
+    problems: &PlanError,
+    options: &Options,
+) -> Result<ExitCode, CommandError> {
     if options.json {
         let mut output = Stdout::open();
         output.json(
@@ -23,18 +32,18 @@ pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCod
         )?;
         output.finish()?;
     } else {
-        report(problems);
+        report(cannot, problems);
     }
     Ok(Kind::Plan.into())
 }
 
 /// Prints them on stderr; where that is closed, nothing can be said.
-fn report(problems: &PlanError) {
+fn report(cannot: &str, problems: &PlanError) {
     let mut stderr = anstream::stderr().lock();
     for problem in &problems.diagnostics {
         let _written = writeln!(stderr, "{}\n", rendered(problem));
     }
-    let _written = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(problems));
+    let _written = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(cannot, problems));
 }
 
 fn rendered(problem: &Diagnostic) -> String {
@@ -63,7 +72,7 @@ fn rendered(problem: &Diagnostic) -> String {
     Renderer::styled().render(&[group])
 }
 
-fn summary(problems: &PlanError) -> String {
+fn summary(cannot: &str, problems: &PlanError) -> String {
     let found = problems.diagnostics.len() + problems.left_out;
     let first = problems
         .diagnostics
@@ -76,5 +85,5 @@ fn summary(problems: &PlanError) -> String {
     } else {
         String::new()
     };
-    printable(&format!("{first} cannot be run: {count}{shown}")).into_owned()
+    printable(&format!("{first} {cannot}: {count}{shown}")).into_owned()
 }

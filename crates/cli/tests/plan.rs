@@ -48,7 +48,7 @@ fn every_problem_of_a_broken_plan_is_told_with_its_line_and_what_to_do() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 19);
+    assert_eq!(seen, 20);
 }
 
 const EXAMPLE: &str = "../../../engine/tests/plan/backtest/plan.yaml";

@@ -132,7 +132,7 @@ work:
         "these wait for each other and would never start: a -> c -> a",
         "`gate` is reserved and not supported by this version",
         "`width` cannot be used in items that are added to a run",
-        "more.yaml cannot be run: 5 problems",
+        "more.yaml cannot be added: 5 problems",
     ];
     assert_eq!(told, expected, "{}", said(&refused));
     let work = "work: { secret: { command: [echo], env: { KEY: { secret: KEY } } } }";

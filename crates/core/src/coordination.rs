@@ -115,7 +115,9 @@ pub use error::{
 pub(crate) use error::{RecordError, UnbindError};
 pub use failure_streak::FailureStreak;
 pub use fault::CoordinationError;
-pub use key::{Expected, GATE_SCALE, KeyChange, KeyState, KeyValue, KeyWrite, gate_key, gate_of};
+pub use key::{
+    Expected, GATE_SCALE, KeyChange, KeyState, KeyValue, KeyWrite, MetElsewhere, gate_key, gate_of,
+};
 pub use life::{Change, LifeError};
 pub use limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, DEFAULT_VISITS, MAX_ADDRESSEES,

@@ -89,6 +89,7 @@ pub mod routing;
 mod secrets;
 mod session;
 mod shortages;
+mod signal_schemas;
 pub mod signals;
 pub mod stats;
 mod submission;

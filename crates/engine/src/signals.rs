@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod checking;
 mod filter;
 mod following;
 mod heard;
@@ -42,6 +43,10 @@ pub use antiphon_core::coordination::{Dedup, NotASignalType, Signal, SignalError
 
 pub use antiphon_core::json_text::{JsonText, NotJson};
 
+pub use crate::signal_schemas::{
+    CompiledSchemas, MAX_SIGNAL_SCHEMA_BYTES, MAX_SIGNAL_SCHEMAS, SchemaError, SchemaMismatch,
+    SignalSchemas,
+};
 pub use filter::{InvalidFilter, SignalFilter};
 pub use following::{From, Signals};
 pub use heard::HeardSignal;

@@ -7,6 +7,8 @@ use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::CommandId;
 
+use crate::signal_schemas::SignalSchemas;
+
 /// A run to be submitted: what it is started with, and what its items need from outside.
 ///
 /// A [`CoordinationConfig`] alone converts.
@@ -65,6 +67,15 @@ impl Submission {
     #[must_use]
     pub fn with_inputs(mut self, inputs: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         self.inputs.extend(inputs.into_iter().map(|bytes| Blob::new(bytes.into())));
+        self
+    }
+
+    /// The same with schemas that the data of the run's own types of signals must fit.
+    #[must_use]
+    pub fn with_signal_schemas(mut self, schemas: &SignalSchemas) -> Self {
+        let blob = Blob::new(schemas.to_bytes());
+        self.config = self.config.with_signal_schemas(blob.digest);
+        self.inputs.push(blob);
         self
     }
 

@@ -106,13 +106,13 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
     assert_eq!(config.with_origin(compiled.config.origin()), compiled.config);
     let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen(
         "\"schema\":1",
-        "\"schema\":5",
+        "\"schema\":6",
         1,
     );
     let reported = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         reported,
-        "this nested plan has schema 5, but this version reads up to 4; use the version that submitted it"
+        "this nested plan has schema 6, but this version reads up to 5; use the version that submitted it"
     );
 }
 

@@ -219,6 +219,10 @@ fn every_example_of_a_key_is_read() {
                     "gates: {{ coverage: {{ {} }} }}\nwork: {{ tests: {{ command: [x] }} }}",
                     key.example
                 )),
+                ("signal", _) => head(&format!(
+                    "signals: {{ done: {{ {} }} }}\nwork: {{ tests: {{ command: [x] }} }}",
+                    key.example
+                )),
                 (object, key) => panic!("no plan for {object}.{key}"),
             };
             parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| {

@@ -67,6 +67,13 @@ impl From<AskError> for Unanswered {
         match error {
             AskError::Rejected(rejection) => Self::Rejected(rejection),
             AskError::Unavailable(unavailable) => Self::Problem(unavailable.into()),
+            AskError::Mismatch(mismatch) => {
+                let detail = mismatch.to_string();
+                Self::Problem(Problem::new(Code::SchemaMismatch, detail))
+            }
+            AskError::Schemas { .. } => {
+                Self::Problem(Problem::new(Code::Damaged, error.to_string()))
+            }
             error => Self::Problem(Problem::new(Code::Internal, error.to_string())),
         }
     }

@@ -26,6 +26,7 @@ const EDGES: &[Allowed] = &[
             "futures-core",
             "granit-parser",
             "jiff",
+            "jsonschema",
             "libc",
             "rusqlite",
             "rustix",

@@ -56,6 +56,7 @@ impl KernelRun {
             forerunner: None,
             origin: None,
             on_end: None,
+            signal_schemas: None,
             depth: 0,
             minted: false,
             labels: Default::default(),

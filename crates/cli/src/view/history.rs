@@ -59,6 +59,7 @@ impl History {
             forerunner: None,
             origin: None,
             on_end: None,
+            signal_schemas: None,
             items: u32::try_from(work.len()).unwrap(),
             engine: "0.1.0".to_owned(),
             epoch: Epoch(1),

@@ -57,6 +57,8 @@ pub struct CoordinationConfig {
     origin: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on_end: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signal_schemas: Option<Digest>,
 }
 
 impl CoordinationConfig {
@@ -152,6 +154,7 @@ impl CoordinationConfig {
             forerunner: None,
             origin: None,
             on_end: None,
+            signal_schemas: None,
         }
     }
 
@@ -271,6 +274,7 @@ impl CoordinationConfig {
             widths: started.widths.clone(),
             origin: started.origin,
             on_end: started.on_end,
+            signal_schemas: started.signal_schemas,
             ..Self::of_work(work, started.budget.clone())?
         })
     }
@@ -291,6 +295,13 @@ impl CoordinationConfig {
     #[must_use]
     pub fn with_on_end(self, description: Digest) -> Self {
         Self { on_end: Some(description), ..self }
+    }
+
+    /// The same with schemas that the data of its own types of signals must fit; the digest is that of
+    /// the blob with them, which is handed in like an input.
+    #[must_use]
+    pub fn with_signal_schemas(self, schemas: Digest) -> Self {
+        Self { signal_schemas: Some(schemas), ..self }
     }
 
     /// The same budgeted by what a parent's session was granted.
@@ -333,6 +344,12 @@ impl CoordinationConfig {
     #[must_use]
     pub fn on_end(&self) -> Option<Digest> {
         self.on_end
+    }
+
+    /// Digest of the blob with the schemas of its signals, if it has some.
+    #[must_use]
+    pub fn signal_schemas(&self) -> Option<Digest> {
+        self.signal_schemas
     }
 
     /// The items' ids, in order.
@@ -394,6 +411,7 @@ impl CoordinationConfig {
             forerunner: self.forerunner,
             origin: self.origin,
             on_end: self.on_end,
+            signal_schemas: self.signal_schemas,
             engine: start.engine,
             epoch: start.epoch,
         };
@@ -481,7 +499,7 @@ mod tests {
         );
         assert_eq!(
             refused("extra", 1.into()),
-            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `on_tripped`, `planner`, `labels`, `widths`, `forerunner`, `on_end`"
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `on_tripped`, `planner`, `labels`, `widths`, `forerunner`, `on_end`, `signal_schemas`"
         );
     }
 }

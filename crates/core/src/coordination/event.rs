@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::Answer;
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
-use super::key::KeyChange;
+use super::key::{KeyChange, MetElsewhere};
 use super::planner::EfeWeights;
 use super::receipt::{Counts, Ending};
 use super::reused::Forerunner;
@@ -20,10 +20,7 @@ use super::{
     MAX_SHARED_NEEDS, MAX_VOTES,
 };
 use crate::digest::Digest;
-use crate::id::{
-    Actor, AgentId, CoordinationId, Epoch, GroupName, KeyName, QuestionId, SessionId, StreamName,
-    Version, WorkId,
-};
+use crate::id::{Actor, AgentId, Epoch, GroupName, QuestionId, SessionId, Version, WorkId};
 use crate::json_text::JsonText;
 use crate::routing::{Name, RoutingDecision};
 use crate::schema::events;
@@ -34,7 +31,7 @@ events! {
     #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
-        Started(Box<Started>) = "coordination.started" up to 5 by lowest_started;
+        Started(Box<Started>) = "coordination.started" up to 6 by lowest_started;
             read by needed_for_started,
         /// Items were added.
         WorkAdded(WorkAdded) = "coordination.work_added" up to 9 by WorkAdded::lowest;
@@ -210,6 +207,10 @@ pub struct Started {
     /// schema 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_end: Option<Digest>,
+    /// Digest of the blob with the schemas that the data of its own types of signals must fit. Came with
+    /// schema 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal_schemas: Option<Digest>,
     /// Version of the engine.
     pub engine: String,
     /// The epoch it was started under.
@@ -322,35 +323,6 @@ impl SessionBound {
             Self { context: Some(_), .. } => 2,
             _ => 1,
         }
-    }
-}
-
-fn shared_stream() -> String {
-    StreamName::Coordination(CoordinationId::shared().clone()).to_string()
-}
-
-/// A key of another stream that met what an item needs of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetElsewhere {
-    /// The key.
-    pub key: KeyName,
-    /// The stream whose key it is: that of the run `shared`.
-    pub stream: String,
-    /// The version at which it was set there.
-    pub version: Version,
-}
-
-impl MetElsewhere {
-    /// A key that all runs share, as it was set at a version.
-    #[must_use]
-    pub fn by_shared(key: KeyName, version: Version) -> Self {
-        Self { key, stream: shared_stream(), version }
-    }
-
-    /// Whether it is a key of the run that keeps what all share.
-    pub(super) fn is_of_shared(&self) -> bool {
-        self.stream == shared_stream()
     }
 }
 
@@ -753,14 +725,16 @@ impl CoordinationEvent {
 /// Schema 5 says where it was started from.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_started(started: &Box<Started>) -> u32 {
-    if started.origin.is_some() { 5 } else { needed_for_started(started) }
+    let needed = needed_for_started(started);
+    if started.origin.is_some() { needed.max(5) } else { needed }
 }
 
 /// Schema 2 names the run that is retried; schema 3 says that the breaker does not end it; schema 4
-/// names a command for its end. Where it was started from was written before it had a schema.
+/// names a command for its end; schema 6 names schemas of signals. Where it was started from was written before it had a schema.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn needed_for_started(started: &Box<Started>) -> u32 {
     match started.forerunner {
+        _ if started.signal_schemas.is_some() => 6,
         _ if started.on_end.is_some() => 4,
         _ if !started.policies.on_tripped.is_default() => 3,
         Some(_) => 2,

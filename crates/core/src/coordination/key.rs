@@ -4,6 +4,7 @@
 //! change rests on. Small values are in the state, larger ones are blobs.
 
 mod change;
+mod elsewhere;
 mod expected;
 mod gate;
 mod illegal;
@@ -14,6 +15,7 @@ mod value;
 mod write;
 
 pub use change::KeyChange;
+pub use elsewhere::MetElsewhere;
 pub use expected::Expected;
 pub use gate::{GATE_SCALE, gate_key, gate_of};
 pub(super) use illegal::IllegalChange;

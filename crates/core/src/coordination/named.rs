@@ -13,7 +13,10 @@ impl CoordinationEvent {
     #[must_use]
     pub fn blobs(&self) -> Vec<Digest> {
         match self {
-            Self::Started(started) => started.origin.into_iter().chain(started.on_end).collect(),
+            Self::Started(started) => {
+                let named = [started.origin, started.on_end, started.signal_schemas];
+                named.into_iter().flatten().collect()
+            }
             Self::WorkAdded(added) => added.items.iter().flat_map(WorkSpec::blobs).collect(),
             Self::SessionBound(bound) => bound.context.into_iter().collect(),
             Self::SessionUnbound(unbound) => unbound.blobs().collect(),

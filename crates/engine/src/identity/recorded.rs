@@ -54,7 +54,8 @@ impl RecordedStart {
         let config = CoordinationConfig::as_started(&self.started, self.items.clone()).ok()?;
         let config = config.retrying(forerunner).with_id(run).ok()?;
         let is_whole = config.digest() == self.started.plan;
-        let is_same = config.on_end() == plan.on_end();
+        let is_same =
+            config.on_end() == plan.on_end() && config.signal_schemas() == plan.signal_schemas();
         (is_whole && is_same).then_some(config)
     }
 }

@@ -18,6 +18,7 @@ use crate::ledger::{
 };
 use crate::report::ReportError;
 use crate::room;
+use crate::signal_schemas::SchemaMismatch;
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
 ///
@@ -150,6 +151,11 @@ pub enum SubmitError {
         "the run names {digest} as the command for its end, which was not supplied; submit it too"
     )]
     OnEndMissing { digest: Digest },
+    /// The schemas of its signals were not handed in.
+    #[error(
+        "the run names {digest} as the schemas of its signals, which were not supplied; submit them too"
+    )]
+    SchemasMissing { digest: Digest },
     /// The run that is to be retried is not there, has not ended, or is not the one that was meant.
     #[error(
         "run {run}, which is to be retried, has not ended as was said; wait for its end, or continue \
@@ -190,6 +196,9 @@ impl From<AskError> for SubmitError {
         match error {
             AskError::Rejected(rejection) => Self::Rejected(rejection),
             AskError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+            error @ (AskError::Mismatch(_) | AskError::Schemas { .. }) => {
+                panic!("BUG: nothing that is submitted sends a signal: {error}")
+            }
         }
     }
 }
@@ -210,6 +219,17 @@ pub enum AskError {
     /// The engine takes in nothing.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The data of a signal does not fit the schema of its type.
+    #[error(transparent)]
+    Mismatch(#[from] SchemaMismatch),
+    /// The schemas of the run's signals cannot be read, so that none of its own types can be sent.
+    #[error("the schemas of the signals of run {run} cannot be read: {problem}")]
+    Schemas {
+        /// The run.
+        run: CoordinationId,
+        /// What is in the way.
+        problem: String,
+    },
 }
 
 impl AskError {
@@ -217,7 +237,7 @@ impl AskError {
     pub(crate) fn shortage(&self) -> Option<String> {
         match self {
             Self::Unavailable(unavailable) => unavailable.shortage(),
-            Self::Rejected(_) => None,
+            Self::Rejected(_) | Self::Mismatch(_) | Self::Schemas { .. } => None,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
 use crate::secrets::Secrets;
 use crate::shortages::Shortages;
+use crate::signal_schemas::ReadySchemas;
 use crate::stats::Stats;
 
 /// Reaches the decider and reads the ledger.
@@ -41,6 +42,7 @@ pub(crate) struct Handle {
     incidents: Arc<Incidents>,
     shortages: Arc<Shortages>,
     secrets: Arc<Secrets>,
+    schemas: Arc<ReadySchemas>,
     stats: Stats,
 }
 
@@ -59,12 +61,18 @@ impl Handle {
         secrets: Arc<Secrets>,
     ) -> Self {
         let (shortages, stats) = (Arc::new(shortages), Stats::default());
-        Self { mailbox, store, incidents, shortages, secrets, stats }
+        let schemas = Arc::default();
+        Self { mailbox, store, incidents, shortages, secrets, schemas, stats }
     }
 
     /// What sessions wait for, as their machine has no room.
     pub(crate) fn shortages(&self) -> &Shortages {
         &self.shortages
+    }
+
+    /// The schemas that signals must fit.
+    pub(crate) fn schemas(&self) -> &ReadySchemas {
+        &self.schemas
     }
 
     /// Values of secrets, which nothing that is recorded may hold.
@@ -196,6 +204,7 @@ impl Handle {
         self.require_inputs(start.config.work(), &start.blobs).await?;
         self.require_origin(&start.config, &start.blobs).await?;
         self.require_on_end(&start.config, &start.blobs).await?;
+        self.require_schemas(&start.config, &start.blobs).await?;
         self.require_forerunner(&start.config).await?;
         let (reply, answer) = oneshot::channel();
         self.send(Request::Start { start, asker, minted, secrets, reply }).await?;

@@ -49,6 +49,21 @@ impl Handle {
 }
 
 impl Handle {
+    /// Refuses schemas of signals that were not handed in.
+    pub(super) async fn require_schemas(
+        &self,
+        config: &CoordinationConfig,
+        inputs: &[Blob],
+    ) -> Result<(), SubmitError> {
+        let given = |digest: &Digest| inputs.iter().any(|blob| blob.digest == *digest);
+        match config.signal_schemas().filter(|digest| !given(digest)) {
+            Some(digest) if self.blob(digest).await?.is_none() => {
+                Err(SubmitError::SchemasMissing { digest })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a command for the end whose description was not handed in.
     pub(super) async fn require_on_end(
         &self,
@@ -125,6 +140,7 @@ mod tests {
                 widths: BTreeMap::new(),
                 work,
                 forerunner: None,
+                signal_schemas: None,
             };
             let plan = Blob::new(plan.to_bytes());
             work =

@@ -148,7 +148,8 @@ impl<'a> Compilation<'a> {
         pausing: Option<bool>,
     ) -> Result<(PlanSpec, CoordinationConfig), PlanError> {
         let work = self.work(plan)?;
-        let spec = plan.resolved().record(work, pausing);
+        let schemas = plan.resolved().signal_schemas().map(|bytes| self.keep(bytes));
+        let spec = plan.resolved().record(work, pausing, schemas);
         // What the kernel refuses was refused before, with its place; this is for what only the
         // kernel knows.
         let refused = |error: ConfigError| {

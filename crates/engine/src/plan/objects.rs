@@ -30,6 +30,7 @@ mod runner;
 mod secret_lint;
 mod settings;
 mod shared;
+mod signal;
 mod stdin;
 mod usage;
 
@@ -51,7 +52,7 @@ pub(in crate::plan) use plan::{PlanAst, ResolvedPlan};
 use super::mapping::Object;
 
 /// All mappings with fixed keys, the whole plan first.
-pub static OBJECTS: [&Object; 19] = [
+pub static OBJECTS: [&Object; 20] = [
     &plan::PLAN,
     &budget::BUDGET,
     &breaker::BREAKER_OBJECT,
@@ -60,6 +61,7 @@ pub static OBJECTS: [&Object; 19] = [
     &need::NEED,
     &route::ROUTE,
     &gate::GATE,
+    &signal::SIGNAL,
     &retry::RETRY,
     &limits::LIMITS,
     &check::CHECK,

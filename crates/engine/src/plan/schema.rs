@@ -47,7 +47,7 @@ fn of_kind(kind: &ValueKind) -> Value {
         ValueKind::Text | ValueKind::Template | ValueKind::Value => {
             json!({ "type": ["string", "number", "boolean"] })
         }
-        ValueKind::Json => json!(true),
+        ValueKind::Json => json!({}),
         ValueKind::Flag => json!({ "type": "boolean" }),
         ValueKind::Integer(min, max) => {
             json!({ "type": "integer", "minimum": min, "maximum": max })

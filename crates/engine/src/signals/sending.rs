@@ -25,6 +25,7 @@ impl Handle {
         id: Option<CommandId>,
     ) -> Result<Version, AskError> {
         let began = Instant::now();
+        self.check_schema(run, &signal).await?;
         let (signal, undeclared) = (Box::new(signal), None);
         let send = commands::SendSignal { coordination: run.clone(), signal, undeclared };
         let effects = vec![Effect::Signalled(send.signal.kind().clone())];
@@ -61,6 +62,7 @@ impl Handle {
             Some(values) => without_secrets(signal, &values).map_err(Rejection::from)?,
             None => signal,
         };
+        self.check_schema(&asking.coordination, &signal).await?;
         let (session, signal) = (asking.clone(), Box::new(signal));
         let send = commands::SendSessionSignal { session, fence, signal };
         let written = self.ask(send, Asker { actor: Actor::session(asking), id }).await?;

@@ -99,7 +99,8 @@ codes! {
     OtherForerunner = "other_forerunner", 409, "The run to be retried is another one";
     /// Every item of the run to be retried succeeded, and none has changed.
     NothingToRun = "nothing_to_run", 409, "There is nothing to run again";
-    /// More would run again than what did not succeed.
+    /// The data of a signal does not fit the schema of its type.
+    SchemaMismatch = "schema_mismatch", 422, "The signal does not fit its schema";
     /// What an item put out that is to be taken over is gone.
     OutputGone = "output_gone", 410, "An output that is to be taken over is gone";
     /// What was asked for was erased.

@@ -8,7 +8,7 @@ use antiphon_server::WorkRequest;
 
 use crate::command_error::{CommandError, Kind};
 use crate::commands::key::change::recorded;
-use crate::diagnostics::refused;
+use crate::diagnostics::refused_as;
 use crate::given::Given;
 use crate::labels::counted;
 use crate::named::SpokenRun;
@@ -83,7 +83,9 @@ impl Args {
         });
         let (compiled, environment) = match read {
             Ok(read) => read,
-            Err(problems) => return refused(&written.told(problems), options),
+            Err(problems) => {
+                return refused_as("cannot be added", &written.told(problems), options);
+            }
         };
         let what = match compiled.items.as_slice() {
             [item] => format!("{} added to", item.id),

@@ -65,6 +65,20 @@ impl SignalType {
     /// What had failed was made good.
     pub const ERROR_RECOVERY_COMPLETED: &'static str = "error_recovery_completed";
 
+    /// Whether it is one of the types that every run has.
+    #[must_use]
+    pub fn is_of_the_seed(&self) -> bool {
+        [
+            Self::AGENT_INITIALIZED,
+            Self::AGENT_COMPLETED,
+            Self::DEPENDENCY_RESOLVED,
+            Self::INTER_AGENT_MESSAGE,
+            Self::STAGE_COMPLETED,
+            Self::ERROR_RECOVERY_COMPLETED,
+        ]
+        .contains(&self.as_str())
+    }
+
     pub(in crate::coordination) fn agent_initialized() -> Self {
         Self(Self::AGENT_INITIALIZED.into())
     }

@@ -8,8 +8,7 @@ use super::Work;
 use super::item::WorkItem;
 use super::need::KeyNeed;
 use super::state::WorkState;
-use crate::coordination::event::MetElsewhere;
-use crate::coordination::key::KeyState;
+use crate::coordination::key::{KeyState, MetElsewhere};
 use crate::id::KeyName;
 
 /// What is known of the keys that all runs share, as far as items need them.

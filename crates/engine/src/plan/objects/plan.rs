@@ -22,14 +22,17 @@ use super::on_end::{ON_END, OnEndAst};
 use super::retry::{RETRY, RetryAst};
 use super::runner::{RUNNER, RunnerAst, RunnerAsts};
 use super::secret_lint;
+use super::signal::{self, SIGNAL};
 use crate::plan::mapping::{Fields, Key, Object, ValueKind, key, required};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Yaml};
+use crate::signal_schemas::SignalSchemas;
 
 pub use plan_spec::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
 
 pub(in crate::plan) use resolved::ResolvedPlan;
 
 static AN_ITEM: ValueKind = ValueKind::Of(&ITEM);
+static A_SIGNAL: ValueKind = ValueKind::Of(&SIGNAL);
 static A_RUNNER: ValueKind = ValueKind::Of(&RUNNER);
 
 const WORK: Key = required(
@@ -88,6 +91,12 @@ pub(super) static PLAN: Object = Object {
             need only these gates.",
         ),
         key(
+            "signals",
+            ValueKind::Names(&A_SIGNAL),
+            "signals: { review.done: { schema: { required: [verdict] } } }",
+            "Its own types of signals, by name, and the schemas that their data must fit.",
+        ),
+        key(
             "concurrency",
             ValueKind::Integer(1, 10_000),
             "concurrency: 4",
@@ -129,7 +138,7 @@ pub(super) static PLAN: Object = Object {
             "Labels to find the run by.",
         ),
     ],
-    later: &["signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
+    later: &["keys", "routes", "resources", "pools", "phases", "triggers"],
     open: false,
 };
 
@@ -146,6 +155,7 @@ pub(in crate::plan) struct PlanAst {
     labels: BTreeMap<String, String>,
     runners: RunnerAsts,
     gates: GateAsts,
+    signals: SignalSchemas,
     items: Vec<ItemAst>,
     /// Whether the items are added to a run, whose items they may name.
     is_added: bool,
@@ -179,6 +189,9 @@ impl PlanAst {
         }
         if let Some(node) = fields.get("gates") {
             plan.gates = GateAsts::read(node, diagnostics);
+        }
+        if let Some(node) = fields.get("signals") {
+            plan.signals = signal::read_all(node, diagnostics);
         }
         plan.read_work(&fields, diagnostics);
         plan

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use antiphon_core::digest::Digest;
 use antiphon_core::id::GroupName;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::tagged::{self, Schema, TaggedError};
 
 /// The highest version of the form that nested plans are written in. Each is written in the lowest
 /// one that can say it.
-pub const PLAN_SCHEMA: u32 = 4;
+pub const PLAN_SCHEMA: u32 = 5;
 
 /// The version that names a run that is retried.
 const RETRY_SCHEMA: u32 = 2;
@@ -24,13 +25,17 @@ const BREAKER_SCHEMA: u32 = 3;
 /// The version that names the sessions which carried out what is taken over.
 const SESSION_SCHEMA: u32 = 4;
 
+/// The version that names schemas of signals.
+const SIGNALS_SCHEMA: u32 = 5;
+
 /// A plan as it is recorded, so that a nested one can be started after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct PlanSpec {
     /// The lowest version of the form that can say it: 1, 2 if it retries a run, 3 if its breaker
-    /// does not end it, 4 if it names the sessions that carried out what is taken over.
+    /// does not end it, 4 if it names the sessions that carried out what is taken over, 5 if it names schemas
+    /// of signals.
     pub schema: u32,
     pub name: String,
     pub budget: CoordinationBudget,
@@ -57,6 +62,9 @@ pub struct PlanSpec {
     /// The run that it retries, which an earlier run of the plan above had started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forerunner: Option<Forerunner>,
+    /// Digest of the blob with the schemas of its signals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal_schemas: Option<Digest>,
 }
 
 /// Why recorded bytes are no plan.
@@ -111,6 +119,7 @@ impl PlanSpec {
     fn lowest(&self) -> u32 {
         let mut reused = self.work.iter().filter_map(|item| item.reused.as_ref());
         match self.forerunner {
+            _ if self.signal_schemas.is_some() => SIGNALS_SCHEMA,
             _ if reused.any(|reused| reused.session.is_some()) => SESSION_SCHEMA,
             _ if !self.on_tripped.is_default() => BREAKER_SCHEMA,
             Some(_) => RETRY_SCHEMA,
@@ -157,6 +166,9 @@ impl PlanSpec {
         if let Some(forerunner) = &self.forerunner {
             config = config.retrying(forerunner.clone());
         }
+        if let Some(schemas) = self.signal_schemas {
+            config = config.with_signal_schemas(schemas);
+        }
         for (name, value) in &self.labels {
             config = config.with_label(name, value);
         }
@@ -187,6 +199,7 @@ mod tests {
             widths: BTreeMap::new(),
             work: vec![WorkSpec::function("a", "work").unwrap()],
             forerunner: None,
+            signal_schemas: None,
         };
         let forerunner = Forerunner {
             coordination: "x.1".parse().unwrap(),

@@ -13,6 +13,8 @@ use crate::plan::objects::on_end::OnEndCommand;
 use crate::plan::objects::route::{RoutedItem, Routes};
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
+use crate::signal_schemas::SignalSchemas;
+use antiphon_core::digest::Digest;
 
 /// What is to be carried out.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(in crate::plan) struct ResolvedPlan {
     widths: BTreeMap<GroupName, u32>,
     /// What is carried out once it has ended.
     on_end: Option<OnEndCommand>,
+    /// The schemas of its signals.
+    signals: SignalSchemas,
     steps: Vec<Step>,
 }
 
@@ -110,6 +114,7 @@ impl PlanAst {
             labels: self.labels.clone(),
             widths: widths.collect(),
             on_end,
+            signals: self.signals.clone(),
             steps,
         })
     }
@@ -159,6 +164,11 @@ impl ResolvedPlan {
         self.on_end.as_ref()
     }
 
+    /// The schemas of its signals, as they are recorded, if it has some.
+    pub(in crate::plan) fn signal_schemas(&self) -> Option<Vec<u8>> {
+        (!self.signals.is_empty()).then(|| self.signals.to_bytes())
+    }
+
     pub(in crate::plan) fn steps(&self) -> &[Step] {
         &self.steps
     }
@@ -190,7 +200,12 @@ impl ResolvedPlan {
 
     /// The plan as it is recorded, with these items; `pausing` is what an item that runs it says of
     /// its ceilings.
-    pub(in crate::plan) fn record(&self, work: Vec<WorkSpec>, pausing: Option<bool>) -> PlanSpec {
+    pub(in crate::plan) fn record(
+        &self,
+        work: Vec<WorkSpec>,
+        pausing: Option<bool>,
+        signal_schemas: Option<Digest>,
+    ) -> PlanSpec {
         let plan = PlanSpec {
             schema: PLAN_SCHEMA,
             name: self.name.clone(),
@@ -204,6 +219,7 @@ impl ResolvedPlan {
             widths: self.widths.clone(),
             work,
             forerunner: None,
+            signal_schemas,
         };
         plan.in_lowest_schema()
     }
