@@ -38,6 +38,7 @@ work:
       {BIN} work add first --priority 1 -- echo first 2> outranks.txt; echo $? >> outranks.txt
       {BIN} work add split -- echo again 2> twice.txt; echo $? >> twice.txt
       {BIN} work add lost --needs nowhere -- echo lost 2> unknown.txt; echo $? >> unknown.txt
+      echo 'work: {{ sly: {{ command: [echo], as: split }} }}' | {BIN} work add --file - 2> sly.txt; echo $? >> sly.txt
       {BIN} work add other --run other -- echo other 2> other.txt; echo $? >> other.txt
     needs: [split]
   last: {{ shell: 'echo last', needs: [planner] }}
@@ -65,6 +66,12 @@ work:
     assert!(twice.ends_with("\n2\n"), "{twice}");
     let unknown = refused("unknown.txt")?;
     assert!(unknown.contains("nowhere"), "{unknown}");
+    let sly = refused("sly.txt")?;
+    assert_eq!(
+        sly,
+        "error: work sly would be given the name split, under which another item speaks, which the item \
+         whose session adds it is not given itself\n2\n"
+    );
     let other = refused("other.txt")?;
     assert!(other.ends_with("\n2\n"), "{other}");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));

@@ -92,6 +92,10 @@ impl Coordination {
             if let Some(key) = item.scores.iter().find(|key| !own.scores.contains(key)) {
                 return Err(beyond(format!("the key {key}")));
             }
+            let name = item.speaks_as();
+            if name != own.speaks_as() && self.work().speakers(&name).next().is_some() {
+                return Err(beyond(format!("the name {name}, under which another item speaks")));
+            }
             if item.runner.needs_secrets() && !own.runner.needs_secrets() {
                 return Err(beyond("secrets".to_owned()));
             }
