@@ -190,7 +190,7 @@ fn tree(dir: &Path) -> Result<BTreeMap<PathBuf, Found>> {
     Ok(found)
 }
 
-/// Makes a directory with a copy of all files of another.
+/// Makes a directory with a copy of all files of another, in which an engine makes and removes some.
 fn copy(from: &Path, to: &Path) -> Result {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
@@ -199,7 +199,10 @@ fn copy(from: &Path, to: &Path) -> Result {
         if kind.is_dir() {
             copy(&entry.path(), &to)?;
         } else if kind.is_file() {
-            fs::copy(entry.path(), to)?;
+            match fs::copy(entry.path(), to) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied?),
+            }
         }
     }
     Ok(())
