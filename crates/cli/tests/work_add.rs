@@ -26,6 +26,11 @@ fn a_session_adds_items_to_its_own_run_which_are_carried_out_with_it() -> Result
     "cell": { "runner": "say", "matrix": { "what": ["x", "y"] } },
     "sum": { "shell": "echo all", "needs": ["cell", "report", "last"] } } }"#;
     std::fs::write(dir.path().join("more.json"), more)?;
+    let lends = "name: lends
+budget: { sessions: 1, duration: 1m }
+work: { taker: { command: [echo], shared: [resource/gpu] } }
+";
+    std::fs::write(dir.path().join("lends.yaml"), lends)?;
     let plan = format!(
         "name: grows
 budget: {{ sessions: 20, duration: 5m }}
@@ -40,6 +45,7 @@ work:
       {BIN} work add lost --needs nowhere -- echo lost 2> unknown.txt; echo $? >> unknown.txt
       echo 'work: {{ sly: {{ command: [echo], as: split }} }}' | {BIN} work add --file - 2> sly.txt; echo $? >> sly.txt
       {BIN} work add other --run other -- echo other 2> other.txt; echo $? >> other.txt
+      echo 'work: {{ inner: {{ plan: lends.yaml }} }}' | {BIN} work add --file - 2> lends.txt; echo $? >> lends.txt
     needs: [split]
   last: {{ shell: 'echo last', needs: [planner] }}
 "
@@ -71,6 +77,12 @@ work:
         sly,
         "error: work sly would be given the name split, under which another item speaks, which the item \
          whose session adds it is not given itself\n2\n"
+    );
+    let lent = refused("lends.txt")?;
+    assert_eq!(
+        lent,
+        "error: work inner would be given the shared key resource/gpu, which the item whose session adds it \
+         is not given itself\n2\n"
     );
     let other = refused("other.txt")?;
     assert!(other.ends_with("\n2\n"), "{other}");

@@ -4,7 +4,8 @@
 //! Everything about the text was reported before; what is left is what the environment lacks and
 //! what the recorded form is too large for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
@@ -16,6 +17,7 @@ use super::origin::Origin;
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
 use super::wanted::Wanted;
 use crate::coordination::{ConfigError, CoordinationConfig, Runner, WorkSpec};
+use crate::keys::KeyName;
 
 /// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
 /// frame.
@@ -125,7 +127,16 @@ struct Compilation<'a> {
     blobs: BTreeMap<Digest, Vec<u8>>,
     nested: BTreeMap<Digest, CoordinationConfig>,
     /// What each nested plan came to; thousands of cells may run the same one.
-    below: BTreeMap<Below, Option<(Digest, u32)>>,
+    below: BTreeMap<Below, Option<Rc<Nested>>>,
+}
+
+/// A nested plan as an item names it.
+struct Nested {
+    digest: Digest,
+    /// As many as its budget has.
+    sessions: u32,
+    /// Keys that all share and that items in it may change.
+    shared: Vec<KeyName>,
 }
 
 /// A nested plan, by where it is in memory, and what it does at a ceiling.
@@ -166,6 +177,7 @@ impl<'a> Compilation<'a> {
         let mut inside: Option<PlanError> = None;
         let mut work = Vec::new();
         for step in plan.resolved().steps() {
+            let mut nested = None;
             let (runner, blob, capable) = match &step.work {
                 StepWork::Command(command) => {
                     let spec = command.record(plan.dir(), &mut self.caller, &mut diagnostics);
@@ -190,11 +202,16 @@ impl<'a> Compilation<'a> {
                             Some(inside) => inside.join(problems),
                             None => inside = Some(problems),
                         });
-                    let Ok(Some((digest, sessions))) = compiled else { continue };
-                    (Runner::Nested { sessions }, digest, None)
+                    let Ok(Some(below)) = compiled else { continue };
+                    let runner = Runner::Nested { sessions: below.sessions };
+                    (runner, nested.insert(below).digest, None)
                 }
             };
             let mut spec = step.record(runner, blob, capable);
+            if let Some(nested) = nested {
+                // So that who adds it is held to what the items in it are given.
+                spec.shared.clone_from(&nested.shared);
+            }
             if bytes_of(&spec) > MAX_ITEM_BYTES {
                 spec = step.record_without_members(spec);
             }
@@ -241,18 +258,20 @@ impl<'a> Compilation<'a> {
         &mut self,
         plan: &Plan,
         pausing: Option<bool>,
-    ) -> Result<Option<(Digest, u32)>, PlanError> {
+    ) -> Result<Option<Rc<Nested>>, PlanError> {
         let key: Below = (std::ptr::from_ref(plan), pausing);
         if let Some(known) = self.below.get(&key) {
-            return Ok(*known);
+            return Ok(known.clone());
         }
         let compiled = self.plan(plan, pausing).map(|(spec, config)| {
             let digest = self.keep(spec.to_bytes());
             let sessions = config.budget().max_episodes();
             self.nested.insert(digest, config);
-            (digest, sessions)
+            let shared: BTreeSet<KeyName> =
+                spec.work.into_iter().flat_map(|item| item.shared).collect();
+            Rc::new(Nested { digest, sessions, shared: shared.into_iter().collect() })
         });
-        self.below.insert(key, compiled.as_ref().ok().copied());
+        self.below.insert(key, compiled.as_ref().ok().cloned());
         compiled.map(Some)
     }
 
