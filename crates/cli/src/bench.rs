@@ -8,12 +8,14 @@ mod followers;
 mod history;
 mod idle;
 mod kernel;
+mod keys;
 mod memory;
 mod process;
 mod replay;
 mod report;
 mod resident;
 mod retry;
+mod rounds;
 mod routing;
 mod scratch;
 mod selection;
@@ -27,6 +29,7 @@ use std::path::Path;
 pub(crate) use conditions::BenchConditions;
 pub(crate) use idle::idle;
 pub(crate) use kernel::kernel_memory;
+pub(crate) use keys::keys_memory;
 pub(crate) use report::{BenchReport, Measured};
 pub(crate) use resident::sessions_memory;
 
@@ -64,9 +67,13 @@ const FAMILIES: &[Family] = &[
         run: |dir, _| signal::socket(dir, "signal.socket.durable", false),
     },
     Family {
-        names: &["signal.history.1k", "signal.history.1m"],
+        names: &["signal.history.1k", "signal.history.1m", "signal.bytes", "signal.open.1m"],
         run: |dir, _| signal::history(dir),
     },
+    Family { names: &["signal.cli"], run: |dir, _| signal::command(dir) },
+    Family { names: &["key.set"], run: |dir, _| keys::set(dir) },
+    Family { names: &["keys.100k"], run: |dir, _| keys::many(dir) },
+    Family { names: &["context.100", "context.100.update"], run: |dir, _| keys::contexts(dir) },
     Family { names: &["wait.10k", "wait.10k.keys", "wait.10k.idle"], run: |dir, _| wait::run(dir) },
     Family { names: &["spawn.direct"], run: |_, _| process::direct() },
     Family { names: &["spawn.session"], run: |dir, _| process::session(dir) },
@@ -95,20 +102,26 @@ pub(crate) fn select(given: &[String]) -> Result<Selection, CommandError> {
     Selection::among(&known, given)
 }
 
-/// Takes the measurements that are selected, in a directory of their own.
-pub(crate) fn run(dir: &Path, selection: &Selection) -> Result<Vec<Measured>, CommandError> {
-    let mut results = Vec::new();
+/// Takes the measurements that are selected, in a directory of their own. One that fails costs no
+/// other: its names are given beside what was measured.
+pub(crate) fn run(dir: &Path, selection: &Selection) -> (Vec<Measured>, Vec<String>) {
+    let (mut results, mut failed) = (Vec::new(), Vec::new());
     for family in
         FAMILIES.iter().filter(|family| family.names.iter().any(|name| selection.has(name)))
     {
-        anstream::eprintln!("measuring {}", family.names.join(", "));
-        results.extend(
-            (family.run)(dir, selection)?
-                .into_iter()
-                .filter(|measured| selection.has(&measured.name)),
-        );
+        let names = family.names.join(", ");
+        anstream::eprintln!("measuring {names}");
+        match (family.run)(dir, selection) {
+            Ok(measured) => {
+                results.extend(measured.into_iter().filter(|one| selection.has(&one.name)));
+            }
+            Err(error) => {
+                anstream::eprintln!("error: {names}: {}", error.message());
+                failed.push(names);
+            }
+        }
     }
-    Ok(results)
+    (results, failed)
 }
 
 #[cfg(test)]
@@ -134,7 +147,7 @@ mod tests {
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
         assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(selected(&[]).len(), 43);
+        assert_eq!(selected(&[]).len(), 50);
     }
 
     #[test]

@@ -1,17 +1,14 @@
 //! Whole commands, from the moment their process is spawned to that in which it has ended.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::process::program;
 use super::report::Measured;
+use super::rounds::ROUNDS;
 use super::scratch::fresh;
 use crate::command_error::CommandError;
-
-/// Rounds; the first is not counted.
-const ROUNDS: usize = 6;
 
 /// Commands of a round, one after the other.
 const EACH: usize = 20;
@@ -26,10 +23,8 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
         "name: nothing\nbudget: {{ sessions: 1, duration: 1m }}\nwork:\n  item: {{ command: [{nothing:?}] }}\n"
     );
     std::fs::write(&plan, text).map_err(CommandError::internal)?;
-    let run = |state: &str| {
-        let state = dir.path().join(state);
-        timed(&[OsStr::new("--dir"), state.as_os_str(), OsStr::new("run"), plan.as_os_str()])
-    };
+    let run =
+        |state: &str| timed(this()?.arg("--dir").arg(dir.path().join(state)).arg("run").arg(&plan));
     let mut fresh = 0..;
     Ok(vec![
         repeated("run.noop.fresh", || run(&format!("fresh-{}", fresh.next().unwrap_or(0))))?,
@@ -39,10 +34,11 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 
 /// The least that the program can be asked to do.
 pub(super) fn version() -> Result<Vec<Measured>, CommandError> {
-    Ok(vec![repeated("run.version", || timed(&[OsStr::new("--version")]))?])
+    Ok(vec![repeated("run.version", || timed(this()?.arg("--version")))?])
 }
 
-fn repeated(
+/// The same command again and again, one after the other.
+pub(super) fn repeated(
     name: &str,
     mut once: impl FnMut() -> Result<Duration, CommandError>,
 ) -> Result<Measured, CommandError> {
@@ -57,17 +53,20 @@ fn repeated(
     Ok(Measured::timed(name, "ms", &mut times, &mut rates))
 }
 
-/// This program as a process of its own, with its output on a pipe as most callers have it.
-fn timed(arguments: &[&OsStr]) -> Result<Duration, CommandError> {
-    let this = std::env::current_exe().map_err(CommandError::internal)?;
+/// This program, to be started as a process of its own.
+pub(super) fn this() -> Result<Command, CommandError> {
+    std::env::current_exe().map(Command::new).map_err(CommandError::internal)
+}
+
+/// How long a command takes, with its output on a pipe as most callers have it.
+pub(super) fn timed(command: &mut Command) -> Result<Duration, CommandError> {
     let before = Instant::now();
-    let output =
-        Command::new(this).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let taken = before.elapsed();
     let output = output.map_err(CommandError::internal)?;
     if output.status.success() {
         Ok(taken)
     } else {
-        Err(CommandError::internal(format!("antiphon {arguments:?} ended with {}", output.status)))
+        Err(CommandError::internal(format!("{command:?} ended with {}", output.status)))
     }
 }

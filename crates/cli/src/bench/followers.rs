@@ -1,20 +1,15 @@
 //! What an event costs the engine in memory while nobody follows it, and while many do.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig};
+use antiphon::Run;
 use antiphon::id::Version;
-use antiphon::ledger::MemoryStore;
-use antiphon::{Engine, Run};
 
 use super::report::Measured;
-use super::scratch::runtime;
+use super::rounds::{ROUNDS, Rounds};
+use super::scratch::{in_memory, runtime};
 use crate::command_error::CommandError;
-
-/// Rounds; the first is not counted.
-const ROUNDS: usize = 6;
 
 /// Events of one round: pauses and their ends, one after the other.
 const EVENTS: usize = 1_000;
@@ -26,13 +21,7 @@ const MANY: usize = 10_000;
 /// follower of its run, and with many. The difference is what followers cost.
 pub(super) fn run(_: &Path) -> Result<Vec<Measured>, CommandError> {
     runtime()?.block_on(async {
-        let engine = Engine::builder_on(Arc::new(MemoryStore::default()));
-        let engine = engine.map_err(CommandError::internal)?;
-        let engine = engine.start().await.map_err(CommandError::internal)?;
-        let budget = CoordinationBudget::new(1, 3_600_000, 1_000, None);
-        let config = CoordinationConfig::open(Vec::new(), budget.map_err(CommandError::internal)?);
-        let run = engine.submit(config.map_err(CommandError::internal)?).await;
-        let run = run.map_err(CommandError::internal)?;
+        let (engine, run) = in_memory().await?;
         let alone = measured("followers.0", &run).await?;
         let now = run.status().await.map_err(CommandError::internal)?.version;
         let mut followers = Vec::with_capacity(MANY);
@@ -54,8 +43,8 @@ pub(super) fn run(_: &Path) -> Result<Vec<Measured>, CommandError> {
 }
 
 async fn measured(name: &str, run: &Run) -> Result<Measured, CommandError> {
-    let (mut times, mut rates) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    let mut rounds = Rounds::default();
+    for _ in 0..ROUNDS {
         let began = Instant::now();
         let mut taken = Vec::with_capacity(EVENTS);
         for event in 0..EVENTS {
@@ -67,10 +56,7 @@ async fn measured(name: &str, run: &Run) -> Result<Measured, CommandError> {
             recorded.map_err(CommandError::internal)?;
             taken.push(before.elapsed());
         }
-        if round > 0 {
-            rates.push(EVENTS as f64 / began.elapsed().as_secs_f64());
-            times.extend(taken);
-        }
+        rounds.add(taken, began.elapsed());
     }
-    Ok(Measured::timed(name, "us", &mut times, &mut rates))
+    Ok(rounds.measured(name))
 }

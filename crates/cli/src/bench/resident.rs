@@ -1,6 +1,7 @@
 //! Memory that a running session takes: by how much the engine's process grows, and what its warden
 //! holds.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use antiphon::Submission;
@@ -95,32 +96,33 @@ struct Held {
     rss: u64,
 }
 
-/// What the children of this process hold. All of them are wardens.
+/// What the wardens hold: the children of the process that this one has for what they leave behind.
 fn wardens() -> std::io::Result<Vec<Held>> {
-    let own = std::process::id().to_string();
-    let mut wardens = Vec::new();
+    let mut parents = BTreeMap::new();
     for entry in std::fs::read_dir("/proc")? {
-        let process = entry?.path();
-        let read = |file: &str| std::fs::read_to_string(process.join(file)).unwrap_or_default();
-        // After the name, which may hold anything, come the state and the parent.
-        let stat = read("stat");
-        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
-        if parent != Some(own.as_str()) {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
-        }
-        let rollup = read("smaps_rollup");
-        let bytes = |key: &str| {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
         };
-        match (bytes("Pss"), bytes("Rss")) {
-            (Some(pss), Some(rss)) => wardens.push(Held { pss, rss }),
-            _ => {
-                return Err(std::io::Error::other(
-                    "this system does not say how much memory a process shares",
-                ));
-            }
-        }
+        // After the name, which may hold anything, come the state and the parent.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        parents.extend(parent.and_then(|parent| parent.parse::<u32>().ok()).map(|of| (pid, of)));
     }
-    Ok(wardens)
+    let own = Some(&std::process::id());
+    let is_warden = |parent: &u32| parents.get(parent) == own;
+    parents.iter().filter(|(_, parent)| is_warden(parent)).map(|(pid, _)| held(*pid)).collect()
+}
+
+fn held(pid: u32) -> std::io::Result<Held> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let bytes = |key: &str| {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+    };
+    let both = bytes("Pss").zip(bytes("Rss"));
+    let (pss, rss) = both.ok_or_else(|| {
+        std::io::Error::other("this system does not say how much memory a process shares")
+    })?;
+    Ok(Held { pss, rss })
 }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use antiphon::id::CoordinationId;
@@ -13,12 +13,11 @@ use antiphon::{Engine, Run};
 use antiphon_server::{Client, FollowAfter, SignalQuery, SignalRequest};
 use tokio::task::JoinSet;
 
+use super::command::{repeated, this, timed};
 use super::report::Measured;
+use super::rounds::{ROUNDS, Rounds};
 use super::scratch::{fresh, runtime};
 use crate::command_error::CommandError;
-
-/// Rounds; the first is not counted.
-const ROUNDS: usize = 6;
 
 /// Signals of a round that are sent one after the other.
 const EACH: usize = 500;
@@ -33,24 +32,6 @@ const TYPE: &str = "stage_completed";
 
 /// The run that all of them are sent to.
 const RUN: &str = "inbox";
-
-/// Times, and how many there were a second in each round.
-#[derive(Default)]
-struct Rounds {
-    times: Vec<Duration>,
-    rates: Vec<f64>,
-}
-
-impl Rounds {
-    fn add(&mut self, times: Vec<Duration>, took: Duration) {
-        self.rates.push(times.len() as f64 / took.as_secs_f64());
-        self.times.extend(times);
-    }
-
-    fn measured(mut self, name: &str) -> Measured {
-        Measured::timed(name, "us", &mut self.times, &mut self.rates)
-    }
-}
 
 fn signal() -> Result<Signal, CommandError> {
     let kind = SignalType::new(TYPE).map_err(CommandError::internal)?;
@@ -89,7 +70,7 @@ async fn heard_in_rounds(location: Location) -> Result<Rounds, CommandError> {
     let follow = run.signals(SignalFilter::new(), From::Now).await;
     let mut signals = follow.map_err(CommandError::internal)?;
     let mut rounds = Rounds::default();
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
         for _ in 0..EACH {
             let before = Instant::now();
@@ -101,9 +82,7 @@ async fn heard_in_rounds(location: Location) -> Result<Rounds, CommandError> {
             let (took, _) = tokio::try_join!(heard, sent)?;
             times.push(took);
         }
-        if round > 0 {
-            rounds.add(times, began.elapsed());
-        }
+        rounds.add(times, began.elapsed());
     }
     engine.close().await.map_err(CommandError::internal)?;
     Ok(rounds)
@@ -115,12 +94,10 @@ pub(super) fn senders(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     runtime()?.block_on(async {
         let (engine, run) = open(&Location::directory(dir.path())).await?;
         let mut rounds = Rounds::default();
-        for round in 0..ROUNDS {
+        for _ in 0..ROUNDS {
             let began = Instant::now();
             let times = together(&run, SENDERS, EACH / 10).await?;
-            if round > 0 {
-                rounds.add(times, began.elapsed());
-            }
+            rounds.add(times, began.elapsed());
         }
         engine.close().await.map_err(CommandError::internal)?;
         Ok(vec![rounds.measured("signal.senders.64")])
@@ -154,7 +131,8 @@ async fn sent(run: &Run) -> Result<Duration, CommandError> {
     Ok(before.elapsed())
 }
 
-/// How long a send takes in a run that has so many signals.
+/// How long a send takes in a run that has so many signals; with the larger number, what each of them
+/// takes up on the disk, and how long it takes from nothing until one more is acknowledged.
 pub(super) fn history(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     runtime()?.block_on(async {
@@ -164,21 +142,43 @@ pub(super) fn history(dir: &Path) -> Result<Vec<Measured>, CommandError> {
             together(&run, FILLING, (wanted - there).div_ceil(FILLING)).await?;
             there = wanted;
             let mut rounds = Rounds::default();
-            for round in 0..ROUNDS {
+            for _ in 0..ROUNDS {
                 let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
                 for _ in 0..EACH {
                     times.push(sent(&run).await?);
                 }
                 there += EACH;
-                if round > 0 {
-                    rounds.add(times, began.elapsed());
-                }
+                rounds.add(times, began.elapsed());
             }
             measured.push(rounds.measured(name));
         }
         engine.close().await.map_err(CommandError::internal)?;
+        let size = std::fs::metadata(dir.path().join("ledger.db"));
+        let size = size.map_err(CommandError::internal)?.len();
+        measured.push(Measured::size("signal.bytes", size as f64 / there as f64));
+        let mut rounds = Rounds::default();
+        for _ in 0..ROUNDS {
+            let before = Instant::now();
+            let (engine, _) = open(&Location::directory(dir.path())).await?;
+            rounds.add_all(1, before.elapsed());
+            engine.close().await.map_err(CommandError::internal)?;
+        }
+        measured.push(rounds.measured("signal.open.1m"));
         Ok(measured)
     })
+}
+
+/// The command that an item sends a signal with, from its start to its end.
+pub(super) fn command(dir: &Path) -> Result<Vec<Measured>, CommandError> {
+    let dir = fresh(dir)?;
+    let serving = Serving::start(dir.path(), false)?;
+    let socket = serving.dir.join("api.sock");
+    let send = || {
+        let mut send = this()?;
+        send.env_remove("ANTIPHON_DIR").env("ANTIPHON_SOCKET", &socket).env("ANTIPHON_RUN", RUN);
+        timed(send.args(["signal", "send", TYPE]))
+    };
+    Ok(vec![repeated("signal.cli", send)?])
 }
 
 /// An engine in a process of its own.
@@ -189,8 +189,7 @@ struct Serving {
 
 impl Serving {
     fn start(dir: &Path, in_memory: bool) -> Result<Self, CommandError> {
-        let this = std::env::current_exe().map_err(CommandError::internal)?;
-        let mut serve = Command::new(this);
+        let mut serve = this()?;
         match in_memory {
             true => serve.env("TMPDIR", dir).env_remove("ANTIPHON_DIR").args(["serve", "--memory"]),
             false => serve.arg("--dir").arg(dir.join("state")).arg("serve"),
@@ -243,7 +242,7 @@ async fn heard_over_the_socket(dir: PathBuf) -> Result<Rounds, CommandError> {
     let mut signals = listener.signals(&run, &SignalQuery::default(), FollowAfter::Now);
     signals.begun().await?;
     let mut rounds = Rounds::default();
-    for round in 0..ROUNDS {
+    for _ in 0..ROUNDS {
         let (began, mut times) = (Instant::now(), Vec::with_capacity(EACH));
         for _ in 0..EACH {
             let before = Instant::now();
@@ -251,9 +250,7 @@ async fn heard_over_the_socket(dir: PathBuf) -> Result<Rounds, CommandError> {
             let (took, _) = tokio::try_join!(heard, sender.signal(&run, &request, None))?;
             times.push(took);
         }
-        if round > 0 {
-            rounds.add(times, began.elapsed());
-        }
+        rounds.add(times, began.elapsed());
     }
     Ok(rounds)
 }

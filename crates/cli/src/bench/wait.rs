@@ -5,21 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig};
 use antiphon::keys::{JsonText, KeyName, KeyWrite};
-use antiphon::ledger::MemoryStore;
 use antiphon::signals::{Signal, SignalType};
 use antiphon::waits::{KeyCondition, KeyNeed, SignalNeed, Waited};
-use antiphon::{Engine, Need, Run};
+use antiphon::{Need, Run};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
 use super::report::Measured;
-use super::scratch::runtime;
+use super::rounds::{ROUNDS, Rounds};
+use super::scratch::{in_memory, runtime};
 use crate::command_error::CommandError;
-
-/// Rounds; the first is not counted.
-const ROUNDS: usize = 6;
 
 /// Callers.
 const MANY: usize = 10_000;
@@ -36,12 +32,12 @@ type Waiting = JoinSet<Result<(), CommandError>>;
 /// come.
 pub(super) fn run(_: &Path) -> Result<Vec<Measured>, CommandError> {
     let runtime = runtime()?;
-    let (engine, run) = runtime.block_on(open())?;
+    let (engine, run) = runtime.block_on(in_memory())?;
     let answered = runtime.block_on(async {
         let (mut one, mut each) = (Rounds::default(), Rounds::default());
         for round in 0..ROUNDS {
-            one.add(round, one_signal(&run, round).await?);
-            each.add(round, each_a_key(&run, round).await?);
+            one.add_all(MANY, one_signal(&run, round).await?);
+            each.add_all(MANY, each_a_key(&run, round).await?);
         }
         Ok::<_, CommandError>(vec![one.measured("wait.10k"), each.measured("wait.10k.keys")])
     })?;
@@ -57,36 +53,6 @@ pub(super) fn run(_: &Path) -> Result<Vec<Measured>, CommandError> {
     runtime.block_on(engine.close()).map_err(CommandError::internal)?;
     let idle = Measured::timed("wait.10k.idle", "us", &mut used, &mut []);
     Ok(answered.into_iter().chain([idle]).collect())
-}
-
-/// Times of single waits, and how many were answered a second.
-#[derive(Default)]
-struct Rounds {
-    times: Vec<Duration>,
-    rates: Vec<f64>,
-}
-
-impl Rounds {
-    fn add(&mut self, round: usize, took: Duration) {
-        if round > 0 {
-            self.times.push(took.div_f64(MANY as f64));
-            self.rates.push(MANY as f64 / took.as_secs_f64());
-        }
-    }
-
-    fn measured(mut self, name: &str) -> Measured {
-        Measured::timed(name, "us", &mut self.times, &mut self.rates)
-    }
-}
-
-async fn open() -> Result<(Engine, Run), CommandError> {
-    let engine = Engine::builder_on(Arc::new(MemoryStore::default()));
-    let engine = engine.map_err(CommandError::internal)?;
-    let engine = engine.start().await.map_err(CommandError::internal)?;
-    let budget = CoordinationBudget::new(1, 3_600_000, 1_000, None);
-    let config = CoordinationConfig::open(Vec::new(), budget.map_err(CommandError::internal)?);
-    let run = engine.submit(config.map_err(CommandError::internal)?).await;
-    Ok((engine, run.map_err(CommandError::internal)?))
 }
 
 /// How long it takes from the send of the one signal that all wait for until all are answered.

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Be the engine with running sessions that another process measures
     #[arg(long, hide = true, conflicts_with = "names")]
     sessions_memory: bool,
+    /// Be the engine with many keys that another process measures
+    #[arg(long, hide = true, conflicts_with = "names")]
+    keys_memory: bool,
 }
 
 impl Args {
@@ -40,6 +43,9 @@ impl Args {
         if self.sessions_memory {
             return bench::sessions_memory(&dir).map(|()| ExitCode::SUCCESS);
         }
+        if self.keys_memory {
+            return bench::keys_memory(&dir).map(|()| ExitCode::SUCCESS);
+        }
         let selection = bench::select(&self.names)?;
         let below = existing(&dir);
         let place = tempfile::Builder::new().prefix("bench-").tempdir_in(&below);
@@ -51,7 +57,8 @@ impl Args {
             .with_hint("choose one on the disk to be measured with --dir")
         })?;
         let conditions = BenchConditions::here(place.path())?;
-        let report = BenchReport::new(conditions, bench::run(place.path(), &selection)?);
+        let (measured, failed) = bench::run(place.path(), &selection);
+        let report = BenchReport::new(conditions, measured);
         if options.json {
             anstream::println!(
                 "{}",
@@ -60,7 +67,10 @@ impl Args {
         } else {
             anstream::print!("{}", report.text());
         }
-        Ok(ExitCode::SUCCESS)
+        if failed.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(CommandError::internal(format!("not measured: {}", failed.join("; "))))
     }
 }
 
