@@ -25,16 +25,7 @@ fn an_item_waits_for_its_gate_across_the_death_of_the_engine() -> Result {
     let keys = "name: release\nbudget: { sessions: 9, duration: 5m }\nconcurrency: 2";
     std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
     let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
-    let waits = ["signal", "wait", "agent_completed", "--about", "test", "--timeout", "60s"];
-    loop {
-        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
-        match waited.status.code() {
-            Some(0) => break,
-            Some(12) => panic!("the item has not run: {waited:?}"),
-            // There is no run yet.
-            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
-        }
-    }
+    engine.until(dir.path(), "r", "agent_completed", "test")?;
     engine.kill()?;
 
     let score = |score| ran(dir.path(), &["gate", "score", "coverage", score, "--run", "r"]);
@@ -113,16 +104,7 @@ fn a_gate_that_all_runs_share_lets_each_go_on_that_waits_for_it() -> Result {
     let keys = "name: release\nbudget: { sessions: 9, duration: 5m }\ngates: { coverage: {} }";
     std::fs::write(dir.path().join("plan.yaml"), format!("{keys}\nwork:\n{work}"))?;
     let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
-    let waits = ["signal", "wait", "agent_completed", "--about", "build", "--timeout", "60s"];
-    loop {
-        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
-        match waited.status.code() {
-            Some(0) => break,
-            Some(12) => panic!("the item has not run: {waited:?}"),
-            // There is no run yet.
-            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
-        }
-    }
+    engine.until(dir.path(), "r", "agent_completed", "build")?;
     let why = printed(&ran(dir.path(), &["why", "r", "release"])?);
     let needs =
         "it needs gate staging of at least 1, in the run or in shared, and nothing is there";

@@ -198,7 +198,14 @@ async fn what_a_session_sends_after_its_end_is_refused_with_a_code_of_its_own() 
     let stop = CancellationToken::new();
     let server = Server::bind(&state, engine.clone()).await?.with_sessions(session_of);
     let served = tokio::spawn(server.serve(stop.clone()));
-    for late in ["signal send note", "ask 'Too late?'", "approve q1", "signal send note"] {
+    let writes = [
+        "signal send note",
+        "ask 'Too late?'",
+        "approve q1",
+        "key set state/late 1",
+        "work add late -- echo late",
+    ];
+    for late in writes.into_iter().chain(["signal send note", "work add later -- echo later"]) {
         let mut shell = Command::new("sh")
             .args(["-c", &format!("read go; exec {BIN} {late}")])
             .env("ANTIPHON_SOCKET", state.join("api.sock"))
@@ -215,7 +222,7 @@ async fn what_a_session_sends_after_its_end_is_refused_with_a_code_of_its_own() 
         assert_eq!(output.status.code(), Some(13));
     }
     let refused = run.status().await?.summary.totals.writes_refused;
-    assert_eq!(refused, 3, "once for a signal, a question and an answer");
+    assert_eq!(refused, writes.len() as u64, "once for each kind");
     stop.cancel();
     served.await?;
     engine.close().await?;

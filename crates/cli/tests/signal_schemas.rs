@@ -42,16 +42,7 @@ work:
     );
     std::fs::write(dir.path().join("plan.yaml"), plan)?;
     let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
-    let waits = ["signal", "wait", "agent_completed", "--about", "review", "--timeout", "60s"];
-    loop {
-        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
-        match waited.status.code() {
-            Some(0) => break,
-            Some(12) => panic!("the item has not run: {waited:?}"),
-            // There is no run yet.
-            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
-        }
-    }
+    engine.until(dir.path(), "r", "agent_completed", "review")?;
     let refused = std::fs::read_to_string(dir.path().join("said.txt"))?;
     assert_eq!(
         refused,

@@ -103,16 +103,7 @@ work:
 ";
     std::fs::write(dir.path().join("plan.yaml"), plan)?;
     let mut engine = Running::start(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
-    let waits = ["signal", "wait", "agent_initialized", "--about", "build", "--timeout", "60s"];
-    loop {
-        let waited = ran(dir.path(), &[&waits[..], &["--run", "r"]].concat())?;
-        match waited.status.code() {
-            Some(0) => break,
-            Some(12) => panic!("the item has not run: {waited:?}"),
-            // There is no run yet.
-            _ => assert_eq!(engine.0.try_wait()?, None, "{waited:?}"),
-        }
-    }
+    engine.until(dir.path(), "r", "agent_initialized", "build")?;
     engine.kill()?;
     let added =
         ran(dir.path(), &["work", "add", "docs", "--needs", "build", "--", "echo", "docs"])?;

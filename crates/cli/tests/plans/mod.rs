@@ -100,6 +100,21 @@ impl Running {
         Ok(rustix::process::kill_process(pid, signal)?)
     }
 
+    /// Waits until a signal about an item has been sent in the run that it carries out.
+    pub(crate) fn until(&mut self, dir: &Path, run: &str, kind: &str, about: &str) -> Result {
+        let wait = ["signal", "wait", kind, "--about", about, "--timeout", "60s", "--run", run];
+        loop {
+            let waited = ran(dir, &wait)?;
+            match waited.status.code() {
+                Some(0) => return Ok(()),
+                Some(12) => return Err(format!("no signal {kind} about {about}").into()),
+                // There is no run yet.
+                _ if self.0.try_wait()?.is_none() => {}
+                _ => return Err(format!("run {run} has ended: {waited:?}").into()),
+            }
+        }
+    }
+
     /// Waits for its end, and gives what it printed.
     pub(crate) fn end(mut self) -> Result<Ran> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
