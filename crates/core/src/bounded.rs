@@ -8,12 +8,13 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Reads a list of at most `MAX` members.
-pub(crate) fn list<'de, const MAX: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(crate) fn list<'de, const MAX: usize, L, D>(deserializer: D) -> Result<L, D::Error>
 where
-    T: Deserialize<'de>,
+    L: IntoIterator<Item: Deserialize<'de>> + FromIterator<L::Item>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_seq(Bounded::<MAX, Vec<T>>(PhantomData))
+    let members = deserializer.deserialize_seq(Bounded::<MAX, Vec<L::Item>>(PhantomData))?;
+    Ok(members.into_iter().collect())
 }
 
 /// Reads names with their values, at most `MAX` of them.

@@ -72,7 +72,7 @@ fn only_a_retry_is_recorded_in_schemas_that_earlier_versions_refuse() {
     let some = recorded(some, requested());
     assert_eq!(schemas(&some), ["started 2", "work_added 2", "completed 3"]);
     let reused = taken_over("a").reused.unwrap();
-    let known = item("a").reused(Reused { session: Some("w.3".parse().unwrap()), ..reused });
+    let known = item("a").reused(Reused { session: Some("w.3".parse().unwrap()), ..*reused });
     let known = recorded(config(vec![known]).retrying(forerunner()), requested());
     assert_eq!(schemas(&known), ["started 2", "work_added 3", "completed 3"]);
     for event in some.iter().chain(&known) {
@@ -164,7 +164,7 @@ fn a_receipt_names_the_sessions_that_carried_out_what_was_taken_over_as_far_as_t
     let session = |run: &str| Some(format!("{run}.3").parse().unwrap());
     let known = |id: &str, run: &str| {
         let reused = taken_over(id).reused.unwrap();
-        item(id).reused(Reused { session: session(run), ..reused })
+        item(id).reused(Reused { session: session(run), ..*reused })
     };
     let receipt = receipt(vec![known("a", "x"), taken_over("b"), known("c", "w")]);
     let whole = receipt.canonical_bytes();

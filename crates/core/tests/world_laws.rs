@@ -613,15 +613,15 @@ impl Dice {
         let key = format!("k{}", self.below(6)).parse().unwrap();
         let some = KeyCondition::AtLeast(20_000_000_000);
         match self.below(6) {
-            0 => Need::Key(KeyNeed::new(key, KeyCondition::Exists)),
-            1 => Need::Key(KeyNeed::new(key, some)),
-            2 => Need::Key(KeyNeed::new(key, KeyCondition::Exists).or_shared()),
-            3 => Need::Key(KeyNeed::new(key, some).or_shared()),
-            4 => Need::Signal(SignalNeed::new(format!("t{}", self.below(4)).parse().unwrap())),
+            0 => Need::from(KeyNeed::new(key, KeyCondition::Exists)),
+            1 => Need::from(KeyNeed::new(key, some)),
+            2 => Need::from(KeyNeed::new(key, KeyCondition::Exists).or_shared()),
+            3 => Need::from(KeyNeed::new(key, some).or_shared()),
+            4 => Need::from(SignalNeed::new(format!("t{}", self.below(4)).parse().unwrap())),
             _ => {
                 let agent = format!("a{}", self.below(3)).parse().unwrap();
                 let kind = format!("t{}", self.below(4)).parse().unwrap();
-                Need::Signal(SignalNeed::new(kind).about(agent).even_failed())
+                Need::from(SignalNeed::new(kind).about(agent).even_failed())
             }
         }
     }
@@ -667,7 +667,8 @@ impl Dice {
         let initial_ns = self.below(3) * SECOND;
         item.backoff =
             Some(Backoff { initial_ns, factor: 2, cap_ns: 5 * SECOND, jitter_ppm: 500_000 })
-                .filter(|_| initial_ns > 0);
+                .filter(|_| initial_ns > 0)
+                .map(Box::new);
         item.critical = self.below(10) == 0;
         item.on_failure = match self.below(10) {
             0 => FailurePolicy::Abort,

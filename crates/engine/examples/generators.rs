@@ -94,8 +94,8 @@ fn work() -> Result<Vec<WorkSpec>, Box<dyn std::error::Error>> {
             .may_score("quality")?,
         WorkSpec::function("validator_gen", "validators")?
             .with_context(contract)
-            .with_need(Need::Signal(done))
-            .with_need(Need::Key(KeyNeed::new(gate_key("quality")?, good)))
+            .with_need(Need::from(done))
+            .with_need(Need::from(KeyNeed::new(gate_key("quality")?, good)))
             .within(Duration::from_secs(120)),
         WorkSpec::function("release", "release")?
             .needs_work("model_gen")?

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // An agent that is done. That it failed does not count.
     let models =
-        Need::Signal(SignalNeed::new("agent_completed".parse()?).about("model-generator".parse()?));
+        Need::from(SignalNeed::new("agent_completed".parse()?).about("model-generator".parse()?));
     let waited = run.wait_for([models.clone()], Some(Duration::from_millis(1))).await?;
     tell("validators", &waited, &mut told)?;
     let validators = waiting(&run, vec![models]);
@@ -48,8 +48,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tests = waiting(
         &run,
         vec![
-            Need::Key(KeyNeed::new("resource/database".parse()?, database)),
-            Need::Key(KeyNeed::new(gate_key("coverage")?, coverage)),
+            Need::from(KeyNeed::new("resource/database".parse()?, database)),
+            Need::from(KeyNeed::new(gate_key("coverage")?, coverage)),
         ],
     );
     run.set_keys([KeyWrite::set("resource/database".parse()?, JsonText::new("1")?)?]).await?;
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let security = KeyCondition::AtLeast(millionths("1")?);
-    let audit = Need::Key(KeyNeed::new(gate_key("security")?, security));
+    let audit = Need::from(KeyNeed::new(gate_key("security")?, security));
     let waited = run.wait_for([audit], Some(Duration::from_millis(1))).await?;
     tell("audit", &waited, &mut told)?;
     engine.close().await?;

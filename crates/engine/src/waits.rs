@@ -17,7 +17,7 @@
 //! let budget = Budget::sessions(10).within(Duration::from_secs(60)).build()?;
 //! let run = engine.submit(CoordinationConfig::open(Vec::new(), budget)?).await?;
 //!
-//! let built = Need::Signal(SignalNeed::new("built".parse()?));
+//! let built = Need::from(SignalNeed::new("built".parse()?));
 //! let early = run.wait_for([built.clone()], Some(Duration::from_millis(1))).await?;
 //! assert_eq!(early, Waited::TimedOut { unmet: vec![built.clone()] });
 //!

@@ -195,7 +195,7 @@ proptest! {
         prop_assert_eq!(budget.max_duration_ticks(), millis);
         prop_assert_eq!(budget.max_tokens(), Some(count));
         prop_assert_eq!(budget.max_cost(), Some(cost));
-        prop_assert_eq!(compiled.config.work()[0].backoff.unwrap().jitter_ppm, jitter);
+        prop_assert_eq!(compiled.config.work()[0].backoff.as_ref().unwrap().jitter_ppm, jitter);
         prop_assert_eq!(CommandSpec::from_bytes(&compiled.blobs[0]).unwrap().limits.memory, Some(Bytes(bytes)));
     }
 }

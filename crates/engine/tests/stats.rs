@@ -57,7 +57,7 @@ async fn every_metric_has_a_value_for_each_time_that_it_happened_and_none_for_wh
     assert!(contexts.distribute([(agent("c"), json!(1))]).await.is_err());
 
     let waited = |kind: &str, time| {
-        let need = Need::Signal(SignalNeed::new(kind.parse().unwrap()));
+        let need = Need::from(SignalNeed::new(kind.parse().unwrap()));
         run.wait_for([need], Some(time))
     };
     assert!(matches!(waited("note", Duration::from_secs(60)).await?, Waited::Met(_)));

@@ -25,11 +25,11 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Waiting = Pin<Box<dyn Future<Output = std::result::Result<Waited, WaitError>> + Send>>;
 
 fn signal(kind: &str) -> Need {
-    Need::Signal(SignalNeed::new(kind.parse().unwrap()))
+    Need::from(SignalNeed::new(kind.parse().unwrap()))
 }
 
 fn from(kind: &str, agent: &str) -> Need {
-    Need::Signal(SignalNeed::new(kind.parse().unwrap()).from(agent.parse().unwrap()))
+    Need::from(SignalNeed::new(kind.parse().unwrap()).from(agent.parse().unwrap()))
 }
 
 fn item(id: &str) -> Need {
@@ -38,11 +38,11 @@ fn item(id: &str) -> Need {
 
 fn gate(name: &str, at_least: i64) -> Need {
     let key = format!("gate/{name}").parse().unwrap();
-    Need::Key(KeyNeed::new(key, KeyCondition::AtLeast(at_least)))
+    Need::from(KeyNeed::new(key, KeyCondition::AtLeast(at_least)))
 }
 
 fn there(key: &str) -> Need {
-    Need::Key(KeyNeed::new(key.parse().unwrap(), KeyCondition::Exists))
+    Need::from(KeyNeed::new(key.parse().unwrap(), KeyCondition::Exists))
 }
 
 fn set(key: &str, value: i64) -> KeyWrite {
@@ -130,7 +130,7 @@ async fn who_waits_for_an_item_is_told_its_outcome_also_where_the_run_ends_with_
     );
     let outcomes = waiting(&run, [item("first"), item("second")]).await;
     let group = waiting(&run, [Need::Group("all".parse()?)]).await;
-    let told = Need::Signal(SignalNeed::new("agent_completed".parse()?).even_failed());
+    let told = Need::from(SignalNeed::new("agent_completed".parse()?).even_failed());
     let told = waiting(&run, [told]).await;
     let success = from("agent_completed", "builder");
     let succeeded = waiting(&run, [success.clone(), item("first")]).await;

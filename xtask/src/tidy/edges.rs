@@ -16,7 +16,7 @@ struct Allowed {
 const EDGES: &[Allowed] = &[
     Allowed {
         package: "antiphon-core",
-        normal: &["serde", "serde_json", "sha2", "thiserror"],
+        normal: &["serde", "serde_json", "sha2", "thin-vec", "thiserror"],
         dev: &["proptest"],
     },
     Allowed {

@@ -72,7 +72,7 @@ async fn one_signal(run: &Run, round: usize) -> Result<Duration, CommandError> {
 async fn each_a_key(run: &Run, round: usize) -> Result<Duration, CommandError> {
     let need = |caller| {
         let holds = KeyCondition::AtLeast(i64::try_from(round + 1).unwrap_or(0) * 1_000_000);
-        Ok(Need::Key(KeyNeed::new(key(caller)?, holds)))
+        Ok(Need::from(KeyNeed::new(key(caller)?, holds)))
     };
     let mut waiting = crowd(run, need).await?;
     let began = Instant::now();
@@ -94,7 +94,7 @@ fn key(caller: usize) -> Result<KeyName, CommandError> {
 
 fn signal_need(kind: &str) -> Result<Need, CommandError> {
     let kind = SignalType::new(kind).map_err(CommandError::internal)?;
-    Ok(Need::Signal(SignalNeed::new(kind)))
+    Ok(Need::from(SignalNeed::new(kind)))
 }
 
 /// Callers that wait, all of them taken in.

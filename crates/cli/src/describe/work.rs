@@ -20,7 +20,8 @@ pub(super) fn added(added: &WorkAdded) -> Sentence {
 
 /// How many of the items are taken over, and from which run; all are from the same.
 fn taken_over(added: &WorkAdded) -> Option<String> {
-    let reused: Vec<&Reused> = added.items.iter().filter_map(|item| item.reused.as_ref()).collect();
+    let reused: Vec<&Reused> =
+        added.items.iter().filter_map(|item| item.reused.as_deref()).collect();
     let from = &reused.first()?.from;
     let count =
         if reused.len() == added.items.len() { "all".to_owned() } else { reused.len().to_string() };

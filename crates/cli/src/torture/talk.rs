@@ -86,7 +86,7 @@ impl Talk<'_> {
             let (id, key) = (self.run.id().clone(), format!("{NOTE}-{number}"));
             self.journal.write(&Entry::Signalled { id, from: SPEAKER.parse()?, key, version });
         }
-        let need = Need::Signal(SignalNeed::new(NOTE.parse()?));
+        let need = Need::from(SignalNeed::new(NOTE.parse()?));
         // It may have ended by now, or end.
         let waited = self.run.wait_for([need], Some(Duration::from_millis(20))).await;
         if let Ok(Waited::Met(met)) = waited {

@@ -368,11 +368,11 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Work
 /// The same, waiting for something that is said in the run, or not in time.
 fn told(item: WorkSpec, random: &mut Random) -> Result<WorkSpec, WorkloadError> {
     let need = match random.below(3) {
-        0 => Need::Signal(SignalNeed::new(NOTE.parse()?)),
-        1 => Need::Signal(SignalNeed::new(NOTE.parse()?).even_failed()),
+        0 => Need::from(SignalNeed::new(NOTE.parse()?)),
+        1 => Need::from(SignalNeed::new(NOTE.parse()?).even_failed()),
         _ => {
             let least = i64::try_from(random.between(1, 4))? * GATE_SCALE;
-            Need::Key(KeyNeed::new(COUNT.parse()?, KeyCondition::AtLeast(least)))
+            Need::from(KeyNeed::new(COUNT.parse()?, KeyCondition::AtLeast(least)))
         }
     };
     Ok(item.with_need(need).within(Duration::from_millis(random.between(1, 60))))

@@ -106,7 +106,7 @@ impl<'a> Rows<'a> {
             return row;
         }
         row.told = tracking.spec.reused.as_ref().map(|reused| {
-            let Reused { from, work, session, .. } = reused;
+            let Reused { from, work, session, .. } = &**reused;
             let work = work.as_ref().unwrap_or(&item.id);
             let session = session.as_ref().filter(|_| reused.earlier_run().is_some());
             let session =

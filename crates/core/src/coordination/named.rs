@@ -48,7 +48,7 @@ impl CoordinationEvent {
 impl WorkSpec {
     /// The blobs that it names: its inputs, and what was taken over.
     pub fn blobs(&self) -> impl Iterator<Item = Digest> {
-        self.inputs().chain(self.reused.iter().flat_map(Reused::blobs))
+        self.inputs().chain(self.reused.iter().flat_map(|reused| reused.blobs()))
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.12";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.13";
 
     /// Begins a coordination from its first event.
     ///

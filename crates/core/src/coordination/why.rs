@@ -347,7 +347,7 @@ impl Coordination {
 
     fn kept_by(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let item = self.work().known(work)?;
-        if let Some(Reused { from, work, session, .. }) = &item.spec().reused {
+        if let Some(Reused { from, work, session, .. }) = item.spec().reused.as_deref() {
             let work = work.as_ref().unwrap_or_else(|| item.id()).clone();
             let (from, session) = (from.clone(), session.clone());
             return Ok(vec![Blocked::TakenOver { from, work, session }]);
@@ -487,7 +487,7 @@ impl Coordination {
                 let agent = need.agent().filter(|_| told_by_items);
                 let items = agent.into_iter().flat_map(|agent| self.work().speakers(agent));
                 Some(Blocked::NeedsSignal {
-                    need: need.clone(),
+                    need: (**need).clone(),
                     failed: latest.map(|latest| latest.version),
                     items: items.map(|item| (item.id().clone(), item.state().as_str())).collect(),
                 })
@@ -496,7 +496,7 @@ impl Coordination {
                 let value = self.key(need.key.as_str()).map(|key| need.shown(&key.value));
                 let shared = self.work().shared_key(&need.key).filter(|_| need.looks_at_shared());
                 let shared = shared.map(|key| need.shown(&key.value));
-                Some(Blocked::NeedsKey { need: need.clone(), value, shared })
+                Some(Blocked::NeedsKey { need: (**need).clone(), value, shared })
             }
             Need::Approval(question) => {
                 let asked = self.question_of_items(question).cloned();

@@ -204,7 +204,7 @@ impl Draft {
             priority: self.priority,
             critical: self.critical,
             attempts: self.attempts,
-            backoff: self.backoff,
+            backoff: self.backoff.map(Box::new),
             timeout_ticks: self.timeout_ticks,
             max_tokens: self.max_tokens,
             max_cost: self.max_cost,

@@ -534,7 +534,8 @@ impl History {
         let item = self.live.work_tracking(spec.id.as_str()).unwrap();
         let last = item.attempt_count + 1
             >= spec.attempts.unwrap_or(self.live.started().policies.max_attempts);
-        let wait = spec.backoff.map_or(0, |backoff| backoff.wait_ns(item.attempt_count + 1, 0));
+        let wait =
+            spec.backoff.as_ref().map_or(0, |backoff| backoff.wait_ns(item.attempt_count + 1, 0));
         let then = match outcome {
             _ if decided == Some(RoutingDecision::Error) => NextStep::Done(WorkItemOutcome::Failed),
             _ if decided == Some(RoutingDecision::Skip) => {

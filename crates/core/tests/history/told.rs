@@ -32,9 +32,9 @@ impl ToldNeed {
             0 => KeyCondition::Exists,
             1 => KeyCondition::AtLeast(i64::from(self.wanted) * 1_000_000),
             2 => KeyCondition::Equals(JsonText::new(self.wanted.to_string()).unwrap()),
-            _ => return Need::Signal(self.signal()),
+            _ => return Need::from(self.signal()),
         };
-        Need::Key(KeyNeed::new(key(), holds))
+        Need::from(KeyNeed::new(key(), holds))
     }
 
     fn signal(self) -> SignalNeed {

@@ -537,7 +537,7 @@ fn item(spec: &WorkSpec) -> String {
     if spec.priority != 0 {
         out.push_str(&format!(" prio {}", spec.priority));
     }
-    if let Some(Reused { from, work, output, files: _, session }) = &spec.reused {
+    if let Some(Reused { from, work, output, files: _, session }) = spec.reused.as_deref() {
         let work = work.as_ref().map(|work| format!("{work} of ")).unwrap_or_default();
         let output = if output.is_some() { " with its output" } else { "" };
         let session = session.as_ref().map(|id| format!(", session {id}")).unwrap_or_default();

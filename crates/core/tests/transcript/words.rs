@@ -292,7 +292,7 @@ fn signal_need(text: &str) -> Need {
         ["from", agent] => need.from(agent.parse().unwrap()),
         _ => need,
     };
-    Need::Signal(if failed { need.even_failed() } else { need })
+    Need::from(if failed { need.even_failed() } else { need })
 }
 
 /// `name`, `name>800000` or `name:'value'`, with `~` before it if that of all runs counts, too.
@@ -307,7 +307,7 @@ fn key_need(text: &str) -> Need {
         (None, None) => (text, KeyCondition::Exists),
     };
     let need = KeyNeed::new(name.parse().unwrap(), holds);
-    Need::Key(if shared { need.or_shared() } else { need })
+    Need::from(if shared { need.or_shared() } else { need })
 }
 
 fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
@@ -367,23 +367,25 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
         })
     });
     item.attempts = words.number("attempts");
-    item.backoff = words.duration("backoff").map(|initial_ns| Backoff {
-        initial_ns,
-        factor: words.number("factor").unwrap_or(2),
-        cap_ns: words.duration("cap").unwrap_or(u64::MAX),
-        jitter_ppm: 0,
+    item.backoff = words.duration("backoff").map(|initial_ns| {
+        Box::new(Backoff {
+            initial_ns,
+            factor: words.number("factor").unwrap_or(2),
+            cap_ns: words.duration("cap").unwrap_or(u64::MAX),
+            jitter_ppm: 0,
+        })
     });
     item.timeout_ticks = words.duration("timeout").map(ticks);
     item.reused = words.get("from").map(|from| {
         let (run, work) =
             from.split_once('/').map_or((from, None), |(run, work)| (run, Some(work)));
-        Reused {
+        Box::new(Reused {
             from: run.parse().unwrap(),
             work: work.map(|work| WorkId::new(work).unwrap()),
             output: words.has("output").then(|| Digest::of(id.as_bytes())),
             files: None,
             session: words.get("session").map(|session| session.parse().unwrap()),
-        }
+        })
     });
     item.max_tokens = words.number("tokens");
     item.max_cost = words.number("cost");

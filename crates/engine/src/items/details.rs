@@ -59,7 +59,8 @@ impl ItemDetails {
         let ItemRecord { spec, stage: WorkStage::Succeeded, .. } = &details.item else {
             return Ok(details);
         };
-        let (None, Some(Reused { from, work, .. })) = (&details.value, &spec.reused) else {
+        let (None, Some(Reused { from, work, .. })) = (&details.value, spec.reused.as_deref())
+        else {
             return Ok(details);
         };
         // What it printed where it was carried out is its value, which only that run has.

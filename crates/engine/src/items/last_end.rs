@@ -56,7 +56,9 @@ fn end_in(
         Ok(CoordinationEvent::WorkAdded(added)) => {
             let item = added.items.into_iter().find(|item| item.id == *work);
             match item.map(|item| item.reused) {
-                Some(reused) => ControlFlow::Break(reused.map(LastEnd::TakenOver)),
+                Some(reused) => {
+                    ControlFlow::Break(reused.map(|reused| LastEnd::TakenOver(*reused)))
+                }
                 None => ControlFlow::Continue(()),
             }
         }

@@ -210,7 +210,7 @@ impl<'a> Compilation<'a> {
             let mut spec = step.record(runner, blob, capable);
             if let Some(nested) = nested {
                 // So that who adds it is held to what the items in it are given.
-                spec.shared.clone_from(&nested.shared);
+                spec.shared = nested.shared.iter().cloned().collect();
             }
             if bytes_of(&spec) > MAX_ITEM_BYTES {
                 spec = step.record_without_members(spec);

@@ -192,7 +192,7 @@ impl Told {
                 Decision::TakeOver { changed, .. } => {
                     self.reused += 1;
                     self.changed += u64::from(changed.is_some());
-                    let earlier = item.reused.as_ref().and_then(Reused::earlier_run);
+                    let earlier = item.reused.as_deref().and_then(Reused::earlier_run);
                     if let Some(run) = earlier {
                         *self.carried_out.entry(run.clone()).or_default() += 1;
                     }

@@ -104,7 +104,7 @@ impl Record {
             return Some(Below::Session(*session));
         }
         let item = &self.items[*self.places.get(work)?];
-        item.spec.reused.clone().map(Below::TakenOver)
+        item.spec.reused.as_deref().cloned().map(Below::TakenOver)
     }
 
     /// The items that are nested plans.

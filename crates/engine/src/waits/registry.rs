@@ -362,7 +362,7 @@ mod tests {
         let (mut waits, run) = (Waits::default(), CoordinationId::new("run").unwrap());
         let mut callers = Vec::new();
         for caller in 0..1_000 {
-            let need = Need::Signal(SignalNeed::new(format!("kind.{caller}").parse().unwrap()));
+            let need = Need::from(SignalNeed::new(format!("kind.{caller}").parse().unwrap()));
             let (reply, answer) = oneshot::channel();
             let request = WaitRequest::new(run.clone(), vec![need], reply);
             let timeout = (caller % 2 == 0).then_some(Duration::from_secs(60));

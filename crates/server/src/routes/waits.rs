@@ -85,7 +85,7 @@ fn about(body: &mut Fields, subject: &str, name: &str) -> Option<Need> {
             if least.is_none() && !body.is_faulty() {
                 body.fault("/at_least".to_owned(), "`at_least` is missing");
             }
-            Some(Need::Key(KeyNeed::new(key?, KeyCondition::AtLeast(least?))))
+            Some(Need::from(KeyNeed::new(key?, KeyCondition::AtLeast(least?))))
         }
         _ => {
             let key = read(body, "/key", name.parse());
@@ -102,7 +102,7 @@ fn about(body: &mut Fields, subject: &str, name: &str) -> Option<Need> {
                 }
                 (None, None) => KeyCondition::Exists,
             };
-            Some(Need::Key(KeyNeed::new(key?, holds)))
+            Some(Need::from(KeyNeed::new(key?, holds)))
         }
     }
 }
@@ -127,7 +127,7 @@ fn signal(body: &mut Fields, kind: &str) -> Option<Need> {
     if let Some(agent) = from {
         wanted = wanted.from(agent?);
     }
-    Some(Need::Signal(if success { wanted } else { wanted.even_failed() }))
+    Some(Need::from(if success { wanted } else { wanted.even_failed() }))
 }
 
 /// How much a score or a value must be, in millionths.

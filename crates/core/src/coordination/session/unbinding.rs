@@ -306,7 +306,7 @@ impl Coordination {
 
 /// How long an item waits after a failed attempt, in nanoseconds.
 fn back_off(item: &WorkItem, session: u64, now: &Now) -> u64 {
-    let Some(backoff) = item.spec().backoff else { return 0 };
+    let Some(backoff) = &item.spec().backoff else { return 0 };
     let mut chance = [0; 8];
     chance.copy_from_slice(&now.random[..8]);
     // Several sessions may end at one moment; their numbers keep their jitter apart.

@@ -145,14 +145,19 @@ pub(in crate::coordination) fn check_added(
 
 /// Checks each item by itself, and that no id is there twice.
 fn check_fresh(known: impl Fn(&WorkId) -> bool, items: &[WorkSpec]) -> Result<(), ConfigError> {
-    let mut fresh = BTreeSet::new();
+    let duplicate = |id: &WorkId| Err(ConfigError::DuplicateWork { work_id: id.clone() });
     for item in items {
         check_item(item)?;
-        if known(&item.id) || !fresh.insert(&item.id) {
-            return Err(ConfigError::DuplicateWork { work_id: item.id.clone() });
+        if known(&item.id) {
+            return duplicate(&item.id);
         }
     }
-    Ok(())
+    let mut ids: Vec<&WorkId> = items.iter().map(|item| &item.id).collect();
+    ids.sort_unstable();
+    match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => duplicate(pair[0]),
+        None => Ok(()),
+    }
 }
 
 /// Checks one item by itself.

@@ -27,15 +27,21 @@ pub(in crate::coordination) struct WorkItem {
     /// What was decided last to follow an attempt at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decided: Option<Box<Routed>>,
-    /// Needs that were met once for all, by their places.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    latched: BTreeSet<u32>,
-    /// When unmet needs time out, by their places, as ages of the run.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    deadlines: BTreeMap<u32, u64>,
+    /// What is kept of needs by their places; few items have any of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by_need: Option<Box<ByNeed>>,
     /// It had left memory before; what it counts for was counted then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     recalled: bool,
+}
+
+/// What is kept of an item's needs, by their places.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ByNeed {
+    /// Those that were met once for all.
+    latched: BTreeSet<u32>,
+    /// When unmet ones time out, as ages of the run.
+    deadlines: BTreeMap<u32, u64>,
 }
 
 /// What an item's state means for those that need it.
@@ -57,8 +63,7 @@ impl WorkItem {
             tokens: 0,
             output: None,
             decided: None,
-            latched: BTreeSet::new(),
-            deadlines: BTreeMap::new(),
+            by_need: None,
             recalled: false,
         }
     }
@@ -81,8 +86,7 @@ impl WorkItem {
             tokens: item.tokens,
             output: item.output,
             decided: None,
-            latched: BTreeSet::new(),
-            deadlines: BTreeMap::new(),
+            by_need: None,
             recalled: true,
         }
     }
@@ -106,25 +110,30 @@ impl WorkItem {
 
     /// Notes that a need is met once for all.
     pub(super) fn latch(&mut self, need: u32) {
-        self.latched.insert(need);
+        self.by_need.get_or_insert_default().latched.insert(need);
     }
 
     pub(super) fn is_latched(&self, need: u32) -> bool {
-        self.latched.contains(&need)
+        self.by_need.as_ref().is_some_and(|by| by.latched.contains(&need))
     }
 
     /// When needs of it time out, by their places, as ages of the run.
     pub(in crate::coordination) fn deadlines(&self) -> &BTreeMap<u32, u64> {
-        &self.deadlines
+        static NONE: BTreeMap<u32, u64> = BTreeMap::new();
+        self.by_need.as_ref().map_or(&NONE, |by_need| &by_need.deadlines)
     }
 
     pub(super) fn set_deadlines(&mut self, deadlines: BTreeMap<u32, u64>) {
-        self.deadlines = deadlines;
+        if self.by_need.is_some() || !deadlines.is_empty() {
+            self.by_need.get_or_insert_default().deadlines = deadlines;
+        }
     }
 
     /// Whether what is kept by the places of its needs is kept of needs that it has.
     pub(super) fn names_own_needs(&self) -> bool {
-        let last = self.latched.last().max(self.deadlines.last_key_value().map(|(need, _)| need));
+        let Some(by_need) = &self.by_need else { return true };
+        let last_timed = by_need.deadlines.last_key_value().map(|(need, _)| need);
+        let last = by_need.latched.last().max(last_timed);
         last.is_none_or(|last| (*last as usize) < self.spec.needs.len())
     }
 

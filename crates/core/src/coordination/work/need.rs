@@ -26,9 +26,9 @@ pub enum Need {
     /// The outcomes of all items of a group.
     Group(GroupName),
     /// A signal, whether it was sent before the item was added or comes later.
-    Signal(SignalNeed),
+    Signal(Box<SignalNeed>),
     /// What a key is, at the moment in which a session is bound.
-    Key(KeyNeed),
+    Key(Box<KeyNeed>),
     /// A person's yes to this question, which the run asks once what it needs of items is there. With
     /// another answer it is skipped.
     Approval(String),
@@ -84,6 +84,18 @@ impl Need {
             Self::Signal(signal) => signal.check(),
             Self::Key(key) => key.check(),
         }
+    }
+}
+
+impl From<SignalNeed> for Need {
+    fn from(signal: SignalNeed) -> Self {
+        Self::Signal(Box::new(signal))
+    }
+}
+
+impl From<KeyNeed> for Need {
+    fn from(key: KeyNeed) -> Self {
+        Self::Key(Box::new(key))
     }
 }
 

@@ -69,14 +69,14 @@ impl WorkItem {
 
     pub(super) fn key_needs(&self) -> impl Iterator<Item = (u32, &KeyNeed)> {
         (0..).zip(&self.spec().needs).filter_map(|(at, need)| match need {
-            Need::Key(key) => Some((at, key)),
+            Need::Key(key) => Some((at, &**key)),
             _ => None,
         })
     }
 
     fn signal_needs(&self) -> impl Iterator<Item = (u32, &SignalNeed)> {
         (0..).zip(&self.spec().needs).filter_map(|(at, need)| match need {
-            Need::Signal(signal) => Some((at, signal)),
+            Need::Signal(signal) => Some((at, &**signal)),
             _ => None,
         })
     }
@@ -305,11 +305,15 @@ impl Work {
         item: &WorkItem,
         met: &[MetElsewhere],
     ) -> bool {
+        let mut needs = item.key_needs().peekable();
+        if needs.peek().is_none() {
+            return false;
+        }
         let Some(position) = self.by_id.get(item.id()) else { return false };
         let is_met = |need: &KeyNeed| {
             need.looks_at_shared() && met.iter().any(|elsewhere| elsewhere.key == need.key)
         };
-        item.key_needs().any(|(at, key)| !self.holds(key, (*position, at)) && !is_met(key))
+        needs.any(|(at, key)| !self.holds(key, (*position, at)) && !is_met(key))
     }
 
     fn holds(&self, need: &KeyNeed, waiter: (u32, u32)) -> bool {

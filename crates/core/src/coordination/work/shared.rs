@@ -122,6 +122,9 @@ impl Work {
 
     /// The shared keys that meet what the item's own run does not.
     pub(in crate::coordination) fn met_elsewhere(&self, item: &WorkItem) -> Vec<MetElsewhere> {
+        if !self.looks_at_shared() {
+            return Vec::new();
+        }
         let met: BTreeSet<MetElsewhere> = self.met_by_shared(item).map(|(_, met)| met).collect();
         met.into_iter().collect()
     }
@@ -149,6 +152,9 @@ impl Work {
         item: &WorkItem,
         met: &[MetElsewhere],
     ) -> Option<usize> {
+        if met.is_empty() {
+            return Some(0);
+        }
         let position = *self.by_id.get(item.id())?;
         let unmet = item
             .shared_needs()

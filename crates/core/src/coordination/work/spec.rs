@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use thin_vec::ThinVec;
 
 use super::capable::CapableRunners;
 use super::need::Need;
@@ -168,7 +169,7 @@ pub struct WorkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<Backoff>,
+    pub backoff: Option<Box<Backoff>>,
     /// Longest a session may take, in ticks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ticks: Option<u64>,
@@ -195,28 +196,28 @@ pub struct WorkSpec {
     pub input: Option<Digest>,
     /// Where it succeeded before: it is taken over and never runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reused: Option<Reused>,
+    pub reused: Option<Box<Reused>>,
     /// Keys that all share and that its sessions may change. Came with schema 6.
     #[serde(
         default,
-        skip_serializing_if = "Vec::is_empty",
+        skip_serializing_if = "ThinVec::is_empty",
         deserialize_with = "crate::bounded::list::<MAX_LENT_KEYS, _, _>"
     )]
-    pub shared: Vec<KeyName>,
+    pub shared: ThinVec<KeyName>,
     /// Keys of the gates that its sessions may score, and that its result scores. Came with schema 7.
     #[serde(
         default,
-        skip_serializing_if = "Vec::is_empty",
+        skip_serializing_if = "ThinVec::is_empty",
         deserialize_with = "crate::bounded::list::<MAX_SCORES, _, _>"
     )]
-    pub scores: Vec<KeyName>,
+    pub scores: ThinVec<KeyName>,
     /// Items that what is decided of its attempts may route to. Came with schema 7.
     #[serde(
         default,
-        skip_serializing_if = "Vec::is_empty",
+        skip_serializing_if = "ThinVec::is_empty",
         deserialize_with = "crate::bounded::list::<MAX_ROUTES, _, _>"
     )]
-    pub routes_to: Vec<WorkId>,
+    pub routes_to: ThinVec<WorkId>,
     /// How often it may be carried out as others route to it, the first time included. Came with schema 7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub visits: Option<u32>,
@@ -305,9 +306,9 @@ impl WorkSpec {
             check: None,
             input: None,
             reused: None,
-            shared: Vec::new(),
-            scores: Vec::new(),
-            routes_to: Vec::new(),
+            shared: ThinVec::new(),
+            scores: ThinVec::new(),
+            routes_to: ThinVec::new(),
             visits: None,
             context: None,
             again: None,
@@ -426,7 +427,7 @@ impl WorkSpec {
     /// The same taken over from where it succeeded before.
     #[must_use]
     pub fn reused(self, reused: Reused) -> Self {
-        Self { reused: Some(reused), ..self }
+        Self { reused: Some(Box::new(reused)), ..self }
     }
 
     /// The same carried out by a retry, for this reason.
@@ -524,7 +525,7 @@ impl WorkSpec {
     /// The same with a wait between attempts.
     #[must_use]
     pub fn with_backoff(self, backoff: Backoff) -> Self {
-        Self { backoff: Some(backoff), ..self }
+        Self { backoff: Some(Box::new(backoff)), ..self }
     }
 
     /// The same with a limit on each session, in ticks.

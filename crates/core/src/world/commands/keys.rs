@@ -77,7 +77,7 @@ impl CarryOut for SetSessionKeys {
             return Ok(Written::Refused);
         }
         let item = world.member(id)?.state().binding(session.number).map(|(_, item)| item);
-        let scored = item.map_or_else(Vec::new, |item| item.scores.clone());
+        let scored = item.map_or_else(Vec::new, |item| item.scores.to_vec());
         set(world, id, writes, Some(&scored), &asker, now).map(Written::Done)
     }
 }

@@ -185,7 +185,7 @@ fn wanted(
                 return None;
             };
             let holds = KeyCondition::AtLeast(number(least, diagnostics)?);
-            Wanted::Event(Need::Key(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
+            Wanted::Event(Need::from(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
         }
         _ => {
             let key = diagnostics.text(named).and_then(|name| key_name(&name, diagnostics));
@@ -199,7 +199,7 @@ fn wanted(
                 (None, Some(value)) => KeyCondition::Equals(scalar(value, diagnostics)?),
                 (None, None) => KeyCondition::Exists,
             };
-            Wanted::Event(Need::Key(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
+            Wanted::Event(Need::from(owned(KeyNeed::new(key?, holds), fields, diagnostics)?), span)
         }
     })
 }

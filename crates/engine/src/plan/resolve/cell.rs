@@ -166,7 +166,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 Wanted::Event(need, span) => (vec![need.clone()], *span),
                 Wanted::Signal(signal, agent, span) => {
                     match self.signal(signal.clone(), agent.as_ref()) {
-                        Some(signal) => (vec![Need::Signal(signal)], *span),
+                        Some(signal) => (vec![signal.into()], *span),
                         None => continue,
                     }
                 }
