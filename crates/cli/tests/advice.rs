@@ -6,13 +6,12 @@ mod cut_off_start;
 mod damaged;
 #[path = "advice/plan_hints.rs"]
 mod plan_hints;
-mod plans;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
+use crate::plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
 use rustix::process::Signal;
 
 /// The commands in a text, as it advises them.

@@ -1,15 +1,10 @@
 //! `antiphon ask`, `waiting`, `approve` and `deny` inside a session, outside of it, with an engine and
 //! without one.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
 use std::process::Stdio;
 
-use common::Fixture;
-use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use crate::common::Fixture;
+use crate::plans::{self, Result, Running, heard, pipe, plan_with, ran, say};
 use serde_json::Value;
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");

@@ -1,20 +1,15 @@
 //! `antiphon backup` as its users see it.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
 #[cfg(target_os = "linux")]
-mod kernel;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 #[cfg(target_os = "linux")]
 use std::sync::mpsc::channel;
 
-use antiphon::Engine;
-use common::{Fixture, check, stable};
+use crate::common::{Fixture, check, stable};
 #[cfg(target_os = "linux")]
-use kernel::{Call, Kernel};
+use crate::kernel::{Call, Kernel};
+use antiphon::Engine;
 
 /// Leaves a ledger with a blob that is a file.
 #[cfg(target_os = "linux")]

@@ -1,11 +1,9 @@
 //! What a run does when too many items in a row have failed, as its plan says.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use plans::{Result, Running, plan_with, ran};
+use crate::plans::{Result, Running, plan_with, ran};
 
 /// Three items that fail, and two that do not.
 const WORK: &str = "  a: { command: ['false'], retry: { attempts: 1 } }\n  b: { command: ['false'], retry: { attempts: 1 } }\n  c: { command: ['false'], retry: { attempts: 1 } }\n  d: { command: ['true'] }\n  e: { command: ['true'] }\n";

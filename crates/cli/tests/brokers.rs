@@ -1,8 +1,6 @@
 //! The script that measures Redis and NATS beside us, with stand-ins that speak as much of their
 //! protocols as it needs.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};

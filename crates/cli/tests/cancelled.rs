@@ -1,10 +1,8 @@
 //! Nothing is kept of the sessions of a run that was cancelled, in whatever phase.
 
-mod plans;
-
 use std::path::Path;
 
-use plans::{Result, Running, heard, pipe, plan, ran, say};
+use crate::plans::{Result, Running, heard, pipe, plan, ran, say};
 use rustix::process::Signal;
 
 /// A run whose one item says that it runs, and ends once it is told to or asked to stop.

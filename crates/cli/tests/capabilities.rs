@@ -1,11 +1,6 @@
 //! Items that say what they want of a runner, with real processes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
-use plans::{Result, ran};
+use crate::plans::{self, Result, ran};
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
 

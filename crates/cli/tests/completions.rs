@@ -1,13 +1,9 @@
 //! `antiphon completions` as the shells see it.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::io::{ErrorKind, Write as _};
 use std::process::{Command, Stdio};
 
-use common::Fixture;
+use crate::common::Fixture;
 
 /// Every command that `--help` names.
 fn commands(fixture: &Fixture) -> Vec<String> {

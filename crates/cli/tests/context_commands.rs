@@ -1,12 +1,7 @@
 //! `antiphon context` inside a session, outside of it, and without an engine.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
-use common::Fixture;
-use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use crate::common::Fixture;
+use crate::plans::{Result, Running, heard, pipe, plan_with, ran, say};
 use serde_json::{Value, json};
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");

@@ -1,12 +1,10 @@
 //! Runs that pause because their budget is spent: what is told of that, and what continues them.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::ChildStderr;
 
-use plans::{Ran, Result, Running, plan_with, ran};
+use crate::plans::{Ran, Result, Running, plan_with, ran};
 use rustix::process::Signal;
 
 /// An item that fails until there is a certain file.

@@ -1,13 +1,11 @@
 //! Any command as a coordination of its own: what it prints is passed on, how it went is the exit
 //! code, and all of it is on the record.
 
-mod plans;
-
 use std::io::BufRead as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use plans::{Result, Running, antiphon, heard, pipe, ran, say};
+use crate::plans::{self, Result, Running, antiphon, heard, pipe, ran, say};
 
 #[test]
 fn what_a_command_prints_is_passed_on_as_it_is() -> Result {

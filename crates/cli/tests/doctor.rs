@@ -1,19 +1,15 @@
 //! `antiphon doctor` as its users see it.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
+use crate::common::{Fixture, check};
 use antiphon::Engine;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::CommitTip;
 use antiphon::id::{CommitNumber, CoordinationId};
 use antiphon::ledger::{HeadMark, Location};
-use common::{Fixture, check};
 
 /// What the doctor says of a sound ledger, but for the lines that a test is about.
 const SOUND: [&str; 7] = [

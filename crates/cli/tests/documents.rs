@@ -1,13 +1,9 @@
 //! What README.md and docs/exit-codes.md say of the commands is what the binary has and prints.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::Fixture;
+use crate::common::Fixture;
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap()

@@ -1,11 +1,9 @@
 //! An id whose run has ended: nothing is carried out, which is said; its result and its exit code are
 //! those that it had.
 
-mod plans;
-
 use std::path::Path;
 
-use plans::{Ran, Result, plan, ran};
+use crate::plans::{self, Ran, Result, plan, ran};
 
 /// What a command printed where a run had ended, with the time of its end taken out.
 fn told(output: &Ran) -> Result<(String, String, Option<i32>)> {

@@ -1,11 +1,9 @@
 //! How the end of a run is told: why it ended, how many items came to what, and what failed first,
 //! wherever it is asked.
 
-mod plans;
-
 use std::path::Path;
 
-use plans::{Result, plan_with, ran};
+use crate::plans::{Result, plan_with, ran};
 
 /// Items that fail in different ways, one that needs one of them, and one that is never reached.
 const WORK: &str = r#"

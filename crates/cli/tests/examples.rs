@@ -1,7 +1,5 @@
 //! The examples, run as a user would: beside a clone, with the commands that their pages give.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

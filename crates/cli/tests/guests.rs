@@ -1,10 +1,8 @@
 //! Several commands on one state directory: one carries the engine, the others are its guests.
 
-mod plans;
-
 use std::path::Path;
 
-use plans::{Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say, story};
+use crate::plans::{Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say, story};
 use rustix::process::Signal;
 
 const BUDGET: &str = "budget: { sessions: 20, duration: 5m }";

@@ -1,9 +1,6 @@
 //! The pages of the documentation that lead a reader through commands are followed to the letter:
 //! one shell runs the commands of a page in their order, and prints what it says.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
 #[path = "guides/page.rs"]
 mod page;
 #[path = "guides/reader.rs"]

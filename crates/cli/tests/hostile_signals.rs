@@ -1,14 +1,10 @@
 //! A session that misuses what it may do: nothing changes but what it may change, and nobody else waits.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod plans;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use crate::plans::{Result, Running, heard, pipe, plan_with, ran, say};
 use serde_json::Value;
 
 /// Requests as bytes over the socket, and their answers by status and code.

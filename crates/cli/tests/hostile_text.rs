@@ -1,11 +1,9 @@
 //! What a worker writes is shown on a terminal, and never obeyed by it.
 
-mod screen;
-
 use std::path::Path;
 use std::process::Command;
 
-use screen::{OnTerminal, Result};
+use crate::screen::{OnTerminal, Result};
 
 /// What a terminal obeys, in the ways in which it can be written: an escape sequence, a title, a
 /// bell, control characters of eight bits as text and as bytes, a return, text turned around.

@@ -1,14 +1,12 @@
 //! What makes a run the same run: its plan, parameters and inputs, and not the terminal that it is
 //! continued from.
 
-mod plans;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
+use crate::plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
 use rustix::process::Signal;
 
 /// Every variable that sessions inherit.

@@ -1,10 +1,6 @@
 //! `antiphon init` as its users see it, up to the receipt of what it writes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 
 #[test]
 fn the_starter_plan_runs_as_it_is() {

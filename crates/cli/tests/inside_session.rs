@@ -1,8 +1,6 @@
 //! Commands inside a session: they reach the engine by its socket alone, unless another directory is
 //! named.
 
-mod plans;
-
 use std::io::Write as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -11,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
+use crate::plans::{self, Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
 
 const BUDGET: &str = "budget: { sessions: 20, duration: 5m }";
 

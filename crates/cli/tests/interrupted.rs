@@ -1,13 +1,11 @@
 //! Runs that are interrupted: left unfinished, named to whoever starts another, and continued where
 //! they were.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::time::Instant;
 
-use plans::{Result, Running, heard, pipe, plan, plan_with, ran, say, story};
+use crate::plans::{Result, Running, heard, pipe, plan, plan_with, ran, say, story};
 use rustix::process::Signal;
 
 /// An item that says that it runs, and ends once it is told to; and one that needs it.

@@ -1,20 +1,16 @@
 //! `status`, the API, `why` and the lines of a run say the same word for the same item, and the
 //! counts of `status` are those of its items, wherever the run is in its life.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::common::{Fixture, check};
 use antiphon::coordination::WorkStage;
 use antiphon::{
     Backoff, Budget, CoordinationConfig, Engine, Failed, Output, Run, SessionContext, WorkSpec,
 };
 use antiphon_server::{Client, Server};
-use common::{Fixture, check};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

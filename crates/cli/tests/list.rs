@@ -1,10 +1,8 @@
 //! `antiphon list` as its users see it.
 
-mod common;
-
 use std::process::Stdio;
 
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 use serde_json::json;
 
 #[test]

@@ -2,17 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
-mod common;
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::{Fixture, check, masked};
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::CoordinationId;
 use antiphon::{Engine, Output};
-use common::{Fixture, check, masked};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

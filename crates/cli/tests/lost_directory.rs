@@ -3,8 +3,6 @@
 
 #![cfg(target_os = "linux")]
 
-mod plans;
-
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -16,7 +14,7 @@ use std::process::{Command, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, story};
+use crate::plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, story};
 
 const BUDGET: &str = "budget: { sessions: 9, duration: 5m }";
 

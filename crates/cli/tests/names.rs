@@ -1,14 +1,11 @@
 //! How runs and items are named: by the beginning of their names, as the last one, or not at all.
 
-mod common;
-mod plans;
-
 use std::path::Path;
 
+use crate::common::{Fixture, check};
+use crate::plans::{Result, plan, plan_with, ran};
 use antiphon::Engine;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig};
-use common::{Fixture, check};
-use plans::{Result, plan, plan_with, ran};
 
 /// Leaves an open run under an id that nobody carries out.
 fn left(fixture: &Fixture, id: &str) -> Result {

@@ -1,11 +1,6 @@
 //! Items that wait for signals, gates and keys, with real processes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
-use plans::{Result, Running, ran, story};
+use crate::plans::{self, Result, Running, ran, story};
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
 

@@ -1,12 +1,10 @@
 //! Files that are no files by the time they are opened, and plans from where no file is.
 
-mod plans;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use plans::{Result, ran};
+use crate::plans::{self, Result, ran};
 
 fn write(dir: &Path, work: &str) -> Result {
     let head = "name: p\nbudget: { sessions: 400, duration: 1m }\nconcurrency: 16\nwork:\n";

@@ -1,14 +1,12 @@
 //! Commands that plans name for the ends of their runs.
 
-mod plans;
-
 use std::path::Path;
 
 use rustix::process::Signal;
 
 #[cfg(feature = "crash-points")]
-use plans::antiphon;
-use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use crate::plans::antiphon;
+use crate::plans::{Result, Running, heard, pipe, plan_with, ran, say};
 
 const SUCCEEDS: &str = "  one: { command: ['true'] }\n";
 

@@ -1,11 +1,9 @@
 //! Files that items declare as their outputs: what a session did not write is told, and a retry
 //! tells them by what they hold.
 
-mod plans;
-
 use std::path::Path;
 
-use plans::{Ran, Result, plan, ran};
+use crate::plans::{Ran, Result, plan, ran};
 use serde_json::Value;
 
 /// A run `r` of these items.

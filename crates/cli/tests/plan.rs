@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a command that cannot be run has failed the test")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 
 /// Says what the binary says beside the plans of these tests.
 fn run(arguments: &[&str]) -> String {

@@ -1,12 +1,10 @@
 //! `antiphon prune`: what ended runs have left is erased, and the rest goes on.
 
-mod plans;
-
 use std::path::Path;
 
 #[cfg(feature = "crash-points")]
-use plans::antiphon;
-use plans::{Ran, Result, Running, heard, pipe, plan, ran, say, walk};
+use crate::plans::{self, antiphon};
+use crate::plans::{Ran, Result, Running, heard, pipe, plan, ran, say, walk};
 
 /// What is said below the receipt of a run that was pruned.
 const ERASED: &str = "\nThe payloads of this run were erased. The receipt is as it was recorded; it cannot be rebuilt\nfrom the events any more, and only its hash can be compared.\n";

@@ -1,10 +1,8 @@
 //! `antiphon receipt` as its users see it.
 
-mod common;
-
+use crate::common::{Fixture, check};
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::{Engine, Output, SessionContext};
-use common::{Fixture, check};
 use serde_json::json;
 
 #[test]

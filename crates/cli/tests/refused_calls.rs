@@ -3,17 +3,14 @@
 
 #![cfg(target_os = "linux")]
 
-mod kernel;
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kernel::{Asked, Call, Kernel};
-use plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
+use crate::kernel::{Asked, Call, Kernel};
+use crate::plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
 use serde_json::Value;
 
 /// How the sessions of a run ended, with the number of the attempt that each item had.

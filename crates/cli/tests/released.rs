@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 use serde_json::{Value, json};
 
 /// The first version of which a ledger is kept.

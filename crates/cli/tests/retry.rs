@@ -1,11 +1,9 @@
 //! Runs that have ended, carried out again as far as that is needed.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
+use crate::plans::{self, Ran, Result, Running, heard, pipe, plan, plan_with, ran, say};
 
 /// What was printed on standard error, without the last line of a retry that ended, and the exit
 /// code.

@@ -1,15 +1,10 @@
 //! What follows attempts by the rules of a plan, with real processes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
 use std::path::Path;
 
 #[cfg(feature = "crash-points")]
-use plans::antiphon;
-use plans::{Ran, Result, Running, ran, story};
+use crate::plans::antiphon;
+use crate::plans::{Ran, Result, Running, ran, story};
 
 const LOOP: &str = r#"name: loop
 budget: { sessions: 20, duration: 1m }

@@ -1,12 +1,10 @@
 //! Plans of real processes, run as a user would, also when the engine is killed in the middle.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::Stdio;
 
-use plans::{Result, Running, antiphon, heard, pipe, plan, ran, say, story, walk};
+use crate::plans::{Result, Running, antiphon, heard, pipe, plan, ran, say, story, walk};
 
 #[test]
 fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {

@@ -1,13 +1,11 @@
 //! Engines that stay, and runs that are handed to them.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Stdio;
 
-use plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
+use crate::plans::{self, Result, Running, antiphon, heard, pipe, plan, ran, say};
 use rustix::process::Signal;
 
 /// An item that says that it runs, and ends once it is told to.

@@ -1,11 +1,9 @@
 //! The log of an engine that stays: lines of JSON for an operator, with the ids that commands take.
 
-mod plans;
-
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use plans::{Ran, Result, antiphon, pipe, plan, ran};
+use crate::plans::{self, Ran, Result, antiphon, pipe, plan, ran};
 use rustix::process::Signal;
 use serde_json::Value;
 

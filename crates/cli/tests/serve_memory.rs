@@ -1,13 +1,11 @@
 //! An engine whose ledger is in memory: commands reach it, and nothing of it stays.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, heard, pipe, plan, walk};
+use crate::plans::{self, Ran, Result, Running, heard, pipe, plan, walk};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 

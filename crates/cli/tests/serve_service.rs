@@ -1,13 +1,11 @@
 //! The unit of `serve` in docs/recipes.md: what systemd would do with it is done here, as far as that
 //! goes without systemd.
 
-mod plans;
-
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Result, Running, heard, pipe, plan, ran};
+use crate::plans::{self, Result, Running, heard, pipe, plan, ran};
 use rustix::process::Signal;
 
 /// The unit, for a home directory.

@@ -1,12 +1,10 @@
 //! What a session of a plan is given, and what is told of how it ended: real plans, run by the real
 //! binary.
 
-mod plans;
-
 use std::io::BufRead as _;
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, plan, plan_with, ran, story};
+use crate::plans::{self, Ran, Result, Running, plan, plan_with, ran, story};
 
 /// What a session is told of itself, as the reference has it.
 fn own_variables() -> Vec<&'static str> {

@@ -1,12 +1,10 @@
 //! `antiphon show`, `output` and `logs`: what an item runs, the value that it puts out, and what it
 //! prints.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
+use crate::plans::{Result, Running, antiphon, heard, pipe, plan, ran, say};
 use serde_json::Value;
 
 /// Two items of which the second fills in what the first puts out, and fails once.

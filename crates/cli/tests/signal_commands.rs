@@ -1,18 +1,13 @@
 //! `antiphon signal` inside a session, outside of it, with an engine and without one.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use crate::common::Fixture;
+use crate::plans::{self, Result, Running, heard, pipe, plan_with, ran, say, story};
 use antiphon::{Budget, CoordinationConfig, Engine, Output, SessionContext, Version, WorkSpec};
 use antiphon_server::{Server, SessionOf};
-use common::Fixture;
-use plans::{Result, Running, heard, pipe, plan_with, ran, say, story};
 use tokio_util::sync::CancellationToken;
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");

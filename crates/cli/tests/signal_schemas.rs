@@ -1,11 +1,6 @@
 //! Own types of signals whose data must fit a schema, with real processes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
-use plans::{Ran, Result, Running, ran};
+use crate::plans::{Ran, Result, Running, ran};
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
 

@@ -1,13 +1,11 @@
 //! What this program was started with and has to live with: signals that are ignored, and a limit on
 //! the size of files.
 
-mod plans;
-
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::Result;
+use crate::plans::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The binary after some words of a shell.

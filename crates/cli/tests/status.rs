@@ -1,13 +1,9 @@
 //! `antiphon status` as its users see it: of what has ended, of what runs beside it, and of what
 //! was erased.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::process::{Child, Stdio};
 
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 use serde_json::json;
 
 #[test]

@@ -2,11 +2,6 @@
 //! whatever order it was paused, closed, drained and cancelled, its budget was spent and its
 //! breaker tripped.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod screen;
-
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -14,13 +9,13 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::{Fixture, check};
+use crate::screen::OnTerminal;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::{Engine, Failed, Output, SessionContext};
 use antiphon_server::{Client, Code, Problem, Server, Steer};
-use common::{Fixture, check};
 use rustix::process::Signal;
-use screen::OnTerminal;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -214,7 +209,7 @@ fn every_order_of_causes_has_one_word_wherever_it_is_asked() {
         return runtime.block_on(host(state.into()));
     }
     let fixture = Fixture::empty();
-    let test = "every_order_of_causes_has_one_word_wherever_it_is_asked";
+    let test = "status_words::every_order_of_causes_has_one_word_wherever_it_is_asked";
     let mut host = Host::start(&fixture, test);
     let (answered, refused) = runtime.block_on(async {
         let client = Client::connect(fixture.state()).await.unwrap();

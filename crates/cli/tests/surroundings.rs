@@ -1,13 +1,11 @@
 //! What becomes of a run whose machine has no room for its sessions: it waits, and nothing of it
 //! fails. Real plans, run by the real binary.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
+use crate::plans::{self, Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say};
 use rustix::process::Signal;
 use serde_json::Value;
 

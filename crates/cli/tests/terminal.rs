@@ -1,12 +1,10 @@
 //! `antiphon run` on a terminal: what stands on the screen at its end, and that the terminal is
 //! left as it was.
 
-mod screen;
-
 use std::path::Path;
 
+use crate::screen::{OnTerminal, Result};
 use rustix::process::Signal;
-use screen::{OnTerminal, Result};
 
 /// What runs the plan.
 const RUN: &[&str] = &["run", "--id", "shown", "plan.yaml"];

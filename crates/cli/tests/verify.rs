@@ -1,8 +1,6 @@
 //! `antiphon verify` as its users see it.
 
-mod common;
-
-use common::{Fixture, check};
+use crate::common::{Fixture, check};
 
 #[test]
 fn a_sound_ledger_is_sound_as_a_whole_and_in_parts() {

@@ -1,12 +1,10 @@
 //! Commands that wait for a run or look at it: what they say where they leave it, and where nobody
 //! carries it out.
 
-mod plans;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use plans::{Result, Running, heard, pipe, plan_with, ran, say};
+use crate::plans::{self, Result, Running, heard, pipe, plan_with, ran, say};
 use rustix::process::Signal;
 
 const BUDGET: &str = "budget: { sessions: 20, duration: 5m }";

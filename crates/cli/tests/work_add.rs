@@ -1,11 +1,6 @@
 //! Items that are added to a run, by its own sessions and by people, with real processes.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-mod plans;
-
-use plans::{Result, Running, ran};
+use crate::plans::{self, Result, Running, ran};
 
 const BIN: &str = env!("CARGO_BIN_EXE_antiphon");
 

@@ -1,9 +1,7 @@
 //! Every request from the socket to the ledger and back, with whole answers.
 
-mod common;
-
+use crate::common::{Bench, PLAN, Result, Setting, Transcript, submission};
 use antiphon::id::CoordinationId;
-use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
 /// A running engine, and what is said to it with what it answers.
 struct Talk {

@@ -1,17 +1,13 @@
 //! Questions over the socket: asked, listed, waited for, answered once, and refused.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Bench, Result};
 use antiphon::coordination::MAX_OPEN_QUESTIONS;
 use antiphon::id::CoordinationId;
 use antiphon_server::{
     AnswerRequest, Client, ClientError, Code, QuestionLine, QuestionPage, QuestionRequest,
 };
-use common::{Bench, Result};
 
 fn named(id: &str, question: &str) -> QuestionRequest {
     let id = Some(id.to_owned());

@@ -1,21 +1,17 @@
 //! Who may ask for what, by the kernel's word: real processes at the other end of the socket.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use crate::common::{Bench, Result, Setting};
 use antiphon::approvals::{FoundQuestion, Question};
 use antiphon::digest::Digest;
 use antiphon::head::Stage;
 use antiphon::id::{SessionId, Version};
 use antiphon::keys::{JsonText, KeyWrite};
 use antiphon_server::{ClientLimits, SOCKET, SessionOf};
-use common::{Bench, Result, Setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 

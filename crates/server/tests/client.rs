@@ -1,19 +1,15 @@
 //! A client of a running engine: typed calls, typed refusals, and a stream that resumes where it
 //! broke.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::common::{Bench, PLAN, Result, Setting, until};
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{
     Client, ClientError, ClientLimits, Code, EventStream, ListQuery, RaiseRequest, Server, Steer,
     SubmitRequest,
 };
-use common::{Bench, PLAN, Result, Setting, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

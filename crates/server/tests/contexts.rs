@@ -1,12 +1,8 @@
 //! Contexts over the socket: distributed, updated together, read, deleted, and refused.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
+use crate::common::{Bench, Result};
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ClientError, Code, ContextDeletion, ContextUpdate, ContextsRequest};
-use common::{Bench, Result};
 use serde_json::{Value, json};
 
 fn code(error: &ClientError) -> Option<Code> {

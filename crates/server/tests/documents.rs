@@ -1,16 +1,12 @@
 //! What the documents say of the API is what it does: every example is run with curl against an
 //! engine in a process of its own.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::common::{Result, Setting, engine, start, steady};
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, Code, Server};
-use common::{Result, Setting, engine, start, steady};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +98,7 @@ async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
     let folder = tempfile::tempdir()?;
     let dir = folder.path().join(".antiphon");
     let mut process = Command::new(std::env::current_exe()?)
-        .args(["engine_in_a_process_of_its_own", "--exact", "--nocapture", "--quiet"])
+        .args(["documents::engine_in_a_process_of_its_own", "--exact", "--nocapture", "--quiet"])
         .env(STATE, &dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

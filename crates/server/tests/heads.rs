@@ -1,10 +1,8 @@
 //! The limit on heads is what the document says, however they arrive, and a head that does not mean
 //! one thing is refused.
 
-mod common;
-
+use crate::common::{Bench, Result, rest, until};
 use antiphon_server::ClientLimits;
-use common::{Bench, Result, rest, until};
 use tokio::io::AsyncWriteExt as _;
 
 /// A head of so many bytes; the connection ends with it.

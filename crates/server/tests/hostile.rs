@@ -1,14 +1,12 @@
 //! Clients that are slow, greedy or silent: each meets a limit, and neither the engine nor its end
 //! waits for them.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Bench, PLAN, Result, Setting, rest, until};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::failing::{Faults, unsynced};
 use antiphon_server::ClientLimits;
-use common::{Bench, PLAN, Result, Setting, rest, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 

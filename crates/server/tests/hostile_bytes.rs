@@ -1,13 +1,9 @@
 //! Whatever bytes arrive, the server answers or hangs up, and keeps serving.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Bench, PLAN, Setting, submission};
 use antiphon_server::ClientLimits;
-use common::{Bench, PLAN, Setting, submission};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt as _;

@@ -1,13 +1,10 @@
 //! Items of a run by the API: pages of them, their details, their values, and what they print.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 #![cfg(target_os = "linux")]
 
-mod common;
-
+use crate::common::{Bench, Result, Setting, submission};
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, ClientError, Code, Item, ItemQuery, LogBytes, LogQuery};
-use common::{Bench, Result, Setting, submission};
 
 const PLAN: &str = "name: items
 budget: { sessions: 20, duration: 10m }

@@ -1,12 +1,8 @@
 //! Keys over the socket: changed together, read, looked back at, and refused.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
+use crate::common::{Bench, Result};
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, Code, FollowAfter, KeyChangeLine, KeyLine, KeysRequest, Server};
-use common::{Bench, Result};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,13 +1,11 @@
 //! The ledger as a client reads it over the socket is the one that the store has, whole, however many
 //! pages it takes.
 
-mod common;
-
+use crate::common::{Bench, Result};
 use antiphon::digest::Digest;
 use antiphon::id::{CommitNumber, Seq, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use antiphon_server::Client;
-use common::{Bench, Result};
 
 /// More events and commits than a page has.
 const PAUSES: usize = 520;

@@ -1,19 +1,15 @@
 //! Who is the operator: whatever does not descend from the engine, whoever started it; and never what
 //! a session started, also where it has shed its marks and its parents.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::common::{Bench, Result, Setting};
 use antiphon::process::session_of;
 use antiphon_server::SOCKET;
-use common::{Bench, Result, Setting};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// An engine that runs processes and knows its own.

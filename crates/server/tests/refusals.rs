@@ -1,14 +1,12 @@
 //! Malformed requests of every kind: each gets its answer, none of them matters to the next.
 
-mod common;
-
+use crate::common::{Bench, PLAN, Result, Setting, Transcript, submission};
 use antiphon::Unavailable;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::failing::{Faults, refused};
 use antiphon::world::Rejection;
 use antiphon_server::{Code, Problem};
-use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {

@@ -1,16 +1,12 @@
 //! The values of secrets reach the sessions that ask for them and nothing else: no answer, no log
 //! line, no file of the state directory.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 
+use crate::common::{Bench, Result, Setting};
 use antiphon::id::CoordinationId;
-use common::{Bench, Result, Setting};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};

@@ -1,15 +1,11 @@
 //! Signals over the socket: sent, followed, looked back at, and refused.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
+use crate::common::{Bench, Result};
 use antiphon::id::CoordinationId;
 use antiphon::signals::Signal;
 use antiphon_server::{
     Client, Code, FollowAfter, Server, SignalDedup, SignalLine, SignalQuery, SignalRequest,
 };
-use common::{Bench, Result};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;

@@ -1,16 +1,14 @@
 //! The socket file: private, replaced only when no engine answers, reached however long its path
 //! is, gone with its server.
 
-mod common;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::common::{Bench, Result, Setting, engine, start};
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, SOCKET, Server, SocketError};
-use common::{Bench, Result, Setting, engine, start};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -152,7 +150,7 @@ async fn a_guest_goes_on_with_the_engine_that_follows_one_that_was_killed() -> R
     let folder = tempfile::tempdir()?;
     let dir = folder.path().join("state");
     let mut process = Command::new(std::env::current_exe()?)
-        .args(["engine_in_a_process_of_its_own", "--exact", "--nocapture", "--quiet"])
+        .args(["socket::engine_in_a_process_of_its_own", "--exact", "--nocapture", "--quiet"])
         .env(STATE, &dir)
         .stdout(Stdio::piped())
         .kill_on_drop(true)

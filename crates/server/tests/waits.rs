@@ -1,15 +1,11 @@
 //! Waiting over the socket: met, timed out, ended, refused, and given up.
 
-#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
-mod common;
-
+use crate::common::{Bench, Result, Setting, until};
 use antiphon::id::CoordinationId;
 use antiphon::keys::{JsonText, KeyWrite};
 use antiphon_server::{
     Client, ClientError, ClientLimits, Code, NeedRequest, WaitAnswer, WaitEnd, WaitRequest,
 };
-use common::{Bench, Result, Setting, until};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 

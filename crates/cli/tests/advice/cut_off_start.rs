@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::{advised, text};
 use crate::plans::{Result, Running, antiphon, ran};
-use crate::{advised, text};
 
 const ADVICE: &str = "`antiphon run PLAN --id r`, which submits the rest, continues it; \
                       `antiphon cancel r` ends it";

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::text;
 use crate::plans::{Result, plan, ran, walk};
-use crate::text;
 
 /// A directory with a run in `state`, a backup of it in `copy`, and an older one in `older`.
 fn with_copies() -> Result<tempfile::TempDir> {

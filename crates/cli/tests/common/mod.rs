@@ -1,7 +1,5 @@
 //! A ledger that an engine has left, and the real binary run on it.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "every test file uses a part of it")]
-
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::common::masked;
 use super::reader::follow;
+use crate::common::masked;
 
 /// What a reader types, up to the next prompt, and what is printed then.
 #[derive(Default)]

@@ -2,8 +2,6 @@
 //! some of them, so that their errors come from the kernel itself, and last until the test ends
 //! them.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "every test program uses its own part")]
-
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;

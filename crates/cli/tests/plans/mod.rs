@@ -1,11 +1,6 @@
 //! Plans in a directory of their own, run by the real binary, and named pipes to know how far their
 //! sessions are.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
-#[path = "../signals/mod.rs"]
-mod signals;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -13,7 +8,7 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Erro
 
 /// The binary with arguments, on the state directory `state` of a directory.
 pub(crate) fn antiphon(dir: &Path, arguments: &[&str]) -> Command {
-    signals::are_heard();
+    crate::signals::are_heard();
     let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
     command
         .current_dir(dir)

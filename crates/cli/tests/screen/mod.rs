@@ -1,11 +1,6 @@
 //! The binary on a terminal, and that terminal's screen, as far as `antiphon run` uses one. It
 //! refuses what a display that fits would never do.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
-#[path = "../signals/mod.rs"]
-mod signals;
-
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -34,7 +29,7 @@ impl OnTerminal {
         size: (u16, u16),
         change: impl FnOnce(&mut Command),
     ) -> Result<Self> {
-        signals::are_heard();
+        crate::signals::are_heard();
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&terminal)?;
         unlockpt(&terminal)?;

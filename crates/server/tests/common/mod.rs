@@ -1,6 +1,5 @@
 //! A real engine behind a real socket, and a caller that writes its requests by hand.
 
-#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::path::{Path, PathBuf};
