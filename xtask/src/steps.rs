@@ -2,6 +2,7 @@
 
 mod examples;
 mod licences;
+mod test;
 mod tools;
 mod torture;
 
@@ -16,7 +17,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("format", "the code is formatted", format),
     Step::new("clippy", "no warnings, in any target, with every feature", clippy),
     Step::new("features", "the API's types and the client build without the server", features),
-    Step::new("test", "tests and the examples in the documentation", test),
+    Step::new("test", "tests and the examples in the documentation", test::run),
     Step::new("examples", "every example runs", examples::run),
     Step::new("torture", "a sample of kill -9, interrupts, resume, retry and verify", torture::run),
     Step::new("full-disk", "the same on a small disk that fills up", torture::short_of_disk),
@@ -45,11 +46,4 @@ fn features(_: &Workspace) -> Result<Done, String> {
     let check = ["check", "-p", "antiphon-server", "--lib", "--no-default-features"];
     cargo(check).run()?;
     cargo([&check[..], &["--features", "client"]].concat()).run().map(|()| Done::Passed)
-}
-
-fn test(_: &Workspace) -> Result<Done, String> {
-    // With the points at which tests kill the engine.
-    cargo(["test", "--workspace", "--features", "antiphon-cli/crash-points"])
-        .run()
-        .map(|()| Done::Passed)
 }

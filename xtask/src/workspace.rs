@@ -10,6 +10,8 @@ use crate::command::cargo;
 /// The workspace as `cargo metadata` describes it.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
+    /// Where cargo puts what it builds.
+    pub(crate) target: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 
@@ -60,7 +62,8 @@ impl Workspace {
                 packages.push(Package::read(package)?);
             }
         }
-        Some(Self { root: metadata["workspace_root"].as_str()?.into(), packages })
+        let path = |name: &str| metadata[name].as_str().map(PathBuf::from);
+        Some(Self { root: path("workspace_root")?, target: path("target_directory")?, packages })
     }
 }
 
